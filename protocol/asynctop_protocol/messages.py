@@ -1,0 +1,358 @@
+"""Every message that crosses the wire, and the numbers it is made of.
+
+A connection opens with one `Hello` each way. After that a console sends `Subscribe` and `Inspect`; a runtime
+sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`) and closes each batch with a
+`Tick`: when a `Tick` has arrived, everything before it is consistent as of its time.
+
+Three rules hold everywhere:
+
+- Times are nanoseconds of the runtime's monotonic clock; `Hello` ties that clock to wall time once.
+- Numbers are absolute (sums since the task or kind began), never increments: a missed batch loses nothing.
+- Texts are sent once in `Texts` and referred to by number. Number 0 is "not known".
+
+Rows travel as columns. A *column* of n integers is n signed little-endian integers of 1, 2, 4 or 8 bytes each;
+its width is its length divided by n. All columns of one message have the same number of rows.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+VERSION = (1, 0)
+"""Protocol version (major, minor). Peers with another major number do not understand each other."""
+
+Column: TypeAlias = Sequence[int]
+"""Integers of one column: an `array.array` or a list where it is sent, a typed `memoryview` where it is received."""
+
+
+class State(enum.IntEnum):
+    """Where a live task's time goes at the moment; `DONE` once it has ended."""
+
+    IDLE = 0
+    SCHEDULED = 1
+    POLLING = 2
+    DONE = 3
+
+
+class Outcome(enum.IntEnum):
+    """How a task ended."""
+
+    RETURNED = 1
+    RAISED = 2
+    CANCELLED = 3
+    DESTROYED = 4
+    """The task object was collected while it was still pending."""
+    UNKNOWN = 5
+    """It ended where the recorder did not see it."""
+
+
+class WakerSource(enum.IntEnum):
+    """What made a task ready to run."""
+
+    UNKNOWN = 0
+    TASK = 1
+    TIMER = 2
+    IO = 3
+    CALLBACK = 4
+    THREAD = 5
+    SIGNAL = 6
+
+
+class LoopState(enum.IntEnum):
+    """What a loop's thread is doing: in a poll or callback, past the stall threshold in one, waiting, or gone."""
+
+    IDLE = 0
+    RUNNING = 1
+    STALLED = 2
+    CLOSED = 3
+
+
+class Cause(enum.IntEnum):
+    """Why a poll took so long."""
+
+    UNKNOWN = 0
+    BLOCKING = 1
+    """The thread waited: in a system call, a lock or a sleep."""
+    CPU = 2
+    """Python code ran all the while."""
+    GIL = 3
+    """C code held the interpreter's lock, so nobody else could run."""
+    GC = 4
+    """A garbage collection ran."""
+
+
+class Role(enum.StrEnum):
+    """Which end of the connection speaks."""
+
+    RUNTIME = "runtime"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message each way. A console fills in `protocol`, `role` and (over TCP) `token` only."""
+
+    role: Role
+    protocol: tuple[int, int] = VERSION
+    token: str = ""
+    pid: int = 0
+    argv: list[str] = field(default_factory=list)
+    python: str = ""
+    """Version of the monitored interpreter, as in "3.13.0"."""
+    runtime: str = ""
+    """"asyncio", "uvloop" or "trio"."""
+    core: str = ""
+    """Which recorder core keeps the statistics: "c" or "python"."""
+    started_at_ns: int = 0
+    """Wall time, nanoseconds since the epoch, at which the process's recorder was installed."""
+    monotonic_ns: int = 0
+    wall_ns: int = 0
+    """The same instant on both clocks: the one anchor that turns the wire's times into wall time."""
+    stall_threshold_ns: int = 0
+    retained: int = 0
+    """How many ended tasks the runtime keeps for consoles that connect later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the sender is about to close the connection; `text` is one line for a person."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Console: send batches this often from now on (the runtime may send fewer)."""
+
+    interval_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Console: read what these tasks are suspended on. Answered by `Chains`, in slices, with the same `request`."""
+
+    request: int
+    tasks: Column
+    """Task ids; an empty column means every live task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Numbers `first`, `first + 1`, ... now stand for these texts."""
+
+    first: int
+    texts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Kinds numbered `first`, `first + 1`, ...: a coroutine function and the line that spawns it. All text columns hold text numbers."""
+
+    first: int
+    name: Column
+    """Qualified name of the coroutine function."""
+    defined_file: Column
+    defined_line: Column
+    spawned_file: Column
+    """0 where the spawn was not seen: the task was there before the recorder."""
+    spawned_line: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """What never changes about a task. Sent once per task, before anything else about it."""
+
+    id: Column
+    """Counts up from 1 and is never used again within a process."""
+    kind: Column
+    loop: Column
+    parent: Column
+    """Id of the task that spawned it, 0 where no task did."""
+    created_ns: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Tasks' names, as set by the program; sent again when one changes."""
+
+    id: Column
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What changes while a task lives."""
+
+    id: Column
+    state: Column
+    """`State`."""
+    since_ns: Column
+    """Since when it is in that state."""
+    polls: Column
+    """Finished polls."""
+    busy_ns: Column
+    scheduled_ns: Column
+    max_poll_ns: Column
+    wakes: Column
+    self_wakes: Column
+    waker_source: Column
+    """`WakerSource` of the last wake."""
+    waker_task: Column
+    """Id of the task that did the last wake, else 0."""
+    waker_name: Column
+    """Text number: the callback, timer or I/O handler that did it, else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Tasks that ended; their last `Polled` row came before."""
+
+    id: Column
+    outcome: Column
+    """`Outcome`."""
+    ended_ns: Column
+    exception: Column
+    """Text number of "Type: text", 0 where none was raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Exact sums per kind over every task ever spawned, whatever was evicted or never sent."""
+
+    kind: Column
+    spawned: Column
+    returned: Column
+    raised: Column
+    cancelled: Column
+    destroyed: Column
+    unknown: Column
+    """Ended unseen. Live tasks are `spawned` less all the others."""
+    polls: Column
+    busy_ns: Column
+    scheduled_ns: Column
+    max_poll_ns: Column
+    histograms: list[Column]
+    """Per kind, its polls by duration: bucket b counts those with 2**((b-1)/2) <= ns < 2**(b/2), bucket 0 those of 0 ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """Every loop seen, one row each. All rows are sent each time."""
+
+    id: Column
+    thread: list[str]
+    runtime: list[str]
+    state: Column
+    """`LoopState`."""
+    polls: Column
+    callbacks: Column
+    busy_ns: Column
+    """Time in polls and callbacks, finished ones."""
+    max_lag_ns: Column
+    """Longest time a woken task waited for its poll since the last `Tick`."""
+    max_lag_ever_ns: Column
+    current_task: Column
+    """Id of the task being polled, else 0."""
+    current: list[str]
+    """Name of what is running: the task's or the callback's; empty when idle."""
+    current_since_ns: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """One poll or callback past the threshold. Sent again with the same id while it lasts and once when it ends."""
+
+    id: int
+    task: int
+    """0 for a loop callback."""
+    kind: int
+    """0 for a loop callback."""
+    name: str
+    loop: int
+    started_ns: int
+    duration_ns: int
+    """So far, where `ongoing`."""
+    ongoing: bool
+    cause: Cause
+    samples: int
+    """How often the stack was read; 0 where nobody could look while it ran."""
+    stack: list[tuple[str, str, int]]
+    """(function, file, line), outermost first: the stack seen most often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Stalls that began, went on or ended since the last batch."""
+
+    stalls: list[Stall]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a task is suspended on."""
+
+    type: str
+    """"timer", "lock", "event", "condition", "semaphore", "queue", "task", "future", ..."""
+    id: int
+    """The task's id where `type` is "task", else a number that is the same for the same object."""
+    description: str
+    holder: int = 0
+    """Id of the task that holds it, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One task's await chain."""
+
+    task: int
+    frames: list[tuple[str, str, int]]
+    """(function, file, line), outermost first."""
+    waiting_on: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """A slice of the answer to `Inspect`; `done` on the last one."""
+
+    request: int
+    chains: list[Chain]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Closes a batch."""
+
+    at_ns: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    """What was lost on the way since the process began, by name. Empty on a healthy run."""
+    faults: list[str] = field(default_factory=list)
+    """Hooks that failed and were switched off: one line each, for a person."""
+
+
+Message: TypeAlias = (
+    Hello
+    | Problem
+    | Subscribe
+    | Inspect
+    | Reset
+    | Texts
+    | Kinds
+    | Spawned
+    | Named
+    | Polled
+    | Ended
+    | Totals
+    | Loops
+    | Stalls
+    | Chains
+    | Tick
+)
