@@ -1,0 +1,68 @@
+"""asynctop's runtime: instruments the event loops of this process and tells consoles about them.
+
+    import asynctop
+    asynctop.install()
+
+Then `asynctop` in a terminal shows this program's tasks. Nothing is printed here and nothing the program computes changes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+
+from asynctop.session import Session
+
+__all__ = ["install", "uninstall"]
+
+DEFAULT_STALL_THRESHOLD = 0.05
+"""Seconds. Fifty milliseconds are what a person at the other end of a request begins to notice."""
+
+_session: Session | None = None
+_fork_hook = False
+
+
+def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
+    """Instrument every event loop of this process, running ones too, and serve consoles on a Unix socket.
+
+    `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError where it is not positive.
+
+    Returns whether the process is instrumented now. Where the socket cannot be made, or ASYNCTOP_CORE asks for a core
+    that there is not, the reason goes to the logger "asynctop" as a warning and the program is left as it was.
+    A second call does nothing.
+    """
+    global _session, _fork_hook
+    if not stall_threshold > 0:
+        raise ValueError(f"expected a stall_threshold in seconds above 0, found {stall_threshold!r}")
+    if _session is not None:
+        return True
+    try:
+        _session = Session(stall_threshold)
+    except (OSError, ValueError) as error:
+        logging.getLogger("asynctop").warning("not instrumented: %s", error)
+        return False
+    _session.start()
+    atexit.register(uninstall)
+    if not _fork_hook:
+        _fork_hook = True
+        os.register_at_fork(after_in_child=_after_fork)
+    return True
+
+
+def uninstall() -> None:
+    """Take every hook out, close the socket and forget everything. Does nothing where nothing is installed."""
+    global _session
+    session, _session = _session, None
+    if session is not None:
+        atexit.unregister(uninstall)
+        session.stop()
+
+
+def _after_fork() -> None:
+    global _session
+    if _session is not None:
+        try:
+            _session.restart_after_fork()
+        except Exception:  # the child must live, with or without us
+            _session = None

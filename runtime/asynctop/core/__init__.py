@@ -1,0 +1,21 @@
+"""Recorder cores, and which one this process uses.
+
+`ASYNCTOP_CORE` names one ("python") and forbids falling back to another.
+"""
+
+from __future__ import annotations
+
+import os
+
+from asynctop.core.contract import Core
+from asynctop.core.python.core import PythonCore
+
+VARIABLE = "ASYNCTOP_CORE"
+
+
+def make_core(threshold_ns: int) -> Core:
+    """The core this process uses. ValueError where `ASYNCTOP_CORE` asks for one that there is not."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "python"):
+        raise ValueError(f'{VARIABLE} is "{wanted}", but the cores of this build are: "python". Unset it or name one.')
+    return PythonCore(threshold_ns)

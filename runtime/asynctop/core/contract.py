@@ -1,0 +1,102 @@
+"""What a recorder core is: the seam between hooks, statistics and publisher.
+
+Hooks hand events to a core; the publisher's thread asks the core for what changed, as messages ready to send.
+How a core keeps its numbers in between is its own affair. The twins must agree on every number they report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from asynctop_protocol import Message, WakerSource
+
+
+class Patch(NamedTuple):
+    """One attribute to replace while hooks are in place."""
+
+    owner: Any
+    attribute: str
+    replacement: Any
+
+
+class Running(NamedTuple):
+    """A poll or callback: the one that a loop's thread is in, or one that was past the stall threshold."""
+
+    loop: int
+    """The loop's number."""
+    task: int
+    """0 for a callback."""
+    kind: int
+    """0 for a callback."""
+    name: str
+    since_ns: int
+    thread: int
+    """Identifier of the loop's thread, as in `sys._current_frames()`; 0 where it has ended."""
+    took_ns: int
+    """0 while it runs."""
+
+
+class Cursor(Protocol):
+    """How far one console has been told."""
+
+    def messages(self) -> Iterator[Message]:
+        """What the console must be told to be where the last drain was. To be exhausted, and sent in this order."""
+
+
+class Core(Protocol):
+    """A recorder core. One at most is in use in a process."""
+
+    name: str
+    """"c" or "python"."""
+
+    # -- for the hooks, on the loops' threads -----------------------------------------------------------------------
+
+    def loop_patches(self) -> Iterable[Patch]:
+        """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
+
+    def wrap(self, loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
+        """A callback to give to a loop that has handles of its own, in place of `callback`."""
+
+    def create_task(self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
+        """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
+
+    def adopt(self, task: Any, loop: Any) -> None:
+        """Begin the record of a task that was there before the hooks."""
+
+    def release(self, loop: Any) -> None:
+        """`loop` has been closed: let go of the steps it will never run."""
+
+    def forget(self) -> None:
+        """The hooks are gone, or the process has forked: let go of everything."""
+
+    # -- for the stall watcher and the inspector --------------------------------------------------------------------
+
+    def running(self) -> list[Running]:
+        """What each loop's thread is in at this moment; idle loops are left out."""
+
+    def long_polls(self) -> list[Running]:
+        """Polls and callbacks past the threshold that ended since the last call."""
+
+    def loops(self) -> dict[int, Any]:
+        """The open loops, by number."""
+
+    def tasks_of(self, loop: int) -> list[int]:
+        """Ids of the live tasks of a loop."""
+
+    def find(self, ids: Iterable[int]) -> list[tuple[int, Any]]:
+        """Those of `ids` that live, with the task objects. On the thread of their loop only."""
+
+    def identify(self, task: Any) -> int:
+        """The id of a live task, 0 where it is not known."""
+
+    # -- for the publisher's thread ---------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Take note of what changed."""
+
+    def cursor(self) -> Cursor:
+        """A cursor for a new console, at the beginning."""
+
+    def dropped(self) -> dict[str, int]:
+        """What was lost, by name; without the names of which nothing was lost."""

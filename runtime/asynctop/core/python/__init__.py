@@ -1,0 +1,1 @@
+"""The pure-Python core, for where there is no compiled one."""

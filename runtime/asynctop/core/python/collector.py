@@ -1,0 +1,314 @@
+"""From the records to messages: what changed since a console's cursor. Runs on the publisher's thread alone.
+
+Each `drain` is a version. A record carries the version at which it was last seen to change, and `_by_version` holds
+the records in that order, so a batch is the tail of it after the console's cursor.
+
+- A record that is woken or spawned stands in its loop's `changed`. The drain clears `dirty` first and reads afterwards, so
+  whatever changes later puts the record there again.
+- A record that is scheduled or being polled when it is read stays *restless*: it is read again at each drain until it is idle,
+  so that polls need not mark their record a second time.
+- An ended record is kept for consoles that connect later; `RETAINED` of them at most.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import takewhile
+from time import monotonic_ns
+
+from asynctop_protocol import (
+    Ended,
+    Kinds,
+    Loops,
+    LoopState,
+    Message,
+    Named,
+    Outcome,
+    Polled,
+    Reset,
+    Spawned,
+    State,
+    Texts,
+    Totals,
+    WakerSource,
+)
+
+from asynctop.core.python.handles import Settings
+from asynctop.core.python.records import NOTHING, LoopStats, registry
+from asynctop.core.python.tasks import TaskRecord, destroyed
+
+RETAINED = 2000
+"""Ended tasks kept for consoles that connect later."""
+
+ROWS = 8192
+"""Rows in one message: under a megabyte, and a few milliseconds with the interpreter's lock held."""
+
+CLOSED_LOOPS = 8
+"""Closed loops that are still listed, the newest ones."""
+
+MAX_TEXTS = 50_000
+"""Different texts per process. Function names and files are few; a program that makes them up must not grow us."""
+
+
+class TextTable:
+    """Numbers for texts, in the order of their first use. Number 0 is no text, the last one stands for all beyond the bound."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = [""]
+        self._numbers = {"": 0}
+
+    def number(self, text: str) -> int:
+        """The number of `text`."""
+        number = self._numbers.get(text)
+        if number is None:
+            if len(self.texts) >= MAX_TEXTS:
+                text = "(one of too many texts)"
+                if text in self._numbers:
+                    return self._numbers[text]
+            number = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return number
+
+
+class Collector:
+    """The publisher's view of the records."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.texts = TextTable()
+        self.by_version: dict[int, TaskRecord] = {}
+        """Every task a console may be told of, by id, in the order of `TaskRecord.version`."""
+        self.evicted_version = 0
+        """The newest version of an evicted task that consoles may have known alive."""
+        self.totals_version: dict[int, int] = {}
+        """By kind's number, the version at which its sums were last seen to change."""
+        self._restless: list[TaskRecord] = []
+        self._retained: deque[TaskRecord] = deque()
+
+    def drain(self) -> None:
+        """Take note of what changed since the last drain."""
+        self._evict()
+        self.version += 1
+        restless, self._restless = self._restless, []
+        for record in restless:
+            if not record.dirty:
+                self._note(record)
+        for stats in tuple(registry.loops):
+            self._drain_loop(stats)
+        gone = [stats for stats in registry.loops if stats.gone() and not stats.changed]
+        for stats in gone[:-CLOSED_LOOPS]:
+            registry.retire(stats)
+        count = len(destroyed)
+        for record in destroyed[:count]:
+            registry.archive(record.kind_stats.number).destroyed += 1
+        del destroyed[:count]
+
+    def _drain_loop(self, stats: LoopStats) -> None:
+        # Appending, slicing and deleting a slice are each one step under the interpreter's lock: nothing is lost.
+        count = len(stats.changed)
+        changed = stats.changed[:count]
+        del stats.changed[:count]
+        for record in changed:
+            record.dirty = False
+            if record.ended_ns and not record.born and not record.outcome:
+                self.totals_version[record.kind_stats.number] = self.version  # came and went, and was not kept
+            else:
+                self._note(record)
+        stats.room = RETAINED
+        stats.lag_ever_ns = max(stats.lag_ever_ns, stats.lag_ns)
+
+    def _note(self, record: TaskRecord) -> None:
+        if not record.born:
+            record.born = self.version
+        if record.told_name is not record.name:
+            record.told_name = record.name
+            record.name_version = self.version
+        record.version = self.version
+        self.by_version.pop(record.id, None)
+        self.by_version[record.id] = record
+        self.totals_version[record.kind_stats.number] = self.version
+        if record.ended_ns:
+            self._retained.append(record)
+        elif record._callback is not None or record.stats.current is record:
+            self._restless.append(record)
+
+    def _evict(self) -> None:
+        # At the start of a drain: a console that keeps up has seen the last one whole.
+        while len(self._retained) > RETAINED:
+            record = self._retained.popleft()
+            if self.by_version.pop(record.id, None) is not None and record.born < record.version:
+                self.evicted_version = max(self.evicted_version, record.version)
+
+
+class Cursor:
+    """How far one console has been told."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._version = 0
+        self._texts = 1
+        self._kinds = 0
+
+    def messages(self) -> Iterator[Message]:
+        """What the console must be told to be where the last drain was. To be exhausted, and sent in this order."""
+        collector = self._collector
+        after, self._version = self._version, collector.version
+        everything = after == 0 or after < collector.evicted_version
+        if everything:
+            yield Reset()
+            after = 0
+        yield from self._kind_infos()
+        fresh = takewhile(lambda record: record.version > after, reversed(collector.by_version.values()))
+        records = list(fresh)
+        records.reverse()
+        for start in range(0, len(records), ROWS):
+            yield from self._tasks(records[start : start + ROWS], after)
+        yield from self._totals(after)
+        yield _loops()
+
+    def _new_texts(self) -> Iterator[Message]:
+        """Texts are numbered as rows are built, so this goes out before the message that was built."""
+        texts = self._collector.texts.texts
+        if self._texts < len(texts):
+            first, self._texts = self._texts, len(texts)
+            yield Texts(first, texts[first:])
+
+    def _kind_infos(self) -> Iterator[Message]:
+        number = self._collector.texts.number
+        first, infos = self._kinds, registry.kinds[self._kinds :]
+        if not infos:
+            return
+        self._kinds += len(infos)
+        message = Kinds(
+            first,
+            name=[number(info.name) for info in infos],
+            defined_file=[number(info.defined_file) for info in infos],
+            defined_line=[info.defined_line for info in infos],
+            spawned_file=[number(info.spawned_file) for info in infos],
+            spawned_line=[info.spawned_line for info in infos],
+        )
+        yield from self._new_texts()
+        yield message
+
+    def _tasks(self, records: list[TaskRecord], after: int) -> Iterator[Message]:
+        born = sorted((record for record in records if record.born > after), key=lambda record: record.id)
+        if born:
+            yield Spawned(
+                id=[record.id for record in born],
+                kind=[record.kind_stats.number for record in born],
+                loop=[record.stats.number for record in born],
+                parent=[record.parent for record in born],
+                created_ns=[record.created_ns for record in born],
+            )
+        named = [record for record in records if record.name_version > after]
+        if named:
+            yield Named([record.id for record in named], [record.told_name for record in named])
+        states = [_state(record) for record in records]
+        wakers = [record.waker for record in records]
+        callbacks = [registry.wakers[-waker] if waker <= 0 else _BY_TASK for waker in wakers]
+        number = self._collector.texts.number
+        polls = [record.polls for record in records]
+        polled = Polled(
+            id=[record.id for record in records],
+            state=[state for state, _ in states],
+            since_ns=[since for _, since in states],
+            polls=polls,
+            busy_ns=[record.busy_ns for record in records],
+            scheduled_ns=[record.scheduled_ns for record in records],
+            max_poll_ns=[record.max_poll_ns for record in records],
+            # A wake leads to one poll: those that were not polled yet are the one that is under way.
+            wakes=[done + (state in _AWAKE) for done, (state, _) in zip(polls, states, strict=True)],
+            self_wakes=[record.self_wakes for record in records],
+            waker_source=[source for source, _ in callbacks],
+            waker_task=[max(waker, 0) for waker in wakers],
+            waker_name=[number(name) for _, name in callbacks],
+        )
+        ended = [record for record in records if record.ended_ns]
+        end = Ended(
+            id=[record.id for record in ended],
+            outcome=[record.outcome or Outcome.UNKNOWN for record in ended],
+            ended_ns=[record.ended_ns for record in ended],
+            exception=[number(record.exception or "") for record in ended],
+        )
+        yield from self._new_texts()
+        yield polled
+        if ended:
+            yield end
+
+    def _totals(self, after: int) -> Iterator[Message]:
+        numbers = [kind for kind, version in tuple(self._collector.totals_version.items()) if version > after]
+        for start in range(0, len(numbers), ROWS):
+            some = numbers[start : start + ROWS]
+            sums = [registry.sums(kind) for kind in some]
+            yield Totals(
+                kind=some,
+                # Ends are read before spawns, so that live tasks are never fewer than none.
+                returned=[each.returned for each in sums],
+                raised=[each.raised for each in sums],
+                cancelled=[each.cancelled for each in sums],
+                destroyed=[each.destroyed for each in sums],
+                unknown=[each.unknown for each in sums],
+                spawned=[each.spawned for each in sums],
+                polls=[sum(each.histogram) for each in sums],
+                busy_ns=[each.busy_ns for each in sums],
+                scheduled_ns=[each.scheduled_ns for each in sums],
+                max_poll_ns=[each.max_poll_ns for each in sums],
+                histograms=[each.histogram[: _length(each.histogram)] for each in sums],
+            )
+
+
+_AWAKE = (State.SCHEDULED, State.POLLING)
+_BY_TASK = (WakerSource.TASK, "")
+
+
+def _state(record: TaskRecord) -> tuple[State, int]:
+    """A task's state and since when."""
+    if record.ended_ns:
+        return State.DONE, record.ended_ns
+    stats = record.stats
+    if stats.current is record:
+        return State.POLLING, stats.since
+    return (State.IDLE if record._callback is None else State.SCHEDULED), record.since
+
+
+def _length(histogram: list[int]) -> int:
+    """Without the empty buckets at the end."""
+    length = len(histogram)
+    while length and not histogram[length - 1]:
+        length -= 1
+    return length
+
+
+def _loops() -> Loops:
+    rows = []
+    now = monotonic_ns()
+    for stats in tuple(registry.loops):
+        current, since = stats.current, stats.since
+        kinds = tuple(stats.kinds.values())
+        if stats.gone():
+            state = LoopState.CLOSED
+        elif current is NOTHING:
+            state = LoopState.IDLE
+        else:
+            state = LoopState.STALLED if now - since > Settings.threshold_ns else LoopState.RUNNING
+        lag, stats.lag_ns = stats.lag_ns, 0
+        thread = stats.thread_name()
+        rows.append(
+            (
+                stats.number,
+                thread,
+                stats.runtime,
+                state,
+                sum(sum(kind.histogram) for kind in kinds),
+                stats.callbacks,
+                stats.callback_ns + sum(kind.busy_ns for kind in kinds),
+                lag,
+                stats.lag_ever_ns,
+                max(current.id, 0),
+                current.name,
+                since if current is not NOTHING else 0,
+            )
+        )
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(12)]
+    return Loops(*columns)

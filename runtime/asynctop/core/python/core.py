@@ -1,0 +1,116 @@
+"""The pure-Python core as `asynctop.core.contract` has it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from asyncio import base_events, events
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from asynctop_protocol import WakerSource
+
+from asynctop.core.contract import Patch, Running
+from asynctop.core.python import handles, tasks
+from asynctop.core.python.collector import Collector, Cursor
+from asynctop.core.python.records import NOTHING, LoopStats, loop_stats, registry
+
+
+class PythonCore:
+    """See `asynctop.core.contract.Core`. Its state is the modules': the hot path must not look for it."""
+
+    name = "python"
+
+    def __init__(self, threshold_ns: int) -> None:
+        handles.Settings.threshold_ns = threshold_ns
+        self._collector = Collector()
+        self.drain = self._collector.drain
+
+    def loop_patches(self) -> Iterable[Patch]:
+        """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
+        yield Patch(base_events.BaseEventLoop, "_call_soon", tasks.call_soon)
+        yield Patch(events, "Handle", handles.Handle)
+        yield Patch(events, "TimerHandle", handles.TimerHandle)
+        if sys.version_info >= (3, 14):
+            yield Patch(events, "_ThreadSafeHandle", handles.ThreadSafeHandle)
+
+    wrap = staticmethod(tasks.wrap)
+    create_task = staticmethod(tasks.create_task)
+    adopt = staticmethod(tasks.adopt)
+
+    def release(self, loop: Any) -> None:
+        """`loop` has been closed: let go of the steps it will never run."""
+        stats = loop_stats(loop)
+        stats.closed = True
+        for record in _records_of(stats):
+            record._callback = record._args = None
+
+    def forget(self) -> None:
+        """The hooks are gone, or the process has forked: let go of everything."""
+        for record in tuple(tasks.records.values()):
+            task = record.task()
+            if task is not None:
+                task.remove_done_callback(tasks.adopted_ended)
+            record.ref = None
+        tasks.records.clear()
+        for stats in registry.loops:
+            loop = stats.loop()
+            if loop is not None:
+                del loop._asynctop_stats
+        registry.__init__()  # type: ignore[misc]
+        self.__init__(handles.Settings.threshold_ns)  # type: ignore[misc]
+
+    def running(self) -> list[Running]:
+        """What each loop's thread is in at this moment; idle loops are left out."""
+        found = []
+        for stats in tuple(registry.loops):
+            since, current = stats.since, stats.current
+            if current is not NOTHING and current is stats.current:
+                kind = current.kind_stats.number if type(current) is tasks.TaskRecord else 0
+                task = max(current.id, 0)
+                found.append(
+                    Running(stats.number, task, kind, current.name, since, stats.thread_id() or 0, 0)
+                )
+        return found
+
+    def long_polls(self) -> list[Running]:
+        """Polls and callbacks past the threshold that ended since the last call."""
+        found = []
+        for stats in tuple(registry.loops):
+            while stats.long_polls:
+                note = stats.long_polls.popleft()
+                found.append(Running(stats.number, *note[:4], stats.thread_id() or 0, note.took_ns))
+        return found
+
+    def loops(self) -> dict[int, Any]:
+        """The open loops, by number."""
+        found = ((stats.number, stats.loop()) for stats in tuple(registry.loops) if not stats.closed)
+        return {number: loop for number, loop in found if loop is not None}
+
+    def tasks_of(self, loop: int) -> list[int]:
+        """Ids of the live tasks of a loop."""
+        return [record.id for record in tuple(tasks.records.values()) if record.stats.number == loop]
+
+    def find(self, ids: Iterable[int]) -> list[tuple[int, Any]]:
+        """Those of `ids` that live, with the task objects. On the thread of their loop only."""
+        records = map(self._collector.by_version.get, ids)
+        pairs = [(record.id, record.task()) for record in records if record is not None]
+        return [(number, task) for number, task in pairs if task is not None]
+
+    def identify(self, task: Any) -> int:
+        """The id of a live task, 0 where it is not known."""
+        record = tasks.records.get(id(task))
+        return record.id if record is not None else 0
+
+    def cursor(self) -> Cursor:
+        """A cursor for a new console, at the beginning."""
+        return Cursor(self._collector)
+
+    def dropped(self) -> dict[str, int]:
+        """What was lost, by name; without the names of which nothing was lost."""
+        lost = sum(stats.lost_long_polls for stats in registry.loops)
+        return {"stalls": lost} if lost else {}
+
+
+def _records_of(stats: LoopStats) -> list[tasks.TaskRecord]:
+    return [record for record in tuple(tasks.records.values()) if record.stats is stats]

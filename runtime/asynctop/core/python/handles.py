@@ -1,0 +1,180 @@
+"""Callbacks that are not a task's step: loop handles, timers, I/O, and what wraps a callback for a foreign loop.
+
+They are timed, and while one runs it is the loop's `current`, so that the tasks it wakes know what woke them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from _thread import get_ident
+from asyncio import events
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+from asynctop_protocol import WakerSource
+
+from asynctop.core.python.records import LoopStats, describe, loop_stats, registry
+
+StockHandle = events.Handle
+StockTimerHandle = events.TimerHandle
+_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+_SOURCE_BY_MAKER = {
+    "_add_reader": WakerSource.IO,
+    "_add_writer": WakerSource.IO,
+    "add_signal_handler": WakerSource.SIGNAL,
+}
+"""The loop's method that makes a handle itself, rather than through `call_soon`, tells what the handle is for."""
+
+
+class Settings:
+    """What the hot path reads besides its arguments. Set by the core when it begins."""
+
+    threshold_ns = 50_000_000
+
+
+class _LooksLikeStock(type):
+    """Handles made before our classes took the stock classes' names are still instances of those names."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.__mro__[1])
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.__mro__[1])
+
+
+# What the loop's `current` tells of itself, here for callbacks; a task's record has the same two.
+_name = property(lambda self: describe(self._callback), doc="The callback's name for a person.")
+
+
+def _run_callback(self: Any) -> None:
+    """In place of `Handle._run`."""
+    callback = self._callback
+    stats = loop_stats(self._loop)
+    before = stats.current
+    stats.current = self
+    stats.since = started = monotonic_ns()
+    try:
+        self._context.run(callback, *self._args)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        report(self, error)
+    finally:
+        settle_callback(stats, before, callback, started)
+
+
+def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) -> None:
+    """Account for a callback that ends now."""
+    stats.current = before
+    took = monotonic_ns() - started
+    stats.callbacks += 1
+    stats.callback_ns += took
+    if took > Settings.threshold_ns:
+        stats.note_long_poll(0, 0, describe(callback), started, took)
+
+
+class Handle(StockHandle, metaclass=_LooksLikeStock):
+    """A plain callback's handle."""
+
+    __slots__ = ("source",)
+
+    name = _name
+    _run = _run_callback
+
+    def __init__(self, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+        super().__init__(callback, args, loop, context)
+        if self._source_traceback:
+            del self._source_traceback[-1]
+        maker = sys._getframe(1).f_code.co_name
+        self.source = _SOURCE_BY_MAKER.get(maker, WakerSource.CALLBACK)
+
+    @property
+    def id(self) -> int:
+        """The number under which tasks remember this as what woke them: negative."""
+        return registry.waker(self.source, describe(self._callback))
+
+
+if sys.version_info >= (3, 14):
+    StockThreadSafeHandle: type[events.Handle] = events._ThreadSafeHandle
+
+    class ThreadSafeHandle(StockThreadSafeHandle, metaclass=_LooksLikeStock):  # type: ignore[misc, valid-type]
+        """The handle that `call_soon_threadsafe` makes there."""
+
+        __slots__ = ()
+
+        name = _name
+
+        @property
+        def id(self) -> int:
+            """The number under which tasks remember this as what woke them: negative."""
+            return registry.waker(WakerSource.THREAD, describe(self._callback))
+
+        def _run(self) -> None:
+            with self._lock:
+                if not self._cancelled:
+                    _run_callback(self)
+
+
+class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
+    """A timer's handle."""
+
+    __slots__ = ()
+
+    name = _name
+    _run = _run_callback
+
+    @property
+    def id(self) -> int:
+        """The number under which tasks remember this as what woke them: negative."""
+        callback = self._callback
+        return registry.waker(WakerSource.TIMER, "sleep" if callback is _SLEEP else describe(callback))
+
+
+class Callback:
+    """A callback on its way through a loop that has handles of its own."""
+
+    __slots__ = ("callback", "source", "stats")
+
+    def __init__(self, callback: Callable[..., object], source: WakerSource, stats: LoopStats) -> None:
+        self.callback = callback
+        self.source = source
+        self.stats = stats
+
+    def __call__(self, *args: Any) -> object:
+        stats = self.stats
+        stats.thread = get_ident()
+        before = stats.current
+        stats.current = self
+        stats.since = started = monotonic_ns()
+        try:
+            return self.callback(*args)
+        finally:
+            settle_callback(stats, before, self.callback, started)
+
+    def __repr__(self) -> str:
+        return repr(self.callback)
+
+    @property
+    def name(self) -> str:
+        """The callback's name for a person."""
+        return describe(self.callback)
+
+    @property
+    def id(self) -> int:
+        """The number under which tasks remember this as what woke them: negative."""
+        return registry.waker(self.source, describe(self.callback))
+
+
+def report(handle: Any, error: BaseException) -> None:
+    """Tell the loop's exception handler of an error in a callback, in the stock `Handle._run`'s own words."""
+    loop = handle._loop
+    callback = asyncio.format_helpers._format_callback_source(  # type: ignore[attr-defined]
+        handle._callback, handle._args, **({"debug": loop.get_debug()} if sys.version_info >= (3, 13) else {})
+    )
+    context = {"message": f"Exception in callback {callback}", "exception": error, "handle": handle}
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    loop.call_exception_handler(context)

@@ -1,0 +1,297 @@
+"""What the pure-Python core remembers of loops and kinds. (Of tasks: see `tasks`.)
+
+Every field is written by the thread of its loop alone, unless it says otherwise; the publisher's thread only reads.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from types import CodeType
+from typing import Any, NamedTuple
+
+from asynctop_protocol import WakerSource
+
+BUCKETS = 130
+"""Half-octave buckets: bucket 128 of the protocol's histogram holds polls of 2**64 ns, five centuries."""
+
+MAX_KINDS = 4096
+"""Kinds kept apart. A program that makes code objects as it runs would otherwise grow without bound."""
+
+MAX_LONG_POLLS = 1024
+"""Long polls kept until the stall watcher looks, which it does many times a second."""
+
+MAX_WAKERS = 4096
+"""Different callbacks kept apart as wakers; callbacks beyond that are known by their source only."""
+
+MAX_NAME = 200
+"""Characters of a callback's or exception's text that are kept: as much as a person reads."""
+
+
+class Nothing:
+    """Stands for what a loop runs while it runs nothing."""
+
+    id = 0
+    name = ""
+
+
+NOTHING = Nothing()
+
+
+class KindInfo(NamedTuple):
+    """A kind as a console knows it: one for all loops."""
+
+    name: str
+    defined_file: str
+    defined_line: int
+    spawned_file: str
+    spawned_line: int
+
+
+class KindStats:
+    """Sums over all tasks of one kind on one loop."""
+
+    __slots__ = (
+        "busy_ns",
+        "cancelled",
+        "destroyed",
+        "histogram",
+        "keeps",
+        "max_poll_ns",
+        "number",
+        "raised",
+        "returned",
+        "scheduled_ns",
+        "spawned",
+        "unknown",
+    )
+
+    def __init__(self, number: int, keeps: tuple[object, ...]) -> None:
+        self.number = number
+        self.keeps = keeps
+        """The code objects whose ids are this kind's key: their ids must not be given to others."""
+        self.spawned = self.returned = self.raised = self.cancelled = 0
+        self.busy_ns = self.scheduled_ns = self.max_poll_ns = 0
+        self.histogram = [0] * BUCKETS
+        """Its sum is the number of polls."""
+        self.destroyed = self.unknown = 0
+        """Counted in the archive alone (see `Registry`): a task may be collected on any thread."""
+
+    def add(self, other: KindStats) -> None:
+        """Add another part's sums to this one's."""
+        # Ends are read before spawns, so that live tasks are never fewer than none.
+        self.returned += other.returned
+        self.raised += other.raised
+        self.cancelled += other.cancelled
+        self.destroyed += other.destroyed
+        self.unknown += other.unknown
+        self.spawned += other.spawned
+        self.busy_ns += other.busy_ns
+        self.scheduled_ns += other.scheduled_ns
+        self.max_poll_ns = max(self.max_poll_ns, other.max_poll_ns)
+        self.histogram = [mine + its for mine, its in zip(self.histogram, other.histogram, strict=True)]
+
+
+class LongPollNote(NamedTuple):
+    """A poll or callback past the threshold, as the loop's thread noted it."""
+
+    task: int
+    kind: int
+    name: str
+    started_ns: int
+    took_ns: int
+
+
+class LoopStats:
+    """What is known of one event loop."""
+
+    __slots__ = (
+        "callback_ns",
+        "callbacks",
+        "changed",
+        "closed",
+        "current",
+        "kinds",
+        "lag_ever_ns",
+        "lag_ns",
+        "long_polls",
+        "loop",
+        "lost_long_polls",
+        "number",
+        "room",
+        "runtime",
+        "since",
+        "thread",
+    )
+
+    def __init__(self, number: int, loop: Any) -> None:
+        self.number = number
+        self.loop = weakref.ref(loop)
+        self.runtime = "uvloop" if type(loop).__module__.partition(".")[0] == "uvloop" else "asyncio"
+        self.thread: int | None = None
+        """For loops that do not say it themselves: the thread of the last step."""
+        self.current: Any = NOTHING
+        """The task record or callback handle that runs."""
+        self.since = 0
+        """When `current` began."""
+        self.callbacks = self.callback_ns = 0
+        self.lag_ns = 0
+        """Longest wait from wake to poll since the publisher last looked, which sets it back to 0."""
+        self.lag_ever_ns = 0
+        """The publisher's."""
+        self.kinds: dict[tuple[int, int, int], KindStats] = {}
+        self.changed: list[Any] = []
+        """Task records touched since the publisher last took them away, each once: see `TaskRecord.dirty`."""
+        self.room = 0
+        """How many more tasks that ended unseen are kept until the publisher comes by again."""
+        self.long_polls: deque[LongPollNote] = deque(maxlen=MAX_LONG_POLLS)
+        self.lost_long_polls = 0
+        self.closed = False
+
+    def thread_id(self) -> int | None:
+        """The thread that the loop runs in; None while it does not run."""
+        return getattr(self.loop(), "_thread_id", self.thread)
+
+    def gone(self) -> bool:
+        """Whether the loop was closed or collected."""
+        return self.closed or self.loop() is None
+
+    def thread_name(self) -> str:
+        """The name of the loop's thread; empty while it does not run."""
+        thread = threading._active.get(self.thread_id())  # type: ignore[attr-defined]
+        return thread.name if thread is not None else ""
+
+    def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
+        """A poll or callback was past the threshold."""
+        if len(self.long_polls) == MAX_LONG_POLLS:
+            self.lost_long_polls += 1
+        self.long_polls.append(LongPollNote(task, kind, name, started_ns, took_ns))
+
+
+class Registry:
+    """What is shared by all loops and numbered: the loops themselves, kinds, and callbacks that woke a task."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.loops: list[LoopStats] = []
+        self.loops_seen = 0
+        self.kinds: list[KindInfo] = [KindInfo("", "", 0, "", 0)]
+        """By number; number 0 gathers what is beyond MAX_KINDS."""
+        self._kind_numbers: dict[KindInfo, int] = {}
+        self._parts: dict[int, list[KindStats]] = {}
+        """By kind's number: its sums on each loop. The first one is the archive."""
+        self.wakers: list[tuple[WakerSource, str]] = [(WakerSource.UNKNOWN, "")]
+        """By negative number, so that wakers differ from the ids of tasks."""
+        self._waker_numbers: dict[tuple[WakerSource, str], int] = {}
+
+    def add_loop(self, loop: Any) -> LoopStats:
+        """Begin to keep statistics for `loop`."""
+        with self.lock:
+            stats: LoopStats | None = getattr(loop, "_asynctop_stats", None)
+            if stats is None:
+                self.loops_seen += 1
+                stats = LoopStats(self.loops_seen, loop)
+                self.loops.append(stats)
+                loop._asynctop_stats = stats
+        return stats
+
+    def kind(self, info: KindInfo) -> int:
+        """The number of a kind."""
+        with self.lock:
+            number = self._kind_numbers.get(info)
+            if number is None:
+                if len(self.kinds) > MAX_KINDS:
+                    return 0
+                number = self._kind_numbers[info] = len(self.kinds)
+                self.kinds.append(info)
+            return number
+
+    def kind_stats(
+        self, stats: LoopStats, key: tuple[int, int, int], number: int, keeps: tuple[object, ...]
+    ) -> KindStats:
+        """Begin the sums of a kind on a loop."""
+        with self.lock:
+            part = stats.kinds.get(key)
+            if part is None:
+                part = stats.kinds[key] = KindStats(number, keeps)
+                self._parts_of(number).append(part)
+            return part
+
+    def _parts_of(self, number: int) -> list[KindStats]:
+        return self._parts.setdefault(number, [KindStats(number, ())])
+
+    def archive(self, number: int) -> KindStats:
+        """A kind's sums over loops that are gone, and of what happens on no loop's thread. The publisher's."""
+        with self.lock:
+            return self._parts_of(number)[0]
+
+    def retire(self, stats: LoopStats) -> None:
+        """A loop is gone: its sums live on in the archive."""
+        with self.lock:
+            for part in stats.kinds.values():
+                parts = self._parts_of(part.number)
+                parts[0].add(part)
+                parts.remove(part)
+            self.loops.remove(stats)
+
+    def sums(self, number: int) -> KindStats:
+        """A kind's sums over all loops."""
+        with self.lock:
+            parts = tuple(self._parts_of(number))
+        total = KindStats(number, ())
+        for part in parts:
+            total.add(part)
+        return total
+
+    def waker(self, source: WakerSource, name: str) -> int:
+        """The number of a callback that wakes tasks."""
+        number = self._waker_numbers.get((source, name))
+        if number is None:
+            with self.lock:
+                if len(self.wakers) > MAX_WAKERS:
+                    name = ""
+                number = self._waker_numbers.setdefault((source, name), -len(self.wakers))
+                if number == -len(self.wakers):
+                    self.wakers.append((source, name))
+        return number
+
+
+registry = Registry()
+
+
+def loop_stats(loop: Any) -> LoopStats:
+    """The statistics of a loop. They live on the loop object: found faster than in a dict, and gone with the loop."""
+    try:
+        return loop._asynctop_stats  # type: ignore[no-any-return]
+    except AttributeError:
+        return registry.add_loop(loop)
+
+
+def describe(callback: Any) -> str:
+    """A callback's name for a person: its qualified name, looked for inside partials and wrappers."""
+    for _ in range(8):
+        inner = getattr(callback, "func", None)
+        if inner is None:
+            break
+        callback = inner
+    name = getattr(callback, "__qualname__", None)
+    return name[:MAX_NAME] if type(name) is str else type(callback).__qualname__[:MAX_NAME]
+
+
+def code_of(coroutine: Any) -> CodeType | None:
+    """The code object of a coroutine or generator; None for an awaitable that is not written in Python."""
+    for attribute in ("cr_code", "gi_code", "ag_code"):
+        code = getattr(coroutine, attribute, None)
+        if isinstance(code, CodeType):
+            return code
+    return None
+
+
+def exception_text(exception: BaseException) -> str:
+    """ "Type: text", or the type alone where making the text would run the program's own code."""
+    name = type(exception).__qualname__
+    own_text = getattr(type(exception).__str__, "__objclass__", None)  # None: written in Python
+    if own_text is None or not all(type(part) in (str, int, float, bool) for part in exception.args):
+        return name
+    return f"{name}: {exception}"[:MAX_NAME]

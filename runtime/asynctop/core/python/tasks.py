@@ -1,0 +1,465 @@
+"""The pure-Python core's hot path: what a loop calls at every wake, poll, spawn and end.
+
+One `TaskRecord` per task is both the task's statistics and the handle that its loop runs. asyncio makes a new `Handle` at
+every wake only to call it once, so handing out the same one again pays for the bookkeeping. This is sound because
+a task has at most one step waiting to run, and nobody but the loop ever sees the handle of a task's step.
+
+No function here may raise on its own account. What they cost is measured by `benchmarks/overhead.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import sys
+import weakref
+from _thread import get_ident
+from collections.abc import Callable
+from contextvars import copy_context
+from time import monotonic_ns
+from types import BuiltinMethodType, MethodType
+from typing import Any
+
+from asynctop_protocol import Outcome, WakerSource
+
+from asynctop.core.python.handles import Callback, Handle, Settings, StockHandle, report
+from asynctop.core.python.records import (
+    KindInfo,
+    KindStats,
+    LoopStats,
+    code_of,
+    exception_text,
+    loop_stats,
+    registry,
+)
+from asynctop.core.sites import spawn_site
+
+CALLBACK, THREAD = WakerSource.CALLBACK, WakerSource.THREAD
+_new = object.__new__
+_next_id = itertools.count(1).__next__
+
+
+def _c_step_type() -> type:
+    """The type of the callable with which the C `asyncio.Task` schedules its steps. It has no public name."""
+    found: list[type] = []
+
+    class Loop(asyncio.AbstractEventLoop):
+        def get_debug(self) -> bool:
+            return False
+
+        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+            found.append(type(callback))
+
+    async def nothing() -> None: ...
+
+    coroutine = nothing()
+    task: Any = asyncio.Task(coroutine, loop=Loop())
+    task._log_destroy_pending = False
+    coroutine.close()
+    return found[0]
+
+
+_CStep = _c_step_type()
+_PyTask: Any = getattr(asyncio.tasks, "_PyTask", asyncio.Task)
+_PY_STEPS = {_PyTask.__dict__.get("_Task__step"), _PyTask.__dict__.get("_Task__wakeup")} - {None}
+
+
+def is_step(callback: Any) -> bool:
+    """Whether a loop's callback is a step of a task: its `__self__` is the task then."""
+    kind = type(callback)
+    return (
+        kind is _CStep
+        or (kind is BuiltinMethodType and callback.__name__ == "task_wakeup")
+        or (kind is MethodType and callback.__func__ in _PY_STEPS)
+    )
+
+
+class DebugHandle(StockHandle):
+    """What the loop runs in debug mode, where it looks at a handle after running it."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: TaskRecord, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        super().__init__(callback, args, loop, context)
+        if self._source_traceback:
+            del self._source_traceback[-2:]  # this frame and `call_soon`'s
+        self.record = record
+        record._source_traceback = self._source_traceback
+
+    def _run(self) -> None:
+        self.record._run()
+
+
+class TaskRecord(StockHandle):
+    """A task's statistics, and the handle of each of its steps.
+
+    Also callable: a loop with handles of its own (uvloop) is given the record as the callback.
+    While the task waits, `_callback` is None, so the record keeps nothing alive.
+    """
+
+    __slots__ = (
+        "born",
+        "busy_ns",
+        "created_ns",
+        "dirty",
+        "ended_ns",
+        "exception",
+        "id",
+        "key",
+        "kind_stats",
+        "max_poll_ns",
+        "name",
+        "name_version",
+        "outcome",
+        "parent",
+        "polls",
+        "ref",
+        "scheduled_ns",
+        "self_wakes",
+        "since",
+        "stats",
+        "told_name",
+        "version",
+        "waker",
+    )
+
+    # Fields that are not plain to see:
+    #   key           id of the task object, under which `records` has it
+    #   since         when its state changed last: the wake, or the end of the poll
+    #   waker         what woke it last: a task's id, or a negative number of `registry.wakers`
+    #   dirty         it is in `stats.changed`; the collector takes it out and sets this back
+    #   born, version, name_version, told_name   the collector's: versions at which it was told of, changed, was renamed
+    #   ref           weak reference that notices the task's death; made when it has outlived its first poll
+
+    def _run(self) -> None:
+        callback = self._callback
+        args = self._args
+        stats = self.stats
+        if not self.polls:
+            self.name = callback.__self__.get_name()  # some factories name a task after making it
+        before = stats.current
+        stats.current = self
+        stats.since = started = monotonic_ns()
+        waited = started - self.since
+        try:
+            # A step takes nothing or one future: two plain calls cost less than one with `*args`.
+            if args:
+                self._context.run(callback, args[0])
+            else:
+                self._context.run(callback)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            report(self, error)
+        finally:
+            _settle(self, callback.__self__, callback, stats, before, started, waited)
+
+    def __call__(self, *args: Any) -> None:
+        callback = self._callback
+        stats = self.stats
+        stats.thread = get_ident()
+        if not self.polls:
+            self.name = callback.__self__.get_name()
+        before = stats.current
+        stats.current = self
+        stats.since = started = monotonic_ns()
+        waited = started - self.since
+        try:
+            callback(*args)
+        finally:
+            _settle(self, callback.__self__, callback, stats, before, started, waited)
+
+    def task(self) -> Any:
+        """The task, None where it is gone. A reference to it may be its last: to be called on the loop's thread."""
+        if self.ref is not None:
+            return self.ref()
+        callback = self._callback
+        return callback.__self__ if callback is not None else None
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self._callback is None else repr(self._callback)
+
+    def gone(self, ref: object) -> None:
+        """The task was collected before it ended. On whatever thread that happens."""
+        if records.pop(self.key, None) is not None:
+            self.ended_ns = monotonic_ns()
+            self.outcome = Outcome.DESTROYED
+            if not self.dirty:
+                self.dirty = True
+                self.stats.changed.append(self)
+            destroyed.append(self)
+
+
+records: dict[int, TaskRecord] = {}
+"""Records of the live tasks, by the id of the task object."""
+_find = records.get
+destroyed: list[TaskRecord] = []
+"""Records of tasks collected while pending, until the collector has counted them."""
+
+
+def _settle(
+    record: TaskRecord, task: Any, callback: Any, stats: LoopStats, before: Any, started: int, waited: int
+) -> None:
+    """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager one."""
+    ended = monotonic_ns()
+    stats.current = before
+    took = ended - started
+    kind = record.kind_stats
+    record.polls += 1
+    record.busy_ns += took
+    record.scheduled_ns += waited
+    kind.busy_ns += took
+    kind.scheduled_ns += waited
+    kind.histogram[(took * took).bit_length()] += 1
+    if waited > stats.lag_ns:
+        stats.lag_ns = waited
+    if task.done():
+        _finish(record, task, ended)
+    elif record._callback is callback:  # else it has been woken again by now
+        record._callback = record._args = None
+        record.since = ended
+    if took > record.max_poll_ns:  # true for the first poll
+        record.max_poll_ns = took
+        if took > kind.max_poll_ns:
+            kind.max_poll_ns = took
+        if record.ref is None and not record.ended_ns:
+            record.ref = weakref.ref(task, record.gone)
+    if took > Settings.threshold_ns:
+        stats.note_long_poll(record.id, kind.number, record.name, started, took)
+
+
+def _finish(record: TaskRecord, task: Any, ended: int) -> None:
+    """`task` has ended, at `ended`."""
+    records.pop(record.key, None)
+    record.ended_ns = ended
+    record.ref = record._callback = record._args = record._context = record._loop = None
+    kind = record.kind_stats
+    stats = record.stats
+    error = None
+    if task.cancelled():
+        kind.cancelled += 1
+        record.outcome = Outcome.CANCELLED
+    else:
+        exception = task._exception
+        if exception is None:
+            kind.returned += 1
+            record.outcome = Outcome.RETURNED
+        else:
+            kind.raised += 1
+            record.outcome = Outcome.RAISED
+            error = exception
+    if not record.born:
+        if stats.room <= 0:
+            record.outcome = 0
+            return  # one of very many, and nobody saw it alive: its kind's sums have it, and that is enough
+        stats.room -= 1
+    record.name = task.get_name()
+    if not record.dirty:
+        record.dirty = True
+        stats.changed.append(record)
+
+
+
+def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
+    """In place of `BaseEventLoop._call_soon`: through here goes every wake, every spawn and every plain callback."""
+    # The same test as `is_step`, whose call would cost a tenth of the whole wake.
+    kind = type(callback)
+    if (
+        kind is _CStep
+        or (kind is BuiltinMethodType and callback.__name__ == "task_wakeup")
+        or (kind is MethodType and callback.__func__ in _PY_STEPS)
+    ):
+        handle: Any = woken(loop, callback)
+        handle._context = context
+        handle._callback = callback
+        handle._args = args
+        if loop._debug:
+            handle = DebugHandle(handle, callback, args, loop, context)
+    else:
+        handle = _new(Handle)
+        handle._context = copy_context() if context is None else context
+        handle._loop = loop
+        handle._callback = callback
+        handle._args = args
+        handle._cancelled = False
+        handle._repr = handle._source_traceback = None
+        thread = loop._thread_id
+        handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
+        if loop._debug:
+            handle._source_traceback = asyncio.format_helpers.extract_stack(sys._getframe(1))
+    loop._ready.append(handle)
+    return handle
+
+
+def woken(loop: Any, callback: Any) -> TaskRecord:
+    """The record of the task whose step is `callback`, now scheduled."""
+    task = callback.__self__
+    record = _find(id(task))
+    if record is None:
+        record = _spawn(task, loop)
+        if type(callback) is BuiltinMethodType:
+            record.polls = 1  # started eagerly by its maker: its first poll is over, and nobody saw it
+            record.kind_stats.histogram[0] += 1
+        return record
+    current = record.stats.current
+    record.waker = current.id
+    if current is record:
+        record.self_wakes += 1
+    if not record.dirty:
+        record.dirty = True
+        record.name = task.get_name()
+        record.stats.changed.append(record)
+    record.since = monotonic_ns()
+    return record
+
+
+def _spawn(task: Any, loop: Any) -> TaskRecord:
+    """Begin the record of a task whose first step is being scheduled."""
+    stats = loop_stats(loop)
+    current = stats.current
+    coroutine = task.get_coro()
+    if type(current) is not TaskRecord or current.key:
+        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
+        record.waker = current.id
+    elif current.ref is coroutine:  # being made by create_task, below
+        record = current
+    else:
+        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
+        running = getattr(current.ref, "cr_running", False)
+        record.waker = current.id if running else current.waker
+    record.parent = max(record.waker, 0)
+    _register(record, task)
+    return record
+
+
+def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecord:
+    record: TaskRecord = _new(TaskRecord)
+    record._loop = loop
+    record._cancelled = False
+    record._context = record._callback = record._args = record._repr = record._source_traceback = None
+    record.id = _next_id()
+    record.stats = stats
+    record.kind_stats = kind_stats
+    record.key = record.polls = record.busy_ns = record.scheduled_ns = record.max_poll_ns = 0
+    record.self_wakes = record.ended_ns = record.outcome = record.born = 0
+    record.version = record.name_version = 0
+    record.told_name = None
+    record.dirty = False
+    record.ref = record.exception = None
+    record.created_ns = record.since = monotonic_ns()
+    return record
+
+
+def _register(record: TaskRecord, task: Any) -> None:
+    """`record` is `task`'s from now on."""
+    record.kind_stats.spawned += 1
+    record.name = task.get_name()
+    record.key = id(task)
+    records[record.key] = record
+    record.dirty = True
+    record.stats.changed.append(record)
+
+
+def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
+    try:
+        code = coroutine.cr_code
+    except AttributeError:
+        code = code_of(coroutine) or type(coroutine)
+    try:
+        factory = loop._task_factory
+    except AttributeError:
+        factory = loop.get_task_factory()
+    frame = spawn_site(id(code), factory)
+    site = frame.f_code
+    key = (id(code), id(site), frame.f_lasti)
+    return stats.kinds.get(key) or _new_kind(stats, key, coroutine, code, (site, frame.f_lineno))
+
+
+def _new_kind(
+    stats: LoopStats, key: tuple[int, int, int], coroutine: Any, code: Any, site: tuple[Any, int]
+) -> KindStats:
+    spawned_in, line = site
+    info = KindInfo(
+        getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__,
+        getattr(code, "co_filename", ""),
+        getattr(code, "co_firstlineno", 0),
+        spawned_in.co_filename if spawned_in else "",
+        line,
+    )
+    number = registry.kind(info)
+    if number == 0:
+        key, code, spawned_in = (0, 0, 0), None, None
+    return registry.kind_stats(stats, key, number, (code, spawned_in))
+
+
+def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
+    """Call `create(coroutine, **kwargs)` on a loop with a task factory.
+
+    An eager factory runs the first poll inside that call, and where the coroutine ends in it the loop never hears of the task.
+    So a record stands ready, without a key yet: `_spawn` takes it if the task schedules a step the usual way.
+    """
+    stats = loop_stats(loop)
+    before, since = stats.current, stats.since
+    record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
+    record.waker = before.id
+    record.parent = max(record.waker, 0)
+    record.ref = coroutine
+    record.name = kwargs.get("name") or getattr(coroutine, "__qualname__", "")
+    stats.current = record
+    stats.since = started = monotonic_ns()
+    try:
+        task = create(coroutine, **kwargs)
+    finally:
+        stats.current, stats.since = before, since
+        if record.ref is coroutine:
+            record.ref = None
+    try:
+        seen = record.key != 0
+        polled = task.done() or (
+            task.get_coro() is coroutine and inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+        )
+    except AttributeError:  # the factory made something else than a task
+        return task
+    if polled:
+        if not seen:
+            _register(record, task)
+        _settle(record, task, None, stats, before, started, 0)
+        stats.since = since
+    return task
+
+
+def adopt(task: Any, loop: Any) -> None:
+    """Begin the record of a task that was there before the hooks: where it was spawned is not known."""
+    if id(task) in records or task.done():
+        return
+    stats = loop_stats(loop)
+    coroutine = task.get_coro()
+    code = code_of(coroutine) or type(coroutine)
+    key = (id(code), 0, 0)
+    kind = stats.kinds.get(key) or _new_kind(stats, key, coroutine, code, (None, 0))
+    record = _new_record(stats, kind, loop)
+    record.parent = record.waker = 0
+    _register(record, task)
+    record.ref = weakref.ref(task, record.gone)
+    # A step that was scheduled before the hooks runs unseen, and the task may end in it.
+    task.add_done_callback(adopted_ended)
+
+
+def adopted_ended(task: Any) -> None:
+    """An adopted task has ended. Where its last poll was seen, this comes too late to matter."""
+    record = _find(id(task))
+    if record is not None:
+        _finish(record, task, monotonic_ns())
+
+
+def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
+    """What to give to a loop with handles of its own in place of `callback`."""
+    stats = loop_stats(loop)
+    if stats.closed:
+        return callback  # the loop is about to refuse it
+    if not is_step(callback):
+        return Callback(callback, source, stats)
+    record = woken(loop, callback)
+    record._callback = callback
+    return record

@@ -1,0 +1,94 @@
+"""Where a task was spawned: a code object and a place in it, taken without walking the whole stack.
+
+Reading one frame costs about as much as recording a poll, so the depth at which a coroutine's spawning frame was found
+last time is tried first. Only where that guess fails are the frames walked, up to the loop's own frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+from types import CodeType, FrameType
+from typing import Any
+
+OWN_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+ASYNCIO_DIRECTORY = os.path.dirname(os.path.abspath(asyncio.__file__)) + os.sep
+LIBRARY_DIRECTORIES = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep}
+)
+MACHINERY, LIBRARY, USER = range(3)
+"""Whose code a file is: asyncio's and ours, a library's, the user's own."""
+
+_getframe = sys._getframe
+_owners: dict[str, int] = {}
+_depths: dict[int, int] = {}
+
+
+def owner(filename: str) -> int:
+    """Whose code `filename` is."""
+    found = _owners.get(filename)
+    if found is None:
+        if filename.startswith((OWN_DIRECTORY, ASYNCIO_DIRECTORY)):
+            found = MACHINERY
+        elif filename.startswith("<frozen ") or any(place in filename for place in LIBRARY_DIRECTORIES):
+            found = LIBRARY
+        else:
+            found = USER
+        _owners[filename] = found
+    return found
+
+
+def spawn_site(coroutine_code: int, factory: Any) -> FrameType:
+    """The frame that spawns a task, from inside the hook that `call_soon` reached.
+
+    `coroutine_code` is the id of the coroutine's code object, the key of the guess. `factory` is the loop's task
+    factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is preferred to a library's;
+    frames beyond the loop's callback runner belong to somebody else and do not count.
+    """
+    if factory is None:
+        depth = _depths.get(coroutine_code)
+        if depth is not None:
+            try:
+                frame = _getframe(depth)
+                if (
+                    _owners.get(frame.f_code.co_filename) == USER
+                    and _owners.get(_getframe(depth - 1).f_code.co_filename) == MACHINERY
+                ):
+                    return frame
+            except ValueError:  # the stack is not that deep this time
+                pass
+    return _walk(coroutine_code, None if factory is None else _code_of(factory))
+
+
+def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType:
+    first: FrameType | None = None
+    frame: FrameType | None = _getframe(2)
+    depth = 1  # as counted from spawn_site
+    while frame is not None:
+        code = frame.f_code
+        belongs = owner(code.co_filename)
+        if belongs == MACHINERY:
+            if first is not None and code.co_name in ("_run", "_run_once"):
+                break
+        elif code is factory_code:
+            first = None
+        elif belongs == USER and factory_code is None:
+            _depths[coroutine_code] = depth
+            return frame
+        elif first is None or (belongs == USER and owner(first.f_code.co_filename) != USER):
+            first = frame
+        frame = frame.f_back
+        depth += 1
+    return first or _getframe(2)
+
+
+def _code_of(function: Any) -> CodeType | None:
+    function = getattr(function, "func", function)  # functools.partial
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return code

@@ -1,0 +1,1 @@
+"""Hooks: they tell a recorder core of what event loops do. They translate; they decide nothing."""

@@ -1,0 +1,101 @@
+"""Hooks for event loops: those built on asyncio's `BaseEventLoop`, and uvloop's.
+
+A stock loop looks its handle classes up by name each time it makes one, so patching the names covers loops that already run.
+uvloop's handles are its own and cannot be replaced: there the callback is wrapped.
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import base_events
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from asynctop_protocol import WakerSource
+
+from asynctop.core.contract import Core, Patch
+
+
+def patches(core: Core) -> Iterator[Patch]:
+    """All patches for the loops of this process."""
+    yield from core.loop_patches()
+    yield from _common(core, base_events.BaseEventLoop)
+    if "uvloop" in sys.modules:
+        yield from uvloop_patches(core)
+
+
+def uvloop_patches(core: Core) -> Iterator[Patch]:
+    """Patches for uvloop, which has been imported."""
+    loop_class = sys.modules["uvloop"].Loop
+    for name, (position, source) in _UVLOOP_METHODS.items():
+        yield Patch(loop_class, name, _wrapping(core, getattr(loop_class, name), position, source))
+    yield from _common(core, loop_class)
+
+
+_UVLOOP_METHODS = {
+    "call_soon": (0, WakerSource.CALLBACK),
+    "call_soon_threadsafe": (0, WakerSource.THREAD),
+    "call_later": (1, WakerSource.TIMER),
+    "call_at": (1, WakerSource.TIMER),
+    "add_reader": (1, WakerSource.IO),
+    "add_writer": (1, WakerSource.IO),
+    "add_signal_handler": (1, WakerSource.SIGNAL),
+}
+"""Methods that take a callback: at which position, and what it means to be run by it."""
+
+
+def _wrapping(core: Core, method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
+    wrap = core.wrap
+    if position == 0:
+
+        def at_once(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if callable(callback):  # else the loop has its own words for it
+                callback = wrap(loop, callback, source)
+            return method(loop, callback, *args, context=context)
+
+        return at_once
+
+    def later(loop: Any, first: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        if callable(callback):
+            callback = wrap(loop, callback, source)
+        return method(loop, first, callback, *args, **kwargs)
+
+    return later
+
+
+def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
+    """What goes for every loop class: loops that close, and task factories."""
+    close = loop_class.close
+    set_task_factory = loop_class.set_task_factory
+
+    def patched_close(self: Any) -> None:
+        close(self)
+        core.release(self)
+
+    def patched_set_task_factory(self: Any, factory: Any) -> None:
+        set_task_factory(self, factory)
+        watch_factory(core, self)
+
+    yield Patch(loop_class, "close", patched_close)
+    yield Patch(loop_class, "set_task_factory", patched_set_task_factory)
+
+
+def watch_factory(core: Core, loop: Any) -> None:
+    """A task factory may be eager and run polls that never meet the loop: see to it that they are counted.
+
+    Only a loop that has a factory pays for this.
+    """
+    if loop.get_task_factory() is None:
+        vars(loop).pop("create_task", None)
+        return
+    create = type(loop).create_task
+
+    def create_task(coroutine: Any, **kwargs: Any) -> Any:
+        return core.create_task(loop, lambda coro, **kw: create(loop, coro, **kw), coroutine, kwargs)
+
+    loop.create_task = create_task
+
+
+def unwatch_factory(loop: Any) -> None:
+    """Undo `watch_factory`."""
+    vars(loop).pop("create_task", None)

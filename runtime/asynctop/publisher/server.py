@@ -1,0 +1,212 @@
+"""The publisher's thread: a Unix socket, its consoles, and the clock of their batches."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import stat
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from asynctop_protocol import Chains, Hello, Stalls, Tick
+
+from asynctop.core.contract import Core
+from asynctop.publisher.client import Client, Gone
+from asynctop.publisher.inspector import Inspection
+from asynctop.stalls import StallWatcher
+
+MAX_CLIENTS = 16
+"""Consoles at a time. Each may hold a frame and a batch's list of records."""
+
+UNWATCHED_NS = 250_000_000
+"""How often changes are taken note of while no console is connected, so that what waits for it stays small."""
+
+
+def listen(path: str) -> socket.socket:
+    """A listening socket at `path`, in a directory that only this user can enter. Raises OSError with one clear line."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    status = os.lstat(directory)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise PermissionError(
+            f"expected {directory} to be a directory of this user with mode 0700, found "
+            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; set ASYNCTOP_DIR to another one"
+        )
+    if os.path.lexists(path):
+        os.unlink(path)  # left behind by an earlier process with our number
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        os.chmod(path, 0o600)
+        sock.listen(MAX_CLIENTS)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def peer_uid(sock: socket.socket) -> int | None:
+    """The user at the other end of a Unix socket; None where the platform does not tell."""
+    if sys.platform == "linux":
+        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(uid)
+    return None  # there the directory's and the socket's modes keep others out
+
+
+class Publisher:
+    """Serves the consoles of this process."""
+
+    def __init__(
+        self,
+        core: Core,
+        watcher: StallWatcher,
+        hello: Callable[[], Hello],
+        path: str,
+        faults: list[str],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self.path = path
+        self._core = core
+        self._watcher = watcher
+        self._hello = hello
+        self._faults = faults
+        self._on_fault = on_fault
+        self._clients: list[Client] = []
+        self._answers: deque[tuple[Client, Chains]] = deque()
+        self._due_ns = 0
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_in, False)
+        os.set_blocking(self._wake_out, False)
+        self._listener = listen(path)
+        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close everything, and wait until it is closed."""
+        self._stopping = True
+        self._wake()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """In a forked child, which has the descriptors but not the thread: close them, and leave the socket to the parent."""
+        self._close(unlink=False)
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_in, b"\0")
+        except BlockingIOError:
+            pass  # it is about to wake anyway
+
+    def _run(self) -> None:
+        try:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._selector.register(self._wake_out, selectors.EVENT_READ)
+            while not self._stopping:
+                self._turn()
+        except Exception as error:
+            self._on_fault(error)
+        finally:
+            self._close(unlink=True)
+
+    def _turn(self) -> None:
+        now = time.monotonic_ns()
+        due = min([client.due_ns for client in self._subscribed() if client.idle], default=now + UNWATCHED_NS)
+        due = min(due, self._due_ns)
+        for key, events in self._selector.select(max(due - now, 0) / 1e9):
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fileobj == self._wake_out:
+                os.read(self._wake_out, 4096)
+            else:
+                self._serve(key.data, events)
+        while self._answers:
+            client, chains = self._answers.popleft()
+            client.answer(chains)
+        self._begin_batches()
+        for client in tuple(self._clients):
+            self._watch(client)
+
+    def _subscribed(self) -> list[Client]:
+        return [client for client in self._clients if client.interval_ns is not None]
+
+    def _begin_batches(self) -> None:
+        now = time.monotonic_ns()
+        ready = [client for client in self._subscribed() if client.idle and client.due_ns <= now]
+        if ready or now >= self._due_ns:
+            self._core.drain()
+            self._due_ns = now + UNWATCHED_NS
+        for client in ready:
+            assert client.interval_ns is not None
+            client.due_ns = now + client.interval_ns
+            client.begin(self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults)))
+
+    def _stalls(self, version: int) -> tuple[int, Stalls]:
+        version, stalls = self._watcher.since(version)
+        return version, Stalls(stalls)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return  # it went away again
+        uid = peer_uid(sock)
+        client = Client(sock, self._hello(), self._core.cursor())
+        self._clients.append(client)
+        self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
+        if uid not in (None, 0, os.getuid()):
+            client.refuse(f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user")
+        elif len(self._clients) > MAX_CLIENTS:
+            client.refuse(f"this program has {MAX_CLIENTS} consoles already: close one")
+
+    def _serve(self, client: Client, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                client.readable()
+            if events & selectors.EVENT_WRITE:
+                client.writable()
+        except Gone:
+            self._drop(client)
+            return
+        if client.inspect is not None:
+            question, client.inspect = client.inspect, None
+            Inspection(self._core, question, lambda chains: self._answer(client, chains)).proceed()
+
+    def _answer(self, client: Client, chains: Chains) -> None:
+        """On any thread."""
+        self._answers.append((client, chains))
+        self._wake()
+
+    def _watch(self, client: Client) -> None:
+        events = selectors.EVENT_READ if client.idle else selectors.EVENT_READ | selectors.EVENT_WRITE
+        if self._selector.get_key(client.sock).events != events:
+            self._selector.modify(client.sock, events, client)
+
+    def _drop(self, client: Client) -> None:
+        self._clients.remove(client)
+        self._selector.unregister(client.sock)
+        client.sock.close()
+
+    def _close(self, *, unlink: bool) -> None:
+        if unlink:
+            try:
+                os.unlink(self.path)
+            except OSError:
+                pass  # somebody has tidied up
+        self._selector.close()
+        for client in self._clients:
+            client.sock.close()
+        self._listener.close()
+        os.close(self._wake_in)
+        os.close(self._wake_out)

@@ -1,0 +1,133 @@
+"""One installation of asynctop in this process: the core, the hooks, the stall watcher and the publisher, from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
+
+from asynctop.core import Core, make_core
+from asynctop.core.python.collector import RETAINED
+from asynctop.hooks.imports import OnImport
+from asynctop.hooks.loops import patches, unwatch_factory, uvloop_patches, watch_factory
+from asynctop.hooks.patches import Patches
+from asynctop.publisher.server import Publisher
+from asynctop.stalls import StallWatcher
+
+
+class Session:
+    """What `install()` makes and `uninstall()` ends. Not to be made twice in a process."""
+
+    def __init__(self, stall_threshold: float) -> None:
+        self._threshold_ns = int(stall_threshold * 1e9)
+        self._started_at_ns = time.time_ns()
+        self._faults: list[str] = []
+        self._patches = Patches()
+        self._on_uvloop = OnImport("uvloop", self._patch_uvloop)
+        self._core: Core = make_core(self._threshold_ns)
+        self._serve()
+
+    def _serve(self) -> None:
+        path = checked_socket_path(
+            os.path.join(socket_directory(os.environ, os.getuid()), socket_name(os.getpid()))
+        )
+        self._watcher = StallWatcher(self._core, self._threshold_ns, lambda error: self._fault("stall watcher", error))
+        self._publisher = Publisher(
+            self._core,
+            self._watcher,
+            self._hello,
+            path,
+            self._faults,
+            lambda error: self._fault("publisher", error),
+        )
+
+    @property
+    def path(self) -> str:
+        """The socket's path."""
+        return self._publisher.path
+
+    def start(self) -> None:
+        """Put the hooks in place and begin to serve."""
+        self._patches.apply(patches(self._core))
+        if "uvloop" not in sys.modules:
+            self._on_uvloop.start()
+        for loop, tasks in _present().items():
+            watch_factory(self._core, loop)
+            for task in tasks:
+                self._core.adopt(task, loop)
+        self._watcher.start()
+        self._publisher.start()
+
+    def stop(self) -> None:
+        """Take everything out again."""
+        self._unhook()
+        self._publisher.stop()
+        self._watcher.stop()
+        self._core.forget()
+
+    def restart_after_fork(self) -> None:
+        """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of its own."""
+        self._publisher.abandon()
+        self._core.forget()
+        self._faults.clear()
+        self._serve()
+        self._watcher.start()
+        self._publisher.start()
+
+    def _patch_uvloop(self) -> None:
+        self._patches.apply(uvloop_patches(self._core))
+
+    def _unhook(self) -> None:
+        self._on_uvloop.stop()
+        self._patches.undo()
+        for loop in self._core.loops().values():
+            unwatch_factory(loop)
+
+    def _fault(self, part: str, error: BaseException) -> None:
+        """A part of ours has failed: it is switched off, consoles are told, and the program goes on without it."""
+        self._faults.append(f"the {part} failed and is switched off: {type(error).__name__}: {error}"[:500])
+        if part != "stall watcher":
+            self._unhook()
+
+    def _hello(self) -> Hello:
+        runtimes = {type(loop).__module__.partition(".")[0] for loop in self._core.loops().values()}
+        return Hello(
+            role=Role.RUNTIME,
+            pid=os.getpid(),
+            argv=list(getattr(sys, "orig_argv", sys.argv)),
+            python=platform.python_version(),
+            runtime="uvloop" if "uvloop" in runtimes else "asyncio",
+            core=self._core.name,
+            started_at_ns=self._started_at_ns,
+            monotonic_ns=time.monotonic_ns(),
+            wall_ns=time.time_ns(),
+            stall_threshold_ns=self._threshold_ns,
+            retained=RETAINED,
+        )
+
+
+def _present() -> dict[Any, set[Any]]:
+    """The loops there are, with their tasks."""
+    loops = {task.get_loop() for task in _known_tasks()}
+    running = asyncio._get_running_loop()
+    if running is not None:
+        loops.add(running)
+    return {loop: asyncio.all_tasks(loop) for loop in loops if not loop.is_closed()}
+
+
+def _known_tasks() -> Iterator[Any]:
+    """Tasks of all loops and threads. Newer interpreters keep them in lists of their own, which only each loop's own can read."""
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
+        for _ in range(1000):
+            try:
+                yield from list(getattr(asyncio.tasks, name, ()))
+                break
+            except RuntimeError:  # changed by another thread meanwhile
+                continue

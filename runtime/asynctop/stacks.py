@@ -1,0 +1,108 @@
+"""Reading stacks: of a thread while its loop is in a poll, and of a suspended task down to what it waits for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from asynctop_protocol import Chain, Waiting
+
+from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
+
+MAX_FRAMES = 64
+"""Frames of a stack that are kept, the innermost ones: a deep recursion would fill the screen and the wire."""
+
+Frame = tuple[str, str, int]
+"""(function, file, line)."""
+
+
+def frame_of(frame: FrameType) -> Frame:
+    """What a person needs of a frame."""
+    code = frame.f_code
+    return code.co_qualname, code.co_filename, frame.f_lineno or code.co_firstlineno
+
+
+def thread_stack(thread: int) -> list[Frame]:
+    """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if it runs nothing."""
+    frame = sys._current_frames().get(thread)
+    stack: list[Frame] = []
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OWN_DIRECTORY):
+            if stack or frame.f_code.co_name in ("_run", "_run_callback", "__call__"):
+                break
+        elif len(stack) < MAX_FRAMES:
+            stack.append(frame_of(frame))
+        frame = frame.f_back
+    else:
+        return _before_the_loop(stack)
+    stack.reverse()
+    return stack
+
+
+def _before_the_loop(stack: list[Frame]) -> list[Frame]:
+    """Where none of our frames bounds the stack, everything inside the loop's own innermost frame."""
+    inner = []
+    for each in stack:
+        if each[1].startswith(ASYNCIO_DIRECTORY) and each[0].endswith(("_run", "_run_once", "run_forever")):
+            break
+        inner.append(each)
+    inner.reverse()
+    return inner
+
+
+_AWAITED = (
+    ("cr_frame", "cr_await"),
+    ("gi_frame", "gi_yieldfrom"),
+    ("ag_frame", "ag_await"),
+)
+
+
+def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain:
+    """Down from a suspended task's coroutine to what it waits for. On the task's loop's thread."""
+    frames: list[Frame] = []
+    innermost: FrameType | None = None
+    awaited = task.get_coro()
+    while awaited is not None and len(frames) < MAX_FRAMES:
+        for frame_attribute, next_attribute in _AWAITED:
+            frame = getattr(awaited, frame_attribute, None)
+            if isinstance(frame, FrameType):
+                frames.append(frame_of(frame))
+                innermost = frame
+                awaited = getattr(awaited, next_attribute)
+                break
+        else:
+            break
+    return Chain(number, frames, _waiting_on(getattr(task, "_fut_waiter", None), innermost, identify))
+
+
+_PRIMITIVES = {
+    "Lock.acquire": "lock",
+    "Event.wait": "event",
+    "Condition.wait": "condition",
+    "Semaphore.acquire": "semaphore",
+    "Barrier._wait": "barrier",
+    "Queue.get": "queue",
+    "Queue.put": "queue",
+    "Queue.join": "queue",
+    "StreamReader._wait_for_data": "stream",
+    "FlowControlMixin._drain_helper": "stream",
+}
+"""asyncio's own coroutines that wait for a resource, which is their `self`."""
+
+
+def _waiting_on(future: Any, innermost: FrameType | None, identify: Callable[[Any], int]) -> Waiting | None:
+    if future is None:
+        return None
+    if hasattr(future, "get_coro"):
+        return Waiting("task", identify(future), future.get_name())
+    if innermost is not None and innermost.f_code.co_filename.startswith(ASYNCIO_DIRECTORY):
+        name = innermost.f_code.co_qualname
+        if name == "sleep":
+            delay = innermost.f_locals.get("delay")
+            return Waiting("timer", id(future), f"sleep({delay:g})" if isinstance(delay, int | float) else "sleep")
+        if name in _PRIMITIVES:
+            resource = innermost.f_locals.get("self")
+            return Waiting(_PRIMITIVES[name], id(resource), f"{type(resource).__qualname__}, in {name.rpartition('.')[2]}()")
+    return Waiting("future", id(future), type(future).__qualname__)
