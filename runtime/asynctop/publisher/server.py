@@ -82,9 +82,10 @@ class Publisher:
         self._due_ns = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._wake_out, self._wake_in = os.pipe()
-        os.set_blocking(self._wake_in, False)
-        os.set_blocking(self._wake_out, False)
+        # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's descriptor.
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
         self._listener = listen(path)
         self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
 
@@ -105,9 +106,9 @@ class Publisher:
 
     def _wake(self) -> None:
         try:
-            os.write(self._wake_in, b"\0")
-        except BlockingIOError:
-            pass  # it is about to wake anyway
+            self._wake_in.send(b"\0")
+        except OSError:
+            pass  # full: it is about to wake anyway; or closed
 
     def _run(self) -> None:
         try:
@@ -127,8 +128,8 @@ class Publisher:
         for key, events in self._selector.select(max(due - now, 0) / 1e9):
             if key.fileobj is self._listener:
                 self._accept()
-            elif key.fileobj == self._wake_out:
-                os.read(self._wake_out, 4096)
+            elif key.fileobj is self._wake_out:
+                self._wake_out.recv(4096)
             else:
                 self._serve(key.data, events)
         while self._answers:
@@ -208,5 +209,5 @@ class Publisher:
         for client in self._clients:
             client.sock.close()
         self._listener.close()
-        os.close(self._wake_in)
-        os.close(self._wake_out)
+        self._wake_in.close()
+        self._wake_out.close()

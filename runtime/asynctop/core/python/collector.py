@@ -3,8 +3,9 @@
 Each `drain` is a version. A record carries the version at which it was last seen to change, and `_by_version` holds
 the records in that order, so a batch is the tail of it after the console's cursor.
 
-- A record that is woken or spawned stands in its loop's `changed`. The drain clears `dirty` first and reads afterwards, so
-  whatever changes later puts the record there again.
+- A record that is woken or has ended stands in its loop's `changed`. The drain clears `dirty` first and reads afterwards, so
+  whatever changes later puts the record there again. A new one is found at the end of `records`: one that came and went
+  between two drains costs nothing here, and only so many of those are kept.
 - A record that is scheduled or being polled when it is read stays *restless*: it is read again at each drain until it is idle,
   so that polls need not mark their record a second time.
 - An ended record is kept for consoles that connect later; `RETAINED` of them at most.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import islice, takewhile
 from time import monotonic_ns
 
 from asynctop_protocol import (
@@ -36,7 +37,7 @@ from asynctop_protocol import (
 
 from asynctop.core.python.handles import Settings
 from asynctop.core.python.records import NOTHING, LoopStats, registry
-from asynctop.core.python.tasks import TaskRecord, destroyed
+from asynctop.core.python.tasks import TaskRecord, destroyed, records
 
 RETAINED = 2000
 """Ended tasks kept for consoles that connect later."""
@@ -94,8 +95,13 @@ class Collector:
         for record in restless:
             if not record.dirty:
                 self._note(record)
+        for record in _unborn():
+            record.dirty = False
+            self._note(record)
         for stats in tuple(registry.loops):
             self._drain_loop(stats)
+        for number in registry.kinds_that_spawned():
+            self.totals_version[number] = self.version
         gone = [stats for stats in registry.loops if stats.gone() and not stats.changed]
         for stats in gone[:-CLOSED_LOOPS]:
             registry.retire(stats)
@@ -111,16 +117,16 @@ class Collector:
         del stats.changed[:count]
         for record in changed:
             record.dirty = False
-            if record.ended_ns and not record.born and not record.outcome:
-                self.totals_version[record.kind_stats.number] = self.version  # came and went, and was not kept
-            else:
-                self._note(record)
+            self._note(record)
         stats.room = RETAINED
         stats.lag_ever_ns = max(stats.lag_ever_ns, stats.lag_ns)
 
     def _note(self, record: TaskRecord) -> None:
         if not record.born:
             record.born = self.version
+            record.told_name = None
+        if record.name is None:
+            record.name = _name_before_first_poll(record)
         if record.told_name is not record.name:
             record.told_name = record.name
             record.name_version = self.version
@@ -198,12 +204,12 @@ class Cursor:
                 id=[record.id for record in born],
                 kind=[record.kind_stats.number for record in born],
                 loop=[record.stats.number for record in born],
-                parent=[record.parent for record in born],
+                parent=[max(record.parent, 0) for record in born],
                 created_ns=[record.created_ns for record in born],
             )
         named = [record for record in records if record.name_version > after]
         if named:
-            yield Named([record.id for record in named], [record.told_name for record in named])
+            yield Named([record.id for record in named], [record.told_name or "" for record in named])
         states = [_state(record) for record in records]
         wakers = [record.waker for record in records]
         callbacks = [registry.wakers[-waker] if waker <= 0 else _BY_TASK for waker in wakers]
@@ -258,6 +264,21 @@ class Cursor:
             )
 
 
+def _unborn() -> list[TaskRecord]:
+    """Records that no drain has seen yet: all at the end of `records`, which other threads change meanwhile.
+
+    Each attempt is one call into C and so sees one state of the dict.
+    """
+    count = 64
+    while True:
+        latest = list(islice(reversed(records.values()), count))
+        if len(latest) < count or latest[-1].born:
+            fresh = list(takewhile(lambda record: not record.born, latest))
+            fresh.reverse()
+            return fresh
+        count *= 8
+
+
 _AWAKE = (State.SCHEDULED, State.POLLING)
 _BY_TASK = (WakerSource.TASK, "")
 
@@ -270,6 +291,15 @@ def _state(record: TaskRecord) -> tuple[State, int]:
     if stats.current is record:
         return State.POLLING, stats.since
     return (State.IDLE if record._callback is None else State.SCHEDULED), record.since
+
+
+def _name_before_first_poll(record: TaskRecord) -> str | None:
+    """The name of a task whose first poll is yet to come."""
+    try:
+        # One expression: the reference to the task is gone before another thread can run.
+        return record._callback.__self__.get_name()  # type: ignore[no-any-return]
+    except AttributeError:
+        return None  # it is polled for the first time just now, and has said its name
 
 
 def _length(histogram: list[int]) -> int:

@@ -52,7 +52,10 @@ _name = property(lambda self: describe(self._callback), doc="The callback's name
 def _run_callback(self: Any) -> None:
     """In place of `Handle._run`."""
     callback = self._callback
-    stats = loop_stats(self._loop)
+    try:
+        stats = self._loop._asynctop_stats
+    except AttributeError:
+        stats = loop_stats(self._loop)
     before = stats.current
     stats.current = self
     stats.since = started = monotonic_ns()

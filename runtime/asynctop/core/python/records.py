@@ -64,6 +64,7 @@ class KindStats:
         "returned",
         "scheduled_ns",
         "spawned",
+        "told_spawned",
         "unknown",
     )
 
@@ -75,6 +76,8 @@ class KindStats:
         self.busy_ns = self.scheduled_ns = self.max_poll_ns = 0
         self.histogram = [0] * BUCKETS
         """Its sum is the number of polls."""
+        self.told_spawned = 0
+        """The publisher's."""
         self.destroyed = self.unknown = 0
         """Counted in the archive alone (see `Registry`): a task may be collected on any thread."""
 
@@ -234,6 +237,16 @@ class Registry:
                 parts[0].add(part)
                 parts.remove(part)
             self.loops.remove(stats)
+
+    def kinds_that_spawned(self) -> list[int]:
+        """Numbers of the kinds that spawned since the last call. The publisher's."""
+        found = []
+        for stats in tuple(self.loops):
+            for part in tuple(stats.kinds.values()):
+                if part.spawned != part.told_spawned:
+                    part.told_spawned = part.spawned
+                    found.append(part.number)
+        return found
 
     def sums(self, number: int) -> KindStats:
         """A kind's sums over all loops."""

@@ -35,7 +35,9 @@ from asynctop.core.python.records import (
 )
 from asynctop.core.sites import spawn_site
 
+# A member of an enumeration costs several attribute look-ups at each use.
 CALLBACK, THREAD = WakerSource.CALLBACK, WakerSource.THREAD
+RETURNED, RAISED, CANCELLED = Outcome.RETURNED, Outcome.RAISED, Outcome.CANCELLED
 _new = object.__new__
 _next_id = itertools.count(1).__next__
 
@@ -128,7 +130,8 @@ class TaskRecord(StockHandle):
     #   key           id of the task object, under which `records` has it
     #   since         when its state changed last: the wake, or the end of the poll
     #   waker         what woke it last: a task's id, or a negative number of `registry.wakers`
-    #   dirty         it is in `stats.changed`; the collector takes it out and sets this back
+    #   dirty         the collector will find it, in `stats.changed` or, while `born` is 0, at the end of `records`
+    #   parent        the first `waker`
     #   born, version, name_version, told_name   the collector's: versions at which it was told of, changed, was renamed
     #   ref           weak reference that notices the task's death; made when it has outlived its first poll
 
@@ -137,7 +140,7 @@ class TaskRecord(StockHandle):
         args = self._args
         stats = self.stats
         if not self.polls:
-            self.name = callback.__self__.get_name()  # some factories name a task after making it
+            self.name = callback.__self__.get_name()  # not earlier: some factories name a task after making it
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -185,14 +188,14 @@ class TaskRecord(StockHandle):
         if records.pop(self.key, None) is not None:
             self.ended_ns = monotonic_ns()
             self.outcome = Outcome.DESTROYED
-            if not self.dirty:
+            if not self.dirty or not self.born:
                 self.dirty = True
                 self.stats.changed.append(self)
             destroyed.append(self)
 
 
 records: dict[int, TaskRecord] = {}
-"""Records of the live tasks, by the id of the task object."""
+"""Records of the live tasks, by the id of the task object, in the order of their spawns."""
 _find = records.get
 destroyed: list[TaskRecord] = []
 """Records of tasks collected while pending, until the collector has counted them."""
@@ -231,34 +234,34 @@ def _settle(
 
 def _finish(record: TaskRecord, task: Any, ended: int) -> None:
     """`task` has ended, at `ended`."""
-    records.pop(record.key, None)
+    try:
+        del records[record.key]
+    except KeyError:
+        pass  # forgotten
     record.ended_ns = ended
     record.ref = record._callback = record._args = record._context = record._loop = None
     kind = record.kind_stats
     stats = record.stats
-    error = None
-    if task.cancelled():
+    exception = task._exception
+    if exception is not None:
+        kind.raised += 1
+        record.outcome = RAISED
+    elif task.cancelled():
         kind.cancelled += 1
-        record.outcome = Outcome.CANCELLED
+        record.outcome = CANCELLED
     else:
-        exception = task._exception
-        if exception is None:
-            kind.returned += 1
-            record.outcome = Outcome.RETURNED
-        else:
-            kind.raised += 1
-            record.outcome = Outcome.RAISED
-            error = exception
+        kind.returned += 1
+        record.outcome = RETURNED
     if not record.born:
         if stats.room <= 0:
-            record.outcome = 0
             return  # one of very many, and nobody saw it alive: its kind's sums have it, and that is enough
         stats.room -= 1
+        record.dirty = False
     record.name = task.get_name()
+    record.exception = None if exception is None else exception_text(exception)
     if not record.dirty:
         record.dirty = True
         stats.changed.append(record)
-
 
 
 def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
@@ -316,37 +319,36 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
 
 def _spawn(task: Any, loop: Any) -> TaskRecord:
     """Begin the record of a task whose first step is being scheduled."""
-    stats = loop_stats(loop)
+    try:
+        stats = loop._asynctop_stats
+    except AttributeError:
+        stats = loop_stats(loop)
     current = stats.current
     coroutine = task.get_coro()
     if type(current) is not TaskRecord or current.key:
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-        record.waker = current.id
+        record.parent = record.waker = current.id
     elif current.ref is coroutine:  # being made by create_task, below
         record = current
     else:
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         running = getattr(current.ref, "cr_running", False)
-        record.waker = current.id if running else current.waker
-    record.parent = max(record.waker, 0)
+        record.parent = record.waker = current.id if running else current.waker
     _register(record, task)
     return record
 
 
 def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecord:
+    """A record without a task. The rest of its fields is set by `_register`, at the first step, or by the collector."""
     record: TaskRecord = _new(TaskRecord)
     record._loop = loop
     record._cancelled = False
-    record._context = record._callback = record._args = record._repr = record._source_traceback = None
+    record._callback = record._repr = record._source_traceback = record.ref = record.name = None
     record.id = _next_id()
     record.stats = stats
     record.kind_stats = kind_stats
     record.key = record.polls = record.busy_ns = record.scheduled_ns = record.max_poll_ns = 0
     record.self_wakes = record.ended_ns = record.outcome = record.born = 0
-    record.version = record.name_version = 0
-    record.told_name = None
-    record.dirty = False
-    record.ref = record.exception = None
     record.created_ns = record.since = monotonic_ns()
     return record
 
@@ -354,11 +356,9 @@ def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecor
 def _register(record: TaskRecord, task: Any) -> None:
     """`record` is `task`'s from now on."""
     record.kind_stats.spawned += 1
-    record.name = task.get_name()
-    record.key = id(task)
-    records[record.key] = record
-    record.dirty = True
-    record.stats.changed.append(record)
+    record.key = key = id(task)
+    records[key] = record
+    record.dirty = True  # the collector finds it among `records`
 
 
 def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
@@ -370,10 +370,14 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
         factory = loop._task_factory
     except AttributeError:
         factory = loop.get_task_factory()
-    frame = spawn_site(id(code), factory)
+    code_id = id(code)
+    frame = spawn_site(code_id, factory)
     site = frame.f_code
-    key = (id(code), id(site), frame.f_lasti)
-    return stats.kinds.get(key) or _new_kind(stats, key, coroutine, code, (site, frame.f_lineno))
+    key = (code_id, id(site), frame.f_lasti)
+    try:
+        return stats.kinds[key]
+    except KeyError:
+        return _new_kind(stats, key, coroutine, code, (site, frame.f_lineno))
 
 
 def _new_kind(
@@ -402,10 +406,9 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     stats = loop_stats(loop)
     before, since = stats.current, stats.since
     record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-    record.waker = before.id
-    record.parent = max(record.waker, 0)
+    record.parent = record.waker = before.id
     record.ref = coroutine
-    record.name = kwargs.get("name") or getattr(coroutine, "__qualname__", "")
+    record.name = str(kwargs.get("name") or getattr(coroutine, "__qualname__", ""))
     stats.current = record
     stats.since = started = monotonic_ns()
     try:
