@@ -43,9 +43,12 @@ async def handle(path: str) -> str:
     return await ROUTES[path]()
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, everybody: asyncio.Barrier
+) -> None:
     """One connection: each request is answered by a task of its own."""
     try:
+        await everybody.wait()
         while line := await reader.readline():
             path = line.decode().strip()
             answer = await asyncio.create_task(handle(path), name=f"GET {path}")
@@ -69,11 +72,12 @@ async def client(port: int, path: str, pause: float) -> None:
 
 async def main() -> None:
     """Start the service and its clients."""
+    everybody = asyncio.Barrier(CLIENTS + 2)
     async with asyncio.TaskGroup() as group:
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             peer = writer.get_extra_info("peername")[1]
-            group.create_task(serve(reader, writer), name=f"connection from :{peer}")
+            group.create_task(serve(reader, writer, everybody), name=f"connection from :{peer}")
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
         port: int = server.sockets[0].getsockname()[1]
@@ -81,6 +85,7 @@ async def main() -> None:
             path = ("/user", "/search")[number % 2]
             group.create_task(client(port, path, 0.1), name=f"client-{number} {path}")
         group.create_task(client(port, "/report", 0.8), name="client-report")
+        await everybody.wait()
         print(f"ready: {CLIENTS + 1} clients ask a service on port {port}", flush=True)
 
 
