@@ -41,7 +41,7 @@ clean:
 
 # Debian keeps ensurepip in a package of its own: where it is missing, the machine's pip does instead.
 $(STAMP): $(INSTALLED_FROM)
-	@python="$(PYTHON)"; [ -n "$$python" ] && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@python="$(PYTHON)"; [ -n "$$python" ] && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "make: need Python 3.11 or newer, found $${python:-none}: install one, or say make PYTHON=/path/to/python" >&2; \
 	    exit 2; }; \
 	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 \
