@@ -1,0 +1,52 @@
+# Set-up, tests and builds. `make demo` is all that a fresh checkout needs.
+#
+# Needs make and a CPython of 3.11 or newer with pip; a C compiler is used if there is one. Everything is installed in
+# .venv, and again only when what is installed there changes.
+
+PYTHON ?= $(shell for python in python3.15 python3.14 python3.13 python3.12 python3.11 python3; do \
+    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info.releaselevel != "final")' \
+        2>/dev/null; then echo $$python; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+INSTALLED_FROM := pyproject.toml $(wildcard hatch_build.py runtime/asynctop/*.c runtime/asynctop/*.h)
+
+.PHONY: demo test lint bench wheel clean
+
+demo: $(STAMP)
+	$(BIN)/asynctop demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks
+
+# The wheel is built from the source distribution, so both are known to be complete.
+wheel: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find runtime protocol console demos tests -name __pycache__ -prune -exec rm -rf {} +
+	find runtime -name '*.so' -delete
+
+# Debian keeps ensurepip in a package of its own: where it is missing, the machine's pip does instead.
+$(STAMP): $(INSTALLED_FROM)
+	@python="$(PYTHON)"; [ -n "$$python" ] && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "make: need Python 3.11 or newer, found $${python:-none}: install one, or say make PYTHON=/path/to/python" >&2; \
+	    exit 2; }; \
+	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+	    || "$$python" -m venv --clear $(VENV) >/dev/null \
+	    || { "$$python" -m venv --clear --without-pip $(VENV) \
+	        && "$$python" -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
