@@ -6,9 +6,9 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from asynctop_console.clean import clean
 from asynctop_console.model import limits
 from asynctop_console.model.columns import choice, whole
-from asynctop_console.model.text import clean
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Loops, LoopState
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from asynctop_console.clean import clean, clean_hello
 from asynctop_console.model import limits
 from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
@@ -12,7 +13,7 @@ from asynctop_console.model.kinds import KindTable
 from asynctop_console.model.loops import Loop, Meters, loops_of
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
-from asynctop_console.model.text import clean, clean_frames
+from asynctop_console.model.text import clean_frames
 from asynctop_protocol.messages import (
     Chain,
     Chains,
@@ -144,13 +145,7 @@ class Model:
             self._forget()
         self._incoming = None
         self.problem = ""
-        self.hello = replace(
-            hello,
-            argv=[clean(argument) for argument in hello.argv[: limits.FRAMES]],
-            python=clean(hello.python),
-            runtime=clean(hello.runtime),
-            core=clean(hello.core),
-        )
+        self.hello = clean_hello(hello)
 
     def _ticked(self, tick: Tick) -> None:
         self.now_ns = max(self.now_ns, clipped(tick.at_ns))

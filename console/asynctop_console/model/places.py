@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from asynctop_console.model.text import ELLIPSIS
+from asynctop_console.clean import ELLIPSIS
 
 Frame: TypeAlias = tuple[str, str, int]
 """(function, file, line)"""

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from asynctop_console.clean import clean
 from asynctop_console.model import limits
 from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, whole
-from asynctop_console.model.text import clean
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Ended, Named, Outcome, Polled, Spawned, State, WakerSource
 
