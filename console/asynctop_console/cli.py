@@ -167,12 +167,12 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
+    target = _only_one() if text is None else resolve(text, os.environ, os.getuid())
     from asynctop_console.observe import observe  # noqa: PLC0415
     from asynctop_console.report import report  # noqa: PLC0415
     from asynctop_console.snapshot import snapshot  # noqa: PLC0415
     from asynctop_console.source.live import SocketSource  # noqa: PLC0415
 
-    target = _only_one() if text is None else resolve(text, os.environ, os.getuid())
     model = asyncio.run(observe(SocketSource(target), seconds))
     print(json.dumps(snapshot(model)) if as_json else report(model))
     return 0
