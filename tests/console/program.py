@@ -176,14 +176,27 @@ class FakeRuntime:
         self.heard: list[Message] = []
         self.hang_up_after = 1_000_000
         """Connections are closed after so many messages of the console."""
-        self.connections = 0
+
+        self._accepted = asyncio.Event()
+        self._talks: set[asyncio.Task[None]] = set()
 
     async def serve(self, path: str) -> asyncio.Server:
         """Listen at `path`, until the server is closed."""
-        return await asyncio.start_unix_server(self._talk, path)
+        return await asyncio.start_unix_server(self._accept, path)
+
+    async def finished(self) -> None:
+        """Wait until a console has come, and all have gone."""
+        await self._accepted.wait()
+        while self._talks:
+            await asyncio.wait(self._talks)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.create_task(self._talk(reader, writer))
+        self._talks.add(talk)
+        self._accepted.set()
+        talk.add_done_callback(self._talks.discard)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         connection = Connection(Role.RUNTIME)
         try:
             if isinstance(self.greeting, bytes):

@@ -20,10 +20,7 @@ from asynctop_protocol.messages import (
     Chain,
     Chains,
     Hello,
-    Loops,
     Message,
-    Named,
-    Polled,
     Problem,
     Reset,
     Role,
@@ -31,7 +28,6 @@ from asynctop_protocol.messages import (
     Stalls,
     Texts,
     Tick,
-    Totals,
     Waiting,
 )
 
@@ -98,11 +94,6 @@ def test_any_messages_in_any_order_are_folded_or_refused(messages: list[Message]
     assert ids == sorted(set(ids))
     snapshot(model)
     report(model)
-
-
-def test_every_message_has_a_strategy() -> None:
-    assert {Polled, Totals, Loops, Named} <= set(get_args(Message))
-    assert SPECIAL.keys() <= set(get_args(Message))
 
 
 def test_ticks_set_the_clock_which_never_goes_back() -> None:
