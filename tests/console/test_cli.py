@@ -17,7 +17,7 @@ from asynctop_protocol.paths import socket_name
 
 from asynctop_console import cli
 from asynctop_console.cli import main
-from asynctop_console.source.target import Target
+from asynctop_console.source import Successor, Target
 from asynctop_protocol.messages import Tick
 
 from .program import SECOND, FakeRuntime, hello, kinds, named, spawned, texts
@@ -151,9 +151,9 @@ def test_several_programs_are_listed_to_choose_from(
 def test_the_console_opens_on_the_target(
     argv: list[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Target] = []
+    opened: list[Target | None] = []
 
-    def open_console(target: Target) -> int:
+    def open_console(target: Target | None, successor: Successor) -> int:
         opened.append(target)
         return 0
 

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asynctop_protocol.paths import socket_name
 
 from asynctop_console.observe import observe
-from asynctop_console.source import Phase, SocketSource, Target, TargetError, programs, resolve
+from asynctop_console.source import Phase, SocketSource, Successor, Target, TargetError, programs, resolve
 from asynctop_console.source import link as link_module
 from asynctop_console.source.link import greet
 from asynctop_console.source.retry import Retry
@@ -155,6 +156,29 @@ def test_programs_are_listed_with_what_they_say(directory: Path, gone: int) -> N
         assert found[PID].hello == hello(pid=PID)
         assert found[os.getppid()].state == "dead"
         assert found[os.getppid()].hello is None
+
+    asyncio.run(scenario())
+
+
+def test_there_is_no_successor_in_an_unsafe_directory(directory: Path) -> None:
+    directory.chmod(0o755)
+    assert Successor(None, os.environ, UID)() is None
+
+
+def test_a_successor_is_run_by_the_same_command_and_started_later(directory: Path) -> None:
+    async def scenario() -> None:
+        path = directory / socket_name(PID)
+        async with running(FakeRuntime(hello(pid=PID, started_at_ns=50)), path) as target:
+            for former, follows in (
+                (None, True),
+                (hello(started_at_ns=49), True),
+                (hello(started_at_ns=50), False),
+                (replace(hello(started_at_ns=49), argv=["other.py"]), False),
+            ):
+                successor = Successor(former, os.environ, UID)
+                source = await asyncio.to_thread(successor)
+                assert (source.target if source else None) == (target if follows else None)
+                assert await asyncio.to_thread(successor) is None, "nobody follows itself"
 
     asyncio.run(scenario())
 
