@@ -77,9 +77,15 @@ def test_a_shorter_histogram_replaces_a_longer_one() -> None:
 def test_a_kinds_numbers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "KINDS", 50)
     model = model_with(Kinds(49, [1], [1], [1], [1], [1]))
-    for first in (0, 50):
-        with pytest.raises(ProtocolError, match="expected 1 to 49"):
+    for first in (-1, 50):
+        with pytest.raises(ProtocolError, match="expected 0 to 49"):
             model.fold(Kinds(first, [1], [1], [1], [1], [1]))
+
+
+def test_number_0_may_be_announced_and_stays_unknown() -> None:
+    model = model_with(Texts(0, ["?", "app.handler"]), Kinds(0, [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]))
+    assert model.text(0) == ""
+    assert [model.kinds.label(number) for number in (0, 1)] == ["(unknown)", "app.handler"]
 
 
 def test_texts_are_bounded_in_number_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +96,7 @@ def test_texts_are_bounded_in_number_and_length(monkeypatch: pytest.MonkeyPatch)
     assert model.text(48) == model.text(50) == model.text(-1) == ""
     for _ in range(3):
         model.fold(Texts(1, ["b" * 10]))
-    with pytest.raises(ProtocolError, match="expected 1 to 49"):
+    with pytest.raises(ProtocolError, match="expected 0 to 49"):
         model.fold(Texts(50, ["c"]))
     with pytest.raises(ProtocolError, match="101 characters of texts, the console takes 100"):
         model.fold(Texts(1, ["d" * 11]))
