@@ -10,8 +10,8 @@ Three rules hold everywhere:
 - Numbers are absolute (sums since the task or kind began), never increments: a missed batch loses nothing.
 - Texts are sent once in `Texts` and referred to by number. Number 0 is "not known".
 
-Rows travel as columns. A *column* of n integers is n signed little-endian integers of 1, 2, 4 or 8 bytes each;
-its width is its length divided by n. All columns of one message have the same number of rows.
+Rows travel as columns. A *column* of n integers is n signed little-endian integers of 1, 2, 4 or 8 bytes each, sent
+with its width. All columns of one message have the same number of rows; only histograms have lengths of their own.
 """
 
 from __future__ import annotations

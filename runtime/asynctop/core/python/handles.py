@@ -127,7 +127,15 @@ class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
     __slots__ = ()
 
     name = _name
-    _run = _run_callback
+
+    def _run(self) -> None:
+        # A timer that fires late is what a blocked loop looks like to everybody who sleeps.
+        loop = self._loop
+        late_ns = int((loop.time() - self._when) * 1e9)
+        stats = loop_stats(loop)
+        if late_ns > stats.lag_ns:
+            stats.lag_ns = late_ns
+        _run_callback(self)
 
     @property
     def id(self) -> int:

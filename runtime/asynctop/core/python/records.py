@@ -140,7 +140,10 @@ class LoopStats:
         """When `current` began."""
         self.callbacks = self.callback_ns = 0
         self.lag_ns = 0
-        """Longest wait from wake to poll since the publisher last looked, which sets it back to 0."""
+        """Longest time that a woken task waited for its poll, or a due timer for its turn, since the publisher last looked.
+
+        The publisher sets it back to 0.
+        """
         self.lag_ever_ns = 0
         """The publisher's."""
         self.kinds: dict[tuple[int, int, int], KindStats] = {}
