@@ -1,0 +1,227 @@
+"""The command line.
+
+Only what a command needs is imported when it runs: `asynctop ls` in a script should not wait for Textual.
+All bad input ends as one line on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from asynctop_console.clean import clean
+from asynctop_console.source.discover import Program, programs
+from asynctop_console.source.link import greet
+from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
+from asynctop_protocol.messages import VERSION
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+"""What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
+
+_OPTIONAL = ("numpy", "rich", "textual")
+"""What the extra "console" installs."""
+
+_LONGEST_OBSERVATION_S = 24 * 3600.0
+
+
+class UsageError(Exception):
+    """The command line is not what it should be. Its text is one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (`{self.prog} --help` says more)")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command in `argv`, which is without the program's name. Returns the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return _run(arguments)
+    except (TargetError, UsageError) as error:
+        return _complain(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OPTIONAL:
+            raise
+        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[console]'`")
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SystemExit as exit_:  # --help and --version
+        return exit_.code if isinstance(exit_.code, int) else 0
+
+
+def _complain(text: str) -> int:
+    print(f"asynctop: {text}", file=sys.stderr)
+    return _BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="asynctop",
+        description="top for async Python: every task of a running program, and the line that blocks its "
+        "event loop. Without a command: open the console on the one program that is running.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    run = commands.add_parser(
+        "run", help="run a program instrumented: asynctop run app.py, asynctop run -m module"
+    )
+    run.add_argument("arguments", nargs=argparse.REMAINDER)
+    connect = commands.add_parser("connect", help="open the console on a running program")
+    connect.add_argument("target", metavar="TARGET", help="a pid, or the path of a socket")
+    listing = commands.add_parser("ls", help="list the instrumented programs on this machine")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    snap = commands.add_parser("snapshot", help="observe a program for a while, then print what was seen")
+    snap.add_argument("target", metavar="TARGET", nargs="?", help="a pid, or the path of a socket")
+    snap.add_argument(
+        "--for", dest="seconds", metavar="SECONDS", type=_seconds, default=1.0, help="how long (1)"
+    )
+    snap.add_argument("--json", action="store_true", help="everything, as JSON; without it a short report")
+    demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
+    demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
+    demo.add_argument("--list", action="store_true", help="what there is")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _LONGEST_OBSERVATION_S:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of seconds, 0 to {_LONGEST_OBSERVATION_S:g}, not {text!r}"
+        )
+    return seconds
+
+
+def _version() -> str:
+    protocol = f"protocol {VERSION[0]}.{VERSION[1]}"
+    try:
+        return f"asynctop {version('asynctop')} ({protocol})"
+    except PackageNotFoundError:
+        return f"asynctop, not installed ({protocol})"
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "run":
+            raise UsageError("`run` belongs to the runtime: start it as `python -m asynctop run app.py`")
+        case "ls":
+            return _list(as_json=arguments.json)
+        case "snapshot":
+            return _snapshot(arguments.target, arguments.seconds, as_json=arguments.json)
+        case "demo":
+            return _demo(arguments.name, listing=arguments.list)
+        case "connect":
+            return open_console(_resolved(arguments.target))
+        case _:
+            return open_console(_only_one())
+
+
+def _list(*, as_json: bool) -> int:
+    found = asyncio.run(programs(os.environ, os.getuid()))
+    if as_json:
+        print(json.dumps([_described(program) for program in found], indent=2))
+    elif found:
+        print(_table(found))
+    else:
+        print(f"No instrumented program is running. To see one here, {INSTRUMENT}.")
+    return 0
+
+
+def _described(program: Program) -> dict[str, object]:
+    hello = program.hello
+    return {
+        "pid": program.target.pid,
+        "state": program.state,
+        "socket": program.target.path,
+        "argv": hello.argv if hello else [],
+        "python": hello.python if hello else None,
+        "runtime": hello.runtime if hello else None,
+        "problem": program.problem or None,
+    }
+
+
+def _table(found: list[Program]) -> str:
+    lines = [f"{'PID':>7}  {'STATE':<8} {'PYTHON':<10} {'RUNTIME':<8} COMMAND"]
+    for program in found:
+        hello = program.hello
+        python, runtime = (hello.python, hello.runtime) if hello else ("", "")
+        says = " ".join(hello.argv) if hello else program.problem
+        lines.append(
+            f"{program.target.pid:>7}  {program.state:<8} {python:<10} {runtime:<8} {clean(says, 120)}"
+        )
+    return "\n".join(lines)
+
+
+def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
+    from asynctop_console.observe import observe  # noqa: PLC0415
+    from asynctop_console.report import report  # noqa: PLC0415
+    from asynctop_console.snapshot import snapshot  # noqa: PLC0415
+    from asynctop_console.source.live import SocketSource  # noqa: PLC0415
+
+    target = _only_one() if text is None else resolve(text, os.environ, os.getuid())
+    model = asyncio.run(observe(SocketSource(target), seconds))
+    print(json.dumps(snapshot(model)) if as_json else report(model))
+    return 0
+
+
+def _demo(name: str, *, listing: bool) -> int:
+    from asynctop_console.demo import playing  # noqa: PLC0415
+    from asynctop_demos import DEMOS  # noqa: PLC0415
+
+    if listing:
+        width = max(map(len, DEMOS))
+        for demo in DEMOS.values():
+            print(f"{demo.name:<{width}}  {demo.summary}")
+        return 0
+    if name not in DEMOS:
+        raise UsageError(f"there is no demo {name!r}, expected one of: {', '.join(DEMOS)}")
+    _need_terminal()
+    with playing(DEMOS[name]) as target:
+        return open_console(target)
+
+
+def _resolved(text: str) -> Target:
+    """The target, after it has answered: the screen must not open for what can be said in one line."""
+    target = resolve(text, os.environ, os.getuid())
+    asyncio.run(greet(target))
+    return target
+
+
+def _only_one() -> Target:
+    found = asyncio.run(programs(os.environ, os.getuid()))
+    running = [program for program in found if program.state == "running"]
+    if len(running) == 1:
+        return running[0].target
+    if found:
+        print(_table(found))
+        raise UsageError("name the program: `asynctop connect PID`, `asynctop snapshot PID`")
+    raise TargetError(f"no instrumented program is running: {INSTRUMENT}")
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the console needs a terminal: use `asynctop snapshot` where there is none")
+
+
+def open_console(target: Target) -> int:
+    """Show the screens until the user has seen enough. Returns the exit status."""
+    _need_terminal()
+    from asynctop_console.views.app import ConsoleApp  # noqa: PLC0415
+
+    app = ConsoleApp(target)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,37 @@
+"""Lints: rules that look at the model and say in one sentence what is wrong and where.
+
+Each has a module with its thresholds, its check, and the sentence that the user reads in its docstring.
+A lint looks at the model only, so what is said on a screen is said by `asynctop snapshot` too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asynctop_console.lints import self_wake_spin, stalls, task_leak
+from asynctop_console.lints.finding import Finding, Lint, Severity
+
+if TYPE_CHECKING:
+    from asynctop_console.model import Model
+
+__all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
+
+LINTS: tuple[Lint, ...] = (stalls.BLOCKING_CALL, stalls.CPU_BURN, self_wake_spin.LINT, task_leak.LINT)
+
+
+def check_all(model: Model) -> list[Finding]:
+    """All findings, errors first, then warnings."""
+    order = list(Severity)
+    findings = [finding for lint in LINTS for finding in lint.check(model)]
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def lints_by_task(findings: list[Finding]) -> dict[int, list[str]]:
+    """The names of the lints that each task trips, by task id."""
+    tripped: dict[int, list[str]] = {}
+    for finding in findings:
+        for task in finding.tasks:
+            names = tripped.setdefault(task, [])
+            if finding.lint not in names:
+                names.append(finding.lint)
+    return tripped

@@ -1,0 +1,68 @@
+"""blocking-call and cpu-burn: stalls, grouped by the line of the user's code that caused them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.model import places
+from asynctop_console.model.times import duration
+from asynctop_protocol.messages import Cause, Stall
+
+if TYPE_CHECKING:
+    from asynctop_console.model import Model
+
+
+def blocking_call(model: Model) -> list[Finding]:
+    """A task waited in a blocking call: the event loop stood still for all other tasks meanwhile."""
+    return [
+        _finding(model, BLOCKING_CALL, group, "was blocked", "Use an async call, or asyncio.to_thread().")
+        for group in _grouped(model, {Cause.BLOCKING})
+    ]
+
+
+def cpu_burn(model: Model) -> list[Finding]:
+    """A task computed for long without a pause: the event loop stood still for all other tasks meanwhile."""
+    return [
+        _finding(model, CPU_BURN, group, "was kept busy", "Move the work to a process, or pause in it.")
+        for group in _grouped(model, {Cause.CPU, Cause.GIL})
+    ]
+
+
+BLOCKING_CALL = Lint("blocking-call", Severity.ERROR, str(blocking_call.__doc__), blocking_call)
+CPU_BURN = Lint("cpu-burn", Severity.ERROR, str(cpu_burn.__doc__), cpu_burn)
+
+
+def _grouped(model: Model, causes: set[Cause]) -> list[list[Stall]]:
+    """The stalls with these causes, those of the same line together; those nobody saw a stack of, by kind."""
+    groups: dict[object, list[Stall]] = {}
+    for stall in model.stalls:
+        if stall.cause in causes:
+            frame = places.users_frame(stall.stack)
+            line = frame[1:] if frame else (stall.kind, stall.name if not stall.kind else "")
+            groups.setdefault(line, []).append(stall)
+    return list(groups.values())
+
+
+def _finding(model: Model, lint: Lint, group: list[Stall], was: str, advice: str) -> Finding:
+    worst = max(group, key=lambda stall: stall.duration_ns)
+    name = worst.name or model.kinds.label(worst.kind)
+    who = f"task {name}" if worst.task else f"callback {name}"
+    frame = places.users_frame(worst.stack)
+    if frame:
+        where = f"in {frame[0]}() at {places.short(frame[1], frame[2], width=60)}"
+    else:
+        where = f"somewhere in {model.kinds.label(worst.kind)}" if worst.kind else "at an unknown line"
+    lasts = " and still is" if worst.ongoing else ""
+    total = sum(stall.duration_ns for stall in group)
+    times = f", {len(group)} times, {duration(total)} in all" if len(group) > 1 else ""
+    return Finding(
+        lint=lint.name,
+        severity=lint.severity,
+        subject_type="task" if worst.task else "loop",
+        subject_id=worst.task or worst.loop,
+        subject_name=name,
+        message=f"The event loop {was} for {duration(worst.duration_ns)}{lasts} by {who} {where}{times}. "
+        f"{advice}",
+        tasks=frozenset(stall.task for stall in group if stall.task),
+    )

@@ -1,0 +1,176 @@
+"""Event loops, and the meters: what a glance at the top of the screen should tell about the last minute."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from asynctop_console.clean import clean
+from asynctop_console.model import limits
+from asynctop_console.model.columns import choice, whole
+from asynctop_protocol import ProtocolError
+from asynctop_protocol.messages import Loops, LoopState
+
+_SECOND = 1_000_000_000
+_WINDOW_NS = 60 * _SECOND
+_MOST_SAMPLES = 1200
+"""A minute of twenty ticks a second: no screen is painted more often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One event loop, as of the last tick. Fields as in `messages.Loops`."""
+
+    id: int
+    thread: str
+    runtime: str
+    state: LoopState
+    polls: int
+    callbacks: int
+    busy_ns: int
+    max_lag_ns: int
+    max_lag_ever_ns: int
+    current_task: int
+    current: str
+    """What is running: the task's or the callback's name; empty when idle."""
+    current_since_ns: int
+
+    def busy_at(self, now: int) -> int:
+        """Time in polls and callbacks up to `now`, the one running included."""
+        running = self.state in (LoopState.RUNNING, LoopState.STALLED) and self.current_since_ns
+        return self.busy_ns + (max(now - self.current_since_ns, 0) if running else 0)
+
+
+def loops_of(message: Loops) -> list[Loop]:
+    """The rows of the message. ProtocolError where there are too many."""
+    if len(message.id) > limits.LOOPS:
+        raise ProtocolError(
+            f"the runtime has {len(message.id):,} event loops, the console takes {limits.LOOPS:,}"
+        )
+    ids, polls, callbacks, busy, lag, lag_ever, tasks, since = (
+        whole(column).tolist()
+        for column in (
+            message.id,
+            message.polls,
+            message.callbacks,
+            message.busy_ns,
+            message.max_lag_ns,
+            message.max_lag_ever_ns,
+            message.current_task,
+            message.current_since_ns,
+        )
+    )
+    return [
+        Loop(
+            id=ids[row],
+            thread=clean(message.thread[row]),
+            runtime=clean(message.runtime[row]),
+            state=LoopState(state),
+            polls=polls[row],
+            callbacks=callbacks[row],
+            busy_ns=busy[row],
+            max_lag_ns=lag[row],
+            max_lag_ever_ns=lag_ever[row],
+            current_task=tasks[row],
+            current=clean(message.current[row]),
+            current_since_ns=since[row],
+        )
+        for row, state in enumerate(choice(message.state, LoopState.CLOSED, LoopState.IDLE).tolist())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one tick said."""
+
+    at_ns: int
+    polls: int
+    busy_ns: dict[int, int]
+    """By loop id."""
+    max_lag_ns: int
+
+
+class Meters:
+    """Rates and lags from a minute's samples. Rates are over the last second or so, None before that."""
+
+    def __init__(self) -> None:
+        self.samples: deque[Sample] = deque(maxlen=_MOST_SAMPLES)
+        """The last minute's, oldest first."""
+        self._first: Sample | None = None
+
+    def sample(self, now: int, loops: list[Loop]) -> None:
+        """Take in one tick."""
+        sample = Sample(
+            at_ns=now,
+            polls=sum(loop.polls for loop in loops),
+            busy_ns={loop.id: loop.busy_at(now) for loop in loops},
+            max_lag_ns=max((loop.max_lag_ns for loop in loops), default=0),
+        )
+        self.samples.append(sample)
+        self._first = self._first or sample
+        while self.samples[0].at_ns < now - _WINDOW_NS:
+            self.samples.popleft()
+
+    @property
+    def polls_per_second(self) -> float | None:
+        """Polls a second, all loops together."""
+        before = self._second_ago()
+        if before is None:
+            return None
+        last = self.samples[-1]
+        return max(last.polls - before.polls, 0) / (last.at_ns - before.at_ns) * _SECOND
+
+    def busy_ratio(self, loop: int) -> float | None:
+        """Which share of the last second the loop spent in polls and callbacks, 0..1."""
+        return self._ratio(loop, self._second_ago())
+
+    def observed_busy_ratio(self, loop: int) -> float | None:
+        """The same share of all the time observed."""
+        return self._ratio(loop, self._first)
+
+    @property
+    def busiest_ratio(self) -> float | None:
+        """`busy_ratio` of the busiest loop."""
+        if not self.samples:
+            return None
+        ratios = [self.busy_ratio(loop) for loop in self.samples[-1].busy_ns]
+        return max((ratio for ratio in ratios if ratio is not None), default=None)
+
+    @property
+    def lag_now_ns(self) -> int | None:
+        """The longest that a woken task waited for its poll, in the last tick."""
+        return self.samples[-1].max_lag_ns if self.samples else None
+
+    @property
+    def lag_p99_ns(self) -> int | None:
+        """In 99 of 100 of the last minute's ticks, no task waited longer."""
+        lags = sorted(sample.max_lag_ns for sample in self.samples)
+        return lags[math.ceil(0.99 * len(lags)) - 1] if lags else None
+
+    @property
+    def lag_max_ns(self) -> int | None:
+        """The longest that a woken task waited in the last minute."""
+        return max((sample.max_lag_ns for sample in self.samples), default=None)
+
+    def _second_ago(self) -> Sample | None:
+        """The newest sample at least a second old, else the oldest; None where no time has passed since."""
+        if not self.samples:
+            return None
+        now = self.samples[-1].at_ns
+        found = self.samples[0]
+        for sample in reversed(self.samples):
+            if sample.at_ns <= now - _SECOND:
+                found = sample
+                break
+        return found if found.at_ns < now else None
+
+    def _ratio(self, loop: int, before: Sample | None) -> float | None:
+        if before is None or not self.samples:
+            return None
+        last = self.samples[-1]
+        if last.at_ns <= before.at_ns or loop not in last.busy_ns:
+            return None
+        # A loop that was not there yet had not been busy either.
+        busy = last.busy_ns[loop] - before.busy_ns.get(loop, 0)
+        return min(max(busy / (last.at_ns - before.at_ns), 0.0), 1.0)

@@ -1,0 +1,200 @@
+"""The model: folds the messages of one runtime into tables that lints and views read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from asynctop_console.clean import clean, clean_hello
+from asynctop_console.model import limits
+from asynctop_console.model.columns import clipped
+from asynctop_console.model.growth import Growth
+from asynctop_console.model.kinds import KindTable
+from asynctop_console.model.loops import Loop, Meters, loops_of
+from asynctop_console.model.tasks import TaskTable
+from asynctop_console.model.text import Texts as TextTable
+from asynctop_console.model.text import clean_frames
+from asynctop_protocol.messages import (
+    Chain,
+    Chains,
+    Ended,
+    Hello,
+    Kinds,
+    Loops,
+    Message,
+    Named,
+    Polled,
+    Problem,
+    Reset,
+    Spawned,
+    Stall,
+    Stalls,
+    Texts,
+    Tick,
+    Totals,
+)
+
+if TYPE_CHECKING:
+    from asynctop_console.lints import Finding
+
+
+class Model:
+    """Everything the console knows about one monitored program.
+
+    `fold` is the only way in. Whatever a runtime sends and in whatever order, it raises `ProtocolError` and
+    nothing else, and memory stays bounded (see limits.py); what refers to something never announced is shown
+    as unknown or ignored. All of it is consistent as of `now_ns` right after a `Tick` was folded. Times are
+    nanoseconds of the target's monotonic clock.
+
+    A new `Hello` of the same process (a reconnect) keeps what is known until the new state has arrived;
+    that of another process begins afresh.
+    """
+
+    def __init__(self) -> None:
+        self.hello: Hello | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.now_ns = 0
+        """Time of the last tick."""
+        self.observed_from_ns = 0
+        """Time of the first tick."""
+        self.ticks = 0
+        """Ticks so far: the model has changed if this has."""
+        self._texts = TextTable()
+        self.tasks = TaskTable()
+        """Another object after a `Reset` and its tick, so take it from here each time."""
+        self.kinds = KindTable(self._texts)
+        self.loops: list[Loop] = []
+        self.meters = Meters()
+        self.growth = Growth()
+        self.chains: dict[int, Chain] = {}
+        """The last chain read of each task, by task id."""
+        self.answered = 0
+        """The latest `Inspect` request whose last slice has arrived."""
+        self.dropped: dict[str, int] = {}
+        """What was lost on the way, by name."""
+        self.faults: list[str] = []
+        """Hooks that failed and were switched off, a line each."""
+        self.problem = ""
+        """Why the runtime is about to close the connection."""
+        self._stalls: dict[int, Stall] = {}
+        self._incoming: TaskTable | None = None
+        self._findings: tuple[int, list[Finding]] = (0, [])
+
+    @property
+    def stalls(self) -> list[Stall]:
+        """The stalls kept, oldest first."""
+        return list(self._stalls.values())
+
+    def text(self, number: int) -> str:
+        """The text with this number, "" where it was never announced."""
+        return self._texts[number]
+
+    def loop(self, loop_id: int) -> Loop | None:
+        """The loop with this id, None where it is not known."""
+        return next((loop for loop in self.loops if loop.id == loop_id), None)
+
+    def findings(self) -> list[Finding]:
+        """What the lints say about the model as it is, worst first; worked out once a tick."""
+        # Lints read the model, so they cannot be imported before it.
+        from asynctop_console.lints import check_all  # noqa: PLC0415
+
+        if self._findings[0] != self.ticks:
+            self._findings = (self.ticks, check_all(self))
+        return self._findings[1]
+
+    def fold(self, message: Message) -> None:
+        """Take in one message. ProtocolError where it is beyond what the console takes."""
+        tasks = self.tasks if self._incoming is None else self._incoming
+        match message:
+            case Polled():
+                tasks.polled(message)
+            case Spawned():
+                tasks.spawned(message)
+            case Named():
+                tasks.named(message)
+            case Ended():
+                tasks.ended(message)
+            case Texts():
+                self._texts.add(message.first, message.texts)
+            case Kinds():
+                self.kinds.announced(message)
+            case Totals():
+                self.kinds.summed(message)
+            case Loops():
+                self.loops = loops_of(message)
+            case Stalls():
+                self._stalled(message)
+            case Chains():
+                self._inspected(message)
+            case Tick():
+                self._ticked(message)
+            case Reset():
+                self._incoming = TaskTable()
+            case Hello():
+                self._greeted(message)
+            case Problem():
+                self.problem = clean(message.text)
+            case _:
+                pass  # What only a console sends.
+
+    def _greeted(self, hello: Hello) -> None:
+        known = self.hello
+        if known and (known.pid, known.started_at_ns) != (hello.pid, hello.started_at_ns):
+            self._forget()
+        self._incoming = None
+        self.problem = ""
+        self.hello = clean_hello(hello)
+
+    def _ticked(self, tick: Tick) -> None:
+        self.now_ns = max(self.now_ns, clipped(tick.at_ns))
+        anew = self._incoming is not None or not self.ticks
+        if self._incoming is not None:
+            # Swapped whole, so that nobody sees a half-filled table.
+            self._incoming.generation = self.tasks.generation + 1
+            self.tasks, self._incoming = self._incoming, None
+        if not self.ticks:
+            self.observed_from_ns = self.now_ns
+        self.ticks += 1
+        self.tasks.evict()
+        self.tasks.mark(self.now_ns, anew)
+        self.meters.sample(self.now_ns, self.loops)
+        self.growth.sample(self.now_ns, self.kinds.live)
+        dropped = list(tick.dropped.items())[: limits.NOTES]
+        self.dropped = {clean(name): clipped(count) for name, count in dropped}
+        self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
+
+    def _stalled(self, message: Stalls) -> None:
+        for stall in message.stalls:
+            self._stalls[stall.id] = replace(
+                stall,
+                task=clipped(stall.task),
+                kind=clipped(stall.kind),
+                name=clean(stall.name),
+                loop=clipped(stall.loop),
+                started_ns=clipped(stall.started_ns),
+                duration_ns=clipped(stall.duration_ns),
+                samples=clipped(stall.samples),
+                stack=clean_frames(stall.stack),
+            )
+            if len(self._stalls) > limits.STALLS:
+                del self._stalls[next(iter(self._stalls))]
+
+    def _inspected(self, message: Chains) -> None:
+        for chain in message.chains:
+            waiting = chain.waiting_on
+            if waiting is not None:
+                waiting = replace(
+                    waiting,
+                    type=clean(waiting.type),
+                    description=clean(waiting.description),
+                    holder=clipped(waiting.holder),
+                )
+            # Taken out first, so that the order stays that of the last answers.
+            self.chains.pop(chain.task, None)
+            self.chains[chain.task] = Chain(chain.task, clean_frames(chain.frames), waiting)
+            if len(self.chains) > limits.CHAINS:
+                del self.chains[next(iter(self.chains))]
+        if message.done:
+            self.answered = max(self.answered, message.request)

@@ -1,0 +1,253 @@
+"""The task table: one row per task that lives or ended lately, in the order of their ids.
+
+Batches go in as whole columns; only names cost a step of Python each. Cells are as of the last tick: what a
+task has spent in the state it is in right now is added by `busy_at`, `scheduled_at` and `idle_ns`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from asynctop_console.clean import clean
+from asynctop_console.model import limits
+from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, whole
+from asynctop_protocol import ProtocolError
+from asynctop_protocol.messages import Ended, Named, Outcome, Polled, Spawned, State, WakerSource
+
+Selection: TypeAlias = Rows | slice
+"""Which rows a computed column is wanted for: a view asks for those on the screen."""
+
+ALL = slice(None)
+
+RECENT_COLUMNS = ("polls", "busy_ns", "scheduled_ns", "wakes", "self_wakes")
+
+_RECENT_STEP_NS = 2_500_000_000
+"""The recent past is one to two of these long: about "the last five seconds"."""
+
+_LONGEST_NAME = 200
+
+
+class TaskTable(Columns):
+    """All tasks the console knows. Numbers of kinds and texts refer to the model's other tables."""
+
+    id = Column(np.int64)
+    kind = Column(np.int32)
+    loop = Column(np.int32)
+    parent = Column(np.int64)
+    created_ns = Column(np.int64)
+    ended_ns = Column(np.int64)
+    """0 while it lives."""
+    state = Column(np.int8)
+    """`State`."""
+    outcome = Column(np.int8)
+    """`Outcome`, 0 while it lives."""
+    since_ns = Column(np.int64)
+    """Since when it is in its state."""
+    polls = Column(np.int64)
+    busy_ns = Column(np.int64)
+    """Time in finished polls."""
+    scheduled_ns = Column(np.int64)
+    max_poll_ns = Column(np.int64)
+    wakes = Column(np.int64)
+    self_wakes = Column(np.int64)
+    waker_source = Column(np.int8)
+    """`WakerSource` of the last wake."""
+    waker_task = Column(np.int64)
+    waker_name = Column(np.int32)
+    """Text number."""
+    exception = Column(np.int32)
+    """Text number."""
+    names = Column(np.object_, empty="")
+
+    older_polls = Column(np.int64)
+    older_busy_ns = Column(np.int64)
+    older_scheduled_ns = Column(np.int64)
+    older_wakes = Column(np.int64)
+    older_self_wakes = Column(np.int64)
+    newer_polls = Column(np.int64)
+    newer_busy_ns = Column(np.int64)
+    newer_scheduled_ns = Column(np.int64)
+    newer_wakes = Column(np.int64)
+    newer_self_wakes = Column(np.int64)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generation = 0
+        """Counts up whenever rows moved: a row number taken before means nothing after."""
+        self.recent_since_ns = 0
+        """Where the recent past begins; `recent` counts from there."""
+        self._marked_ns = 0
+        self._name_chars = 0
+
+    # Looking up
+
+    def row(self, task_id: int) -> int | None:
+        """The row of a task, None where it is not known."""
+        row = int(np.searchsorted(self.id, task_id))
+        return row if row < self.rows and self.id[row] == task_id else None
+
+    def rows_of(self, ids: Ints) -> Rows:
+        """The rows of these tasks, -1 for each that is not known."""
+        if not self.rows:
+            return np.full(len(ids), -1, np.intp)
+        rows = np.searchsorted(self.id, ids)
+        rows[rows == self.rows] = 0
+        return np.where(self.id[rows] == ids, rows, -1)
+
+    def name(self, row: int) -> str:
+        """The name of the task in this row."""
+        return str(self.names[row])
+
+    def counts(self) -> dict[State, int]:
+        """How many tasks are in each state."""
+        counts = np.bincount(self.state, minlength=len(State))
+        return {state: int(counts[state]) for state in State}
+
+    def live(self) -> Rows:
+        """The rows of the tasks that have not ended."""
+        return np.flatnonzero(self.state != State.DONE)
+
+    # Times that run on: as of `now`, in nanoseconds
+
+    def busy_at(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time in polls, the one running included."""
+        return self.busy_ns[rows] + self._in_state(State.POLLING, now, rows)
+
+    def scheduled_at(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time woken but not polled, the wait going on included."""
+        return self.scheduled_ns[rows] + self._in_state(State.SCHEDULED, now, rows)
+
+    def age_ns(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time from spawn to end, or to `now`."""
+        ended = self.ended_ns[rows]
+        return np.maximum(np.where(ended > 0, ended, now) - self.created_ns[rows], 0)
+
+    def idle_ns(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time neither busy nor scheduled."""
+        spent = self.busy_at(now, rows) + self.scheduled_at(now, rows)
+        return np.maximum(self.age_ns(now, rows) - spent, 0)
+
+    def current_poll_ns(self, now: int, rows: Selection = ALL) -> Ints:
+        """How long the poll that is running has lasted, 0 where none is."""
+        return self._in_state(State.POLLING, now, rows)
+
+    def recent(self, column: str, rows: Selection = ALL) -> Ints:
+        """By how much one of RECENT_COLUMNS grew since `recent_since_ns`, which is 2.5 to 5 seconds ago."""
+        cells: Ints = self.store[column][: self.rows][rows]
+        older: Ints = self.store[f"older_{column}"][: self.rows][rows]
+        grown: Ints = np.maximum(cells - older, 0)
+        return grown
+
+    def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
+        return np.where(self.state[rows] == state, np.maximum(now - self.since_ns[rows], 0), 0)
+
+    # Folding
+
+    def spawned(self, message: Spawned) -> None:
+        """Add the tasks not yet known. ProtocolError where there are too many."""
+        ids = whole(message.id)
+        unknown = np.flatnonzero((self.rows_of(ids) < 0) & (ids > 0))
+        ids, firsts = np.unique(ids[unknown], return_index=True)
+        if not len(ids):
+            return
+        if self.rows + len(ids) > limits.TASKS:
+            self.evict()
+        start = self.rows
+        if start + len(ids) > limits.TASKS:
+            raise ProtocolError(
+                f"the runtime has {start + len(ids):,} tasks, the console takes {limits.TASKS:,}"
+            )
+        picked = unknown[firsts]
+        self.extend(len(ids))
+        self.id[start:] = ids
+        self.kind[start:] = whole(message.kind, limits.LARGEST_SMALL)[picked]
+        self.loop[start:] = whole(message.loop, limits.LARGEST_SMALL)[picked]
+        self.parent[start:] = whole(message.parent)[picked]
+        self.created_ns[start:] = self.since_ns[start:] = whole(message.created_ns)[picked]
+        if start and ids[0] < self.id[start - 1]:
+            self.reorder(np.argsort(self.id, kind="stable"))
+            self.generation += 1
+
+    def named(self, message: Named) -> None:
+        """Name the tasks that are known. ProtocolError where the names are too long altogether."""
+        rows = self.rows_of(whole(message.id))
+        known = np.flatnonzero(rows >= 0)
+        names = np.empty(len(known), np.object_)
+        names[:] = [clean(message.names[index], _LONGEST_NAME) for index in known.tolist()]
+        rows = rows[known]
+        renamed = np.unique(rows)
+        before = _characters(self.names[renamed])
+        self.names[rows] = names
+        self._name_chars += _characters(self.names[renamed]) - before
+        if self._name_chars > limits.NAME_CHARS:
+            raise ProtocolError(
+                f"the runtime sent {self._name_chars:,} characters of task names, "
+                f"the console takes {limits.NAME_CHARS:,}"
+            )
+
+    def polled(self, message: Polled) -> None:
+        """Take over what changed in the tasks that are known."""
+        rows = self.rows_of(whole(message.id))
+        known: Selection = ALL
+        if len(rows) and rows.min() < 0:
+            known = np.flatnonzero(rows >= 0)
+            rows = rows[known]
+        state = choice(message.state, State.DONE, State.IDLE)[known]
+        self.state[rows] = np.where(self.outcome[rows] > 0, State.DONE, state)
+        self.waker_source[rows] = choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN)[known]
+        self.waker_name[rows] = whole(message.waker_name, limits.LARGEST_SMALL)[known]
+        self.since_ns[rows] = whole(message.since_ns)[known]
+        self.polls[rows] = whole(message.polls)[known]
+        self.busy_ns[rows] = whole(message.busy_ns)[known]
+        self.scheduled_ns[rows] = whole(message.scheduled_ns)[known]
+        self.max_poll_ns[rows] = whole(message.max_poll_ns)[known]
+        self.wakes[rows] = whole(message.wakes)[known]
+        self.self_wakes[rows] = whole(message.self_wakes)[known]
+        self.waker_task[rows] = whole(message.waker_task)[known]
+
+    def ended(self, message: Ended) -> None:
+        """Mark the tasks that are known as done."""
+        rows = self.rows_of(whole(message.id))
+        known = np.flatnonzero(rows >= 0)
+        rows = rows[known]
+        self.state[rows] = State.DONE
+        self.outcome[rows] = choice(message.outcome, Outcome.UNKNOWN, Outcome.UNKNOWN)[known]
+        self.ended_ns[rows] = self.since_ns[rows] = whole(message.ended_ns)[known]
+        self.exception[rows] = whole(message.exception, limits.LARGEST_SMALL)[known]
+
+    def evict(self, retained: int = limits.ENDED_RETAINED) -> None:
+        """Forget the ended tasks that ended first, down to `retained`.
+
+        Nothing is done until there are a quarter more than that and an eighth of all rows: moving the rows
+        that stay costs as much as there are of them, so it must pay.
+        """
+        ended = np.flatnonzero(self.state == State.DONE)
+        if len(ended) <= retained + max(retained // 4, self.rows // 8):
+            return
+        excess = len(ended) - retained
+        oldest = ended[np.argpartition(self.ended_ns[ended], excess - 1)[:excess]]
+        self._name_chars -= _characters(self.names[oldest])
+        self.remove(oldest)
+        self.generation += 1
+
+    def mark(self, now: int, anew: bool = False) -> None:
+        """Move the recent past along with the clock; `anew` lets it begin at `now`.
+
+        A task spawned since the last mark has nothing older, so all it did is recent.
+        """
+        if not anew and now - self._marked_ns < _RECENT_STEP_NS:
+            return
+        for name in RECENT_COLUMNS:
+            newest = self.store[name][: self.rows]
+            newer = self.store[f"newer_{name}"][: self.rows]
+            self.store[f"older_{name}"][: self.rows] = newest if anew else newer
+            newer[:] = newest
+        self.recent_since_ns = now if anew else self._marked_ns
+        self._marked_ns = now
+
+
+def _characters(names: npt.NDArray[np.object_]) -> int:
+    return sum(map(len, names.tolist()))

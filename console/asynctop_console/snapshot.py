@@ -1,0 +1,199 @@
+"""The model as one JSON object: what a screen shows, for scripts.
+
+Its keys are a promise: never rename one, and all are always there. Times are nanoseconds; what is not known
+is null.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from asynctop_console.lints import Finding, lints_by_task
+from asynctop_console.model import Frame, Model
+from asynctop_protocol.messages import Chain, Outcome, Stall, State, WakerSource
+
+Json: TypeAlias = dict[str, Any]
+
+
+def snapshot(model: Model) -> Json:
+    """Everything the model knows, as of its last tick. Await chains are there where they were asked for."""
+    findings = model.findings()
+    return {
+        "target": _target(model),
+        "observed": {"from": model.observed_from_ns, "until": model.now_ns},
+        "loops": _loops(model),
+        "tasks": _tasks(model, lints_by_task(findings)),
+        "kinds": _kinds(model),
+        "stalls": [_stall(model, stall) for stall in model.stalls],
+        "resources": [],
+        "lints": [_lint(finding) for finding in findings],
+        "dropped": model.dropped,
+        "faults": model.faults,
+    }
+
+
+def _target(model: Model) -> Json:
+    hello = model.hello
+    return {
+        "pid": hello.pid if hello else None,
+        "argv": hello.argv if hello else [],
+        "python": hello.python or None if hello else None,
+        "runtime": hello.runtime or None if hello else None,
+        "core": hello.core or None if hello else None,
+        "protocol_version": ".".join(map(str, hello.protocol)) if hello else None,
+        "started_at": hello.started_at_ns or None if hello else None,
+    }
+
+
+def _loops(model: Model) -> list[Json]:
+    loops, counts = np.unique(model.tasks.loop[model.tasks.live()], return_counts=True)
+    live = dict(zip(loops.tolist(), counts.tolist(), strict=True))
+    return [
+        {
+            "id": loop.id,
+            "thread": loop.thread,
+            "runtime": loop.runtime,
+            "tasks": live.get(loop.id, 0),
+            "busy_ns": loop.busy_at(model.now_ns),
+            "polls": loop.polls,
+            "callbacks": loop.callbacks,
+            "max_lag_ns": loop.max_lag_ever_ns,
+            "busy_ratio": model.meters.observed_busy_ratio(loop.id),
+            "state": loop.state.name.lower(),
+        }
+        for loop in model.loops
+    ]
+
+
+def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
+    tasks, kinds, now = model.tasks, model.kinds, model.now_ns
+    columns = {name: tasks.store[name][: tasks.rows].tolist() for name in tasks.columns}
+    busy, scheduled, idle, current = (
+        column.tolist()
+        for column in (
+            tasks.busy_at(now),
+            tasks.scheduled_at(now),
+            tasks.idle_ns(now),
+            tasks.current_poll_ns(now),
+        )
+    )
+    return [
+        {
+            "id": task_id,
+            "name": columns["names"][row],
+            "kind": kinds.label(columns["kind"][row]),
+            "state": State(columns["state"][row]).name.lower(),
+            "outcome": _outcome(columns["outcome"][row]),
+            "exception": model.text(columns["exception"][row]) or None,
+            "loop": columns["loop"][row] or None,
+            "parent": columns["parent"][row] or None,
+            "spawned_at": kinds.spawned_at(columns["kind"][row]),
+            "created_ns": columns["created_ns"][row],
+            "ended_ns": columns["ended_ns"][row] or None,
+            "polls": columns["polls"][row],
+            "busy_ns": busy[row],
+            "scheduled_ns": scheduled[row],
+            "idle_ns": idle[row],
+            "max_poll_ns": max(columns["max_poll_ns"][row], current[row]),
+            "current_poll_ns": current[row] if columns["state"][row] == State.POLLING else None,
+            "wakes": columns["wakes"][row],
+            "self_wakes": columns["self_wakes"][row],
+            "last_waker": _waker(
+                model, *(columns[f"waker_{part}"][row] for part in ("source", "task", "name"))
+            ),
+            **_waits(model.chains.get(task_id) if columns["state"][row] != State.DONE else None),
+            "lints": lints.get(task_id, []),
+        }
+        for row, task_id in enumerate(columns["id"])
+    ]
+
+
+def _outcome(outcome: int) -> str | None:
+    return Outcome(outcome).name.lower() if outcome not in (0, Outcome.UNKNOWN) else None
+
+
+def _waker(model: Model, source: int, task: int, text: int) -> Json:
+    name = model.text(text) or None
+    row = model.tasks.row(task) if task and name is None else None
+    if row is not None:
+        name = model.tasks.name(row)
+    return {"source": WakerSource(source).name.lower(), "task": task or None, "name": name}
+
+
+def _waits(chain: Chain | None) -> Json:
+    waiting = chain.waiting_on if chain else None
+    return {
+        "await_chain": _frames(chain.frames) if chain else [],
+        "waiting_on": {
+            "type": waiting.type,
+            "id": waiting.id,
+            "description": waiting.description,
+            "holder": waiting.holder or None,
+        }
+        if waiting
+        else None,
+    }
+
+
+def _kinds(model: Model) -> list[Json]:
+    kinds = model.kinds
+    live = kinds.live
+    sums = (
+        "spawned",
+        "returned",
+        "raised",
+        "cancelled",
+        "destroyed",
+        "polls",
+        "busy_ns",
+        "scheduled_ns",
+        "max_poll_ns",
+    )
+    return [
+        {
+            "kind": kinds.label(kind),
+            "defined_at": kinds.defined_at(kind),
+            "spawned_at": kinds.spawned_at(kind),
+            "live": int(live[kind]),
+            **{name: int(kinds.store[name][kind]) for name in sums},
+            "poll_p50_ns": kinds.quantile_ns(kind, 0.50),
+            "poll_p99_ns": kinds.quantile_ns(kind, 0.99),
+        }
+        for kind in range(kinds.rows)
+        # Row 0 stands for kinds not known, and mostly for nothing.
+        if kind or kinds.spawned[0]
+    ]
+
+
+def _stall(model: Model, stall: Stall) -> Json:
+    return {
+        "task": stall.task or None,
+        "name": stall.name,
+        "kind": model.kinds.label(stall.kind) if stall.kind else None,
+        "loop": stall.loop,
+        "started_ns": stall.started_ns,
+        "duration_ns": stall.duration_ns,
+        "ongoing": stall.ongoing,
+        "cause": stall.cause.name.lower(),
+        "samples": stall.samples,
+        "stack": _frames(stall.stack),
+    }
+
+
+def _frames(frames: list[Frame]) -> list[Json]:
+    return [{"function": function, "file": file, "line": line} for function, file, line in frames]
+
+
+def _lint(finding: Finding) -> Json:
+    return {
+        "lint": finding.lint,
+        "severity": str(finding.severity),
+        "subject": {
+            "type": finding.subject_type,
+            "id": finding.subject_id,
+            "name": finding.subject_name,
+        },
+        "message": finding.message,
+    }
