@@ -2,7 +2,8 @@
 
     fetch state:idle busy>10ms !name:worker !lint
 
-Words separated by blanks must all hold; a leading `!` inverts one, quotes keep blanks and colons in one. A bare word
+Words separated by blanks must all hold; a leading `!` inverts one, quotes keep blanks and colons in one. A
+bare word
 is looked for in every text of a row. Which fields there are is each screen's own table.
 """
 
@@ -54,7 +55,9 @@ class Flag:
 
 Fields: TypeAlias = dict[str, Text | Number | Flag]
 
-_TERM = re.compile(r'(?P<inverted>!?)(?:(?P<field>[a-z_]+)(?P<compare>>=|<=|[:<>=]))?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S*))')
+_TERM = re.compile(
+    r'(?P<inverted>!?)(?:(?P<field>[a-z_]+)(?P<compare>>=|<=|[:<>=]))?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S*))'
+)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([a-zµ]*)")
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -103,6 +106,16 @@ def _term(match: re.Match[str], fields: Fields) -> Term:
         term = _field(name, compare, value, fields)
     elif isinstance(flag, Flag):
         term = flag.of
+    elif flag is not None:
+        example = (
+            "10ms"
+            if isinstance(flag, Number) and flag.time
+            else "100"
+            if isinstance(flag, Number)
+            else "word"
+        )
+        sign = ":" if isinstance(flag, Text) else ">"
+        raise FilterError(f'as in {value}{sign}{example}, or "{value}" for the word')
     elif value:
         free = [field.of for field in fields.values() if isinstance(field, Text) and field.free]
         term = _anywhere(free, value.lower())

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from asynctop_protocol import Hello, Stall, State
 
 from asynctop_console.lints import Finding
 from asynctop_console.model import Model
 from asynctop_console.model.places import short, users_frame
+from asynctop_protocol.messages import Hello, Stall, State
 
 SILENT_AFTER_NS = 1_500_000_000
 """Without news for so long, and several ticks late: whoever publishes cannot run."""

@@ -40,12 +40,30 @@ KEYS: tuple[Key, ...] = (
     Key("previous", "N", "", "match(-1)", "", "previous match", LISTS, "Look"),
     Key("flagged", "exclamation_mark", "!", "flagged", "", "only tasks with warnings", ("tasks",), "Look"),
     Key("finished", "d", "d", "finished", "", "hide finished tasks, or show them", ("tasks",), "Look"),
-    Key("pause", "space", "space", "app.hold", "pause", "hold the screen still; the program runs on", group="Look"),
+    Key(
+        "pause",
+        "space",
+        "space",
+        "app.hold",
+        "pause",
+        "hold the screen still; the program runs on",
+        group="Look",
+    ),
     Key("follow", "f", "f", "follow", "", "keep the chosen row in sight", LISTS, "Look"),
     Key("screen.tasks", "1", "1", "app.screen('tasks')", "tasks", "tasks", group="Screens"),
     Key("screen.kinds", "2", "2", "app.screen('kinds')", "kinds", "tasks by what they are", group="Screens"),
-    Key("screen.stalls", "3", "3", "app.screen('stalls')", "stalls", "what blocked the loop", group="Screens"),
-    Key("screen.warnings", "6", "6", "app.screen('warnings')", "warn", "warnings in sentences", group="Screens"),
+    Key(
+        "screen.stalls", "3", "3", "app.screen('stalls')", "stalls", "what blocked the loop", group="Screens"
+    ),
+    Key(
+        "screen.warnings",
+        "6",
+        "6",
+        "app.screen('warnings')",
+        "warn",
+        "warnings in sentences",
+        group="Screens",
+    ),
     Key("screen.next", "tab", "Tab", "app.beside(1)", "", "next screen", group="Screens"),
     Key("screen.previous", "shift+tab", "", "app.beside(-1)", "", "previous screen", group="Screens"),
     Key("sort.left", "left,h", "← → h l", "sort_beside(-1)", "", "sort by the column beside", LISTS, "Order"),
@@ -65,7 +83,15 @@ KEYS: tuple[Key, ...] = (
     Key("slower", "less_than_sign", "< >", "app.rate(-1)", "", "paint less, more often", group="More"),
     Key("faster", "greater_than_sign", "", "app.rate(1)", "", "paint more often", group="More"),
     Key("theme", "ctrl+t", "^T", "app.next_theme", "", "dark, light or plain", group="More"),
-    Key("palette", "colon,ctrl+p", ": ^P", "app.command_palette", "", "find any of these by name", group="More"),
+    Key(
+        "palette",
+        "colon,ctrl+p",
+        ": ^P",
+        "app.command_palette",
+        "",
+        "find any of these by name",
+        group="More",
+    ),
 )
 
 

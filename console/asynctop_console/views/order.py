@@ -1,7 +1,8 @@
 """The order of a table's rows at one moment, without ever sorting all of them.
 
 A screen shows some fifty rows of perhaps a million. Two selections (`numpy.partition`) find the keys at the
-window's ends, and only what lies between them is sorted: linear in the number of rows, wherever the window is.
+window's ends, and only what lies between them is sorted: linear in the number of rows, wherever the window
+is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ Ids = NDArray[np.int64]
 
 
 class Order:
-    """Rows by ascending key; equal keys by ascending id. A copy: what happens to the model later leaves it alone."""
+    """Rows by ascending key; equal keys by ascending id. A copy: what happens to the model later leaves it
+    alone."""
 
     def __init__(self, ids: Ids, keys: NDArray[np.int64]) -> None:
         """`ids` ascend and are not repeated; `keys` belong to them one by one. Both are kept, not copied."""
@@ -51,7 +53,8 @@ class Order:
     def neighbour(self, id: int, wanted: Ids, step: int) -> int | None:
         """The id of the nearest of the `wanted` ids after (`step` 1) or before (-1) the row `id`.
 
-        Goes round at the end, and begins at the first where `id` is not here. None where none of the wanted is here.
+        Goes round at the end, and begins at the first where `id` is not here. None where none of the
+        wanted is here.
         """
         keys = self._keys
         among = np.flatnonzero(np.isin(self._ids, wanted))

@@ -1,7 +1,8 @@
 """The virtual table every list is drawn on: it looks at the rows on the screen and at no others.
 
 Two clocks drive it. `show(frame)` comes with every frame and redraws the visible lines whose cells changed;
-the order is taken anew only once a second or on a key, and is held for a while after the cursor moved, so that rows
+the order is taken anew only once a second or on a key, and is held for a while after the cursor moved, so
+that rows
 do not jump away from under it. The cursor belongs to a row's id: it stays on its task wherever that goes.
 """
 
@@ -53,7 +54,8 @@ class Cell(NamedTuple):
 class Column(Generic[R]):
     """One column: `cell(record)` draws it, `sort(frame)` gives every row's key where one can sort by it.
 
-    `width` is what it needs at least; `grow` its share of what is left over, up to `most` cells. Columns whose
+    `width` is what it needs at least; `grow` its share of what is left over, up to `most` cells. Columns
+    whose
     `leaves` is higher leave first when the screen is too narrow; those with 0 stay.
     """
 
@@ -83,7 +85,8 @@ class Rows(Protocol[R]):
         ...
 
     def bands(self, frame: Frame) -> NDArray[np.int8] | None:
-        """In the default order lower bands stand above higher ones, each in the column's order; None for one band.
+        """In the default order lower bands stand above higher ones, each in the column's order; None for
+        one band.
 
         A row that comes into band -1 or leaves it has the order taken at once.
         """
@@ -126,7 +129,8 @@ _Line = tuple[str, bool, tuple[Cell, ...]]
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
-    """A table of `columns` over the rows that `rows` describes; `show` it a frame whenever there is a new one."""
+    """A table of `columns` over the rows that `rows` describes; `show` it a frame whenever there is a new
+    one."""
 
     DEFAULT_CSS = """
     Table { height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
@@ -166,6 +170,9 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._urgent: Ids = np.empty(0, np.int64)
         self._lines: list[_Line | None] = []
         self._strips: dict[_Line, Strip] = {}
+        self._strips_of: tuple[Palette, bool] | None = None
+        self._said: list[tuple[str, str]] = []
+        self._dimmed = False
 
     # --- what is asked of it
 
@@ -262,10 +269,17 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return self.cursor
         return next(iter(self.order.window(0, 1).tolist()), None)
 
-    def restyle(self) -> None:
-        """The theme changed: draw every line anew."""
-        self._strips.clear()
-        self.refresh()
+    def say(self, lines: list[tuple[str, str]]) -> None:
+        """Show these lines (text, role) in the middle of the empty table."""
+        if lines != self._said:
+            self._said = lines
+            self.refresh()
+
+    def dim(self, dimmed: bool) -> None:
+        """Draw everything faint, as what is shown may not be so any more."""
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.refresh()
 
     # --- how it is drawn
 
@@ -345,7 +359,10 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return self._header(width)
         line = self._lines[y - 1] if y - 1 < len(self._lines) else None
         if line is None:
-            return Strip.blank(width, self.palette().ground("ground"))
+            return self._said_line(y, width)
+        looks = (self.palette(), self._dimmed)
+        if looks != self._strips_of:
+            self._strips, self._strips_of = {}, looks
         strip = self._strips.get(line)
         if strip is None:
             if len(self._strips) > 1024:
@@ -362,8 +379,17 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         pieces: list[tuple[str, Style]] = []
         for (column, size), cell in zip(self._layout, cells, strict=True):
             text = fit(cell.text, size, column.align, cell.cut or column.cut)
-            pieces.append((text + " ", palette[cell.role, ground]))
-        return strip_of(pieces, width, palette[("text", ground)])
+            pieces.append((text + " ", palette["faint" if self._dimmed else cell.role, ground]))
+        return strip_of(pieces, width, palette["text", ground])
+
+    def _said_line(self, y: int, width: int) -> Strip:
+        palette = self.palette()
+        index = y - max(2, (self.size.height - len(self._said)) // 3)
+        if len(self.order) or not 0 <= index < len(self._said):
+            return Strip.blank(width, palette["text"])
+        text, role = self._said[index]
+        left = max(1, (width - max(len(line) for line, _ in self._said)) // 2)
+        return strip_of([(" " * left + fit(text, width - left), palette[role])], width, palette["text"])
 
     def _header(self, width: int) -> Strip:
         palette = self.palette()
@@ -386,11 +412,12 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Another width: other columns."""
-        self._layout = layout(self.columns, event.size.width)
+        self._layout = layout(self.columns, self.scrollable_content_region.width)
         self._strips.clear()
         self._lines = []
         self._measure()
         self._paint()
+        self.refresh()
 
     def on_click(self, event: events.Click) -> None:
         """A click on a title sorts, on a row chooses it, a second one opens it."""
@@ -409,7 +436,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
 
 def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:
-    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with `rest`."""
+    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with
+    `rest`."""
     segments: list[Segment] = []
     for text, style in pieces:
         if segments and segments[-1].style == style:

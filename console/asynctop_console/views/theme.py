@@ -1,6 +1,7 @@
 """Colours: what each role looks like in each theme, and nothing else.
 
-Screens name roles ("muted", "blocking"), never colours. Every role that carries a meaning also comes with a glyph
+Screens name roles ("muted", "blocking"), never colours. Every role that carries a meaning also comes with
+a glyph
 or a word on the screen, so the plain theme, which NO_COLOR selects, loses nothing but looks.
 """
 
@@ -116,7 +117,7 @@ _PLAIN_GROUNDS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Palette:
     """The styles of one theme: `palette[role]`, or `palette[role, ground]` for a role on a row's ground."""
 
@@ -125,7 +126,8 @@ class Palette:
     _made: dict[str | tuple[str, str], Style] = field(default_factory=dict)
 
     def __getitem__(self, key: str | tuple[str, str]) -> Style:
-        """The style of a role (on the screen's ground) or of a (role, ground); KeyError for an unknown name."""
+        """The style of a role (on the screen's ground) or of a (role, ground); KeyError for an unknown
+        name."""
         style = self._made.get(key)
         if style is None:
             role, ground = (key, "ground") if isinstance(key, str) else key
@@ -135,10 +137,6 @@ class Palette:
             style = own + below if below.color is not None or below.reverse else below + own
             self._made[key] = style
         return style
-
-    def ground(self, name: str) -> Style:
-        """The style of a bare ground."""
-        return Style.parse(self.grounds[name])
 
 
 DEFAULT = "asynctop-dark"
