@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from time import monotonic_ns, time_ns
+from time import monotonic_ns, thread_time_ns, time_ns
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class Synthetic:
     every 8 seconds."""
 
     def __init__(self, tasks: int, share: float = 0.05, seed: int = 7) -> None:
+        self.spent_ns = 0
+        """Processor time that making up the ticks took."""
         self._count = tasks
         self._share = share
         self._random = np.random.default_rng(seed)
@@ -91,7 +93,10 @@ class Synthetic:
             yield message
         while True:
             await asyncio.sleep(self._interval_s)
-            for message in self.tick(monotonic_ns()):
+            began = thread_time_ns()
+            batch = self.tick(monotonic_ns())
+            self.spent_ns += thread_time_ns() - began
+            for message in batch:
                 yield message
 
     def opening(self, now: int) -> list[Message]:

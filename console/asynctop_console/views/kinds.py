@@ -11,12 +11,12 @@ from textual.binding import BindingType
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import count
+from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Coded, Fields, Number, Text
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen
 from asynctop_console.views.order import Ids
-from asynctop_console.views.table import Cell, Column
 
 
 class KindRecord(NamedTuple):

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from textual.widget import Widget
 
 from asynctop_console.views.ask import Ask
+from asynctop_console.views.columns import Column, Rows
 from asynctop_console.views.filter import NOTHING, Fields, FilterError, parse
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
 from asynctop_console.views.order import Ids
 from asynctop_console.views.status import welcome
-from asynctop_console.views.table import Column, Rows, Table
+from asynctop_console.views.table import Table
 from asynctop_console.views.view import View
 
 R = TypeVar("R")

@@ -13,13 +13,13 @@ from textual.binding import BindingType
 from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
 from asynctop_console.views.order import Ids
 from asynctop_console.views.status import CAUSES
-from asynctop_console.views.table import Cell, Column
 from asynctop_protocol.messages import Stall
 
 

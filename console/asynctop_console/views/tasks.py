@@ -12,12 +12,12 @@ from asynctop_console.model import Model
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Coded, Fields, Flag, Number, Text
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen
 from asynctop_console.views.order import Ids
-from asynctop_console.views.table import Cell, Column
 from asynctop_protocol.messages import State, WakerSource
 
 STATES: dict[str, tuple[str, str]] = {

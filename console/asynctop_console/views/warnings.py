@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from asynctop_console.lints import Finding, Severity
+from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Text
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
 from asynctop_console.views.order import Ids
-from asynctop_console.views.table import Cell, Column
 
 _ROLES = {
     Severity.ERROR: ("✗ error", "bad"),
