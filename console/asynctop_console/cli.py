@@ -16,8 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from asynctop_console.clean import clean
-from asynctop_console.source.discover import Program, programs
+from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
+from asynctop_console.source.live import SocketSource
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
 from asynctop_protocol.messages import VERSION
 
@@ -125,9 +126,15 @@ def _run(arguments: argparse.Namespace) -> int:
         case "demo":
             return _demo(arguments.name, listing=arguments.list)
         case "connect":
-            return open_console(_resolved(arguments.target))
+            target = resolve(arguments.target, os.environ, os.getuid())
+            # Asked before the screen opens: what is wrong with it can be said in one line.
+            hello = asyncio.run(greet(target))
+            return open_console(target, Successor(hello, os.environ, os.getuid()))
         case _:
-            return open_console(_only_one())
+            program = _only_one(wait=_on_terminal())
+            if program is None:
+                return open_console(None, Successor(None, os.environ, os.getuid()))
+            return open_console(program.target, Successor(program.hello, os.environ, os.getuid()))
 
 
 def _list(*, as_json: bool) -> int:
@@ -167,12 +174,12 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
+    program = _only_one() if text is None else None
+    target = program.target if program else resolve(text or "", os.environ, os.getuid())
     from asynctop_console.observe import observe  # noqa: PLC0415
     from asynctop_console.report import report  # noqa: PLC0415
     from asynctop_console.snapshot import snapshot  # noqa: PLC0415
-    from asynctop_console.source.live import SocketSource  # noqa: PLC0415
 
-    target = _only_one() if text is None else resolve(text, os.environ, os.getuid())
     model = asyncio.run(observe(SocketSource(target), seconds))
     print(json.dumps(snapshot(model)) if as_json else report(model))
     return 0
@@ -194,34 +201,37 @@ def _demo(name: str, *, listing: bool) -> int:
         return open_console(target)
 
 
-def _resolved(text: str) -> Target:
-    """The target, after it has answered: the screen must not open for what can be said in one line."""
-    target = resolve(text, os.environ, os.getuid())
-    asyncio.run(greet(target))
-    return target
-
-
-def _only_one() -> Target:
+def _only_one(*, wait: bool = False) -> Program | None:
+    """The one program that runs; with `wait`, None where there is none yet."""
     found = asyncio.run(programs(os.environ, os.getuid()))
     running = [program for program in found if program.state == "running"]
     if len(running) == 1:
-        return running[0].target
+        return running[0]
     if found:
         print(_table(found))
         raise UsageError("name the program: `asynctop connect PID`, `asynctop snapshot PID`")
+    if wait:
+        return None
     raise TargetError(f"no instrumented program is running: {INSTRUMENT}")
 
 
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _need_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not _on_terminal():
         raise UsageError("the console needs a terminal: use `asynctop snapshot` where there is none")
 
 
-def open_console(target: Target) -> int:
-    """Show the screens until the user has seen enough. Returns the exit status."""
+def open_console(target: Target | None, successor: Successor | None = None) -> int:
+    """Show the screens until the user has seen enough; without a target, of the first that `successor` finds.
+
+    Returns the exit status.
+    """
     _need_terminal()
     from asynctop_console.views.app import ConsoleApp  # noqa: PLC0415
 
-    app = ConsoleApp(target)
+    app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""))
     app.run()
     return app.return_code or 0

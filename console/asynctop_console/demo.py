@@ -80,7 +80,8 @@ def _ending_by_signal() -> Iterator[None]:
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End the child and what it has started."""
     with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
+        # As Ctrl-C would, and not SIGTERM, of which Python dies without taking its socket away.
+        os.killpg(child.pid, signal.SIGINT)
     try:
         child.wait(_FAREWELL_S)
     except subprocess.TimeoutExpired:

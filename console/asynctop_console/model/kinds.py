@@ -97,9 +97,9 @@ class KindTable(Columns):
     def announced(self, message: Kinds) -> None:
         """Add kinds, or say anew what they are. ProtocolError beyond the limit."""
         first, end = message.first, message.first + len(message.name)
-        if first < 1 or end > limits.KINDS:
+        if first < 0 or end > limits.KINDS:
             raise ProtocolError(
-                f"the runtime numbers its kinds {first} to {end - 1}, expected 1 to {limits.KINDS - 1}"
+                f"the runtime numbers its kinds {first} to {end - 1}, expected 0 to {limits.KINDS - 1}"
             )
         if end > self.rows:
             self.extend(end - self.rows)

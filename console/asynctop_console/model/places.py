@@ -17,10 +17,10 @@ _FOREIGN = re.compile(
     r"""
       ^<                                              # <frozen importlib._bootstrap>, <string>
     | (^|[/\\])(site|dist)-packages[/\\]
-    | (^|[/\\])(python|pypy)\d+\.\d+t?[/\\]           # POSIX: lib/python3.13/asyncio/tasks.py
+    | (^|[/\\])lib(64)?[/\\](python|pypy)\d+\.\d+t?[/\\]  # POSIX: lib/python3.13/asyncio/tasks.py
     | (^|[/\\])python\d+\.zip([/\\]|$)
     | [/\\]Lib[/\\](?!site-packages)                  # Windows: C:\Python313\Lib\asyncio\tasks.py
-    | (^|[/\\])asynctop[/\\](__main__|run)\.py$       # asynctop run, which starts the user's program
+    | (^|[/\\])runtime[/\\]asynctop[/\\]               # asynctop itself, run from its sources
     """,
     re.VERBOSE,
 )

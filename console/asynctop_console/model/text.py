@@ -23,9 +23,9 @@ class Texts:
     def add(self, first: int, texts: list[str]) -> None:
         """Numbers from `first` on stand for `texts` from now on. ProtocolError beyond the limits."""
         end = first + len(texts)
-        if first < 1 or end > limits.TEXTS:
+        if first < 0 or end > limits.TEXTS:
             raise ProtocolError(
-                f"the runtime numbers its texts {first} to {end - 1}, expected 1 to {limits.TEXTS - 1}"
+                f"the runtime numbers its texts {first} to {end - 1}, expected 0 to {limits.TEXTS - 1}"
             )
         cleaned = [clean(text) for text in texts]
         if len(self._texts) < end:
@@ -39,4 +39,4 @@ class Texts:
         self._texts[first:end] = cleaned
 
     def __getitem__(self, number: int) -> str:
-        return self._texts[number] if 0 <= number < len(self._texts) else ""
+        return self._texts[number] if 0 < number < len(self._texts) else ""

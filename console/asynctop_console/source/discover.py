@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from asynctop_protocol.paths import pid_of
 
 from asynctop_console.source.link import greet
+from asynctop_console.source.live import SocketSource
 from asynctop_console.source.target import (
     DeadSocketError,
     SilentError,
@@ -66,3 +67,34 @@ async def _look(target: Target) -> Program:
         return Program(target, "dead", problem=str(error))
     except TargetError as error:
         return Program(target, "refused", problem=str(error))
+
+
+class Successor:
+    """Looks for the program that took another's place: run by the same command, started later.
+
+    Blocks for up to about a second, so it is meant for a thread. Without a `former` program it takes any
+    that runs.
+    """
+
+    def __init__(self, former: Hello | None, environ: Mapping[str, str], uid: int) -> None:
+        self._former = former
+        self._environ = environ
+        self._uid = uid
+
+    def __call__(self) -> SocketSource | None:
+        """A source for it, None while there is none."""
+        try:
+            found = asyncio.run(programs(self._environ, self._uid))
+        except TargetError:
+            return None
+        following = [(program.hello, program.target) for program in found if self._follows(program.hello)]
+        if not following:
+            return None
+        self._former, target = max(following, key=lambda pair: pair[0].started_at_ns if pair[0] else 0)
+        return SocketSource(target)
+
+    def _follows(self, hello: Hello | None) -> bool:
+        former = self._former
+        if hello is None:
+            return False
+        return former is None or (hello.argv == former.argv and hello.started_at_ns > former.started_at_ns)

@@ -54,7 +54,10 @@ def checked_directory(environ: Mapping[str, str], uid: int) -> str | None:
 
     TargetError unless nobody but the user can enter it: in anybody else's, the sockets may be anybody's.
     """
-    path = str(socket_directory(environ, uid))
+    try:
+        path = socket_directory(environ, uid)
+    except ValueError as error:
+        raise TargetError(str(error)) from None
     try:
         found = os.lstat(path)
     except FileNotFoundError:
