@@ -1,0 +1,1 @@
+"""The screens. They draw a model and never change it; only `app` knows where messages come from."""

@@ -1,0 +1,311 @@
+"""The app: takes messages from a source, folds them into a model, and paints whichever screen is open.
+
+Reading, folding and painting take turns in Textual's event loop. One batch is folded at a time; painting
+has its own
+clock and slows down rather than hog a processor or run ahead of a slow terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Hashable
+from contextlib import aclosing
+from importlib import import_module
+from time import monotonic_ns
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from asynctop_console.lints import Finding
+from asynctop_console.model import Model
+from asynctop_console.source.live import Phase as SourcePhase
+from asynctop_console.source.live import Source, SourceState
+from asynctop_console.source.target import TargetError
+from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
+from asynctop_console.views.view import View
+from asynctop_protocol import ProtocolError
+from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
+
+SCREENS: dict[str, str] = {
+    "tasks": "asynctop_console.views.tasks:Tasks",
+    "kinds": "asynctop_console.views.kinds:KindsScreen",
+    "stalls": "asynctop_console.views.stalls:StallsScreen",
+    "warnings": "asynctop_console.views.warnings:Warnings",
+}
+"""The screens in the order of Tab, imported when first shown: the first paint should not wait for the last
+screen."""
+
+HOME = "tasks"
+
+_PERIODS_NS = (2_000_000_000, 1_000_000_000, 500_000_000, 250_000_000, 100_000_000)
+"""Between two paintings, slowest first."""
+_USUAL_PERIOD = 3
+_PAINT_NS = 10_000_000
+"""A painting that takes longer makes the next ones come later, in proportion: 10 ms four times a second is
+4 %."""
+_FINDINGS_NS = 1_000_000_000
+"""Lints look at the whole model, so they run no more often than this."""
+_MOST_HELD = 500
+"""Ticks held while paused. Then reading stops, and the runtime makes a larger step when it goes on."""
+_SEARCH_S = 1.0
+"""Between two looks for a program that has been started anew."""
+
+
+class ConsoleApp(App[None]):
+    """The console on one source. With `successor`, which looks for the program's next incarnation (None
+    where there is none
+    yet), it goes on when the program was restarted.
+    """
+
+    TITLE = "asynctop"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        source: Source | None,
+        successor: Callable[[], Source | None] | None = None,
+        target: str = "",
+        clock_ns: Callable[[], int] = monotonic_ns,
+    ) -> None:
+        """`target` says in a few words what is looked at; `clock_ns` is any steady clock."""
+        plain = bool(os.environ.get("NO_COLOR"))
+        # Without it Textual turns colours to grey, and default ones to black on black.
+        super().__init__(ansi_color=True if plain else None)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = PLAIN if plain else DEFAULT
+        self.model = Model()
+        self.clock_ns = clock_ns
+        self._source = source
+        self._successor = successor
+        self._target = target or str(getattr(source, "target", "") or "a program")
+        self._ticked_ns = clock_ns()
+        self._tick_gap_ns = 0
+        self._findings: list[Finding] = []
+        self._found_ns = -_FINDINGS_NS
+        self._paused: Frame | None = None
+        self._held: deque[Message] = deque()
+        self._held_ticks = 0
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._failure = ""
+        self._requests = 0
+        self._period = _USUAL_PERIOD
+        self._paint_ns = 0
+        self._screens: dict[str, View] = {}
+        self._at = HOME
+
+    # Life
+
+    def get_default_screen(self) -> Screen[None]:
+        """The home screen."""
+        return self._view(HOME)
+
+    def on_mount(self) -> None:
+        """Paint first, then connect."""
+        self.set_interval(_PERIODS_NS[-1] / 1e9, self._maybe_paint)
+        self._next_paint_ns = 0
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self._maybe_paint()
+        self.run_worker(self._read(), name="reader", exit_on_error=True)
+
+    async def _read(self) -> None:
+        """Take messages as long as there is a source, and look for the next one after that."""
+        while True:
+            source = self._source
+            if source is not None:
+                self._failure = ""
+                self._subscribe()
+                try:
+                    async with aclosing(source.messages()) as messages:
+                        async for message in messages:
+                            await self._take(message)
+                except (TargetError, ProtocolError) as error:
+                    self._failure = str(error)
+            if self._successor is None:
+                return
+            found = None
+            while found is None:
+                await asyncio.sleep(_SEARCH_S)
+                found = await asyncio.to_thread(self._successor)
+            self._source = found
+
+    async def _take(self, message: Message) -> None:
+        """Fold a message, or hold it while the screen is held."""
+        if self._paused is None:
+            self._fold(message)
+        else:
+            self._held.append(message)
+            if isinstance(message, Tick):
+                self._held_ticks += 1
+                if self._held_ticks >= _MOST_HELD:
+                    self._resumed.clear()
+                    await self._resumed.wait()
+        if isinstance(message, Tick):
+            # A source with much to say must not keep keys waiting.
+            await asyncio.sleep(0)
+
+    def _fold(self, message: Message) -> None:
+        self.model.fold(message)
+        if isinstance(message, Tick):
+            now = self.clock_ns()
+            self._tick_gap_ns, self._ticked_ns = now - self._ticked_ns, now
+
+    # Painting
+
+    def frame(self) -> Frame:
+        """This moment; while paused, that one."""
+        if self._paused is not None:
+            self._paused = self._at_this_moment(self._paused)
+            return self._paused
+        now, model = self.clock_ns(), self.model
+        if now - self._found_ns >= _FINDINGS_NS and model.ticks:
+            self._findings, self._found_ns = model.findings(), now
+        link = self._link()
+        since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
+        silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
+        return Frame(model, link, model.now_ns + since, self._findings, silent_ns=silent)
+
+    def _at_this_moment(self, paused: Frame) -> Frame:
+        """The frame that is held, with what is held back by now."""
+        return Frame(
+            paused.model, paused.link, paused.now_ns, paused.findings, paused=True, held=self._held_ticks
+        )
+
+    def _link(self) -> Link:
+        source = self._source
+        state = SourceState(SourcePhase.CONNECTING) if source is None else source.state
+        target = self._target
+        if self._failure:
+            phase = Phase.EXITED if self.model.ticks and self._successor else Phase.REFUSED
+            return Link(phase, target, self._failure)
+        match state.phase:
+            case SourcePhase.LIVE:
+                return Link(Phase.LIVE, target)
+            case SourcePhase.WAITING:
+                left = state.retry_at - asyncio.get_running_loop().time()
+                return Link(Phase.RECONNECTING, target, state.text, max(round(left), 0), state.tries)
+            case SourcePhase.EXITED:
+                return Link(Phase.EXITED, target, state.text)
+            case SourcePhase.FAILED:
+                return Link(Phase.REFUSED, target, state.text)
+        return Link(Phase.CONNECTING, target, state.text)
+
+    def _maybe_paint(self) -> None:
+        """Paint if it is time to and the terminal has taken in the last painting."""
+        now = self.clock_ns()
+        if now < self._next_paint_ns or self._terminal_behind():
+            return
+        slower = max(1.0, self._paint_ns / _PAINT_NS)
+        self._next_paint_ns = now + int(_PERIODS_NS[self._period] * slower) - _PERIODS_NS[-1] // 2
+        self.paint()
+
+    def paint(self) -> None:
+        """Paint the open screen as of now."""
+        screen = self.screen
+        if isinstance(screen, View):
+            began = monotonic_ns()
+            screen.paint(self.frame())
+            self.call_after_refresh(self._painted, began)
+
+    def _painted(self, began: int) -> None:
+        # A single slow one, as after a resize, says little.
+        self._paint_ns += (monotonic_ns() - began - self._paint_ns) // 4
+
+    def _terminal_behind(self) -> bool:
+        """Whether what was written is still waiting in the writer's queue, where Textual has one."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        queue = getattr(writer, "_queue", None)
+        return queue is not None and queue.qsize() > 2
+
+    # Screens
+
+    def _view(self, name: str) -> View:
+        if name not in self._screens:
+            module, _, cls = SCREENS[name].partition(":")
+            self._screens[name] = getattr(import_module(module), cls)()
+        return self._screens[name]
+
+    def action_screen(self, name: str) -> None:
+        """Go to a list, out of whatever is open."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._at = name
+        if name != HOME:
+            # The home screen lies under all others; installed ones keep their state when they are left.
+            view = self._view(name)
+            if not self.is_screen_installed(name):
+                self.install_screen(view, name)
+            self.push_screen(name)
+
+    def action_beside(self, step: int) -> None:
+        """Go to the screen beside."""
+        names = list(SCREENS)
+        self.action_screen(names[(names.index(self._at) + step) % len(names)])
+
+    def show_task(self, id: int) -> None:
+        """Open a task's detail on top of the present screen."""
+        self.push_screen(import_module("asynctop_console.views.detail").Detail(id))
+
+    def show_stalls(self, place: Hashable) -> None:
+        """Open the stalls of one place."""
+        self.push_screen(import_module("asynctop_console.views.detail").StallDetail(place))
+
+    def show_finding(self, finding: Finding) -> None:
+        """Open a warning's whole sentence, and the tasks it is about."""
+        self.push_screen(import_module("asynctop_console.views.detail").FindingDetail(finding))
+
+    def show_tasks_of(self, kind: str) -> None:
+        """Go to the tasks of a kind, by way of the filter."""
+        self.action_screen(HOME)
+        self.call_after_refresh(self._view(HOME).set_filter, f'kind:"{kind}"')
+
+    def show_help(self, screen: str) -> None:
+        """Open the help on a screen's keys."""
+        self.push_screen(import_module("asynctop_console.views.help").Help(screen))
+
+    # What keys do
+
+    async def action_hold(self) -> None:
+        """Hold the screen still, or go on with everything that came meanwhile."""
+        if self._paused is None:
+            self._paused = self._at_this_moment(self.frame())
+        else:
+            self._paused = None
+            held, self._held, self._held_ticks = self._held, deque(), 0
+            self._resumed.set()
+            for message in held:
+                self._fold(message)
+        self.paint()
+
+    def action_rate(self, step: int) -> None:
+        """Paint more often (1) or less (-1)."""
+        self._period = min(max(self._period + step, 0), len(_PERIODS_NS) - 1)
+        self._next_paint_ns = 0
+        self._subscribe()
+        self.notify(f"{10**9 / _PERIODS_NS[self._period]:g} times a second", timeout=2)
+
+    def action_next_theme(self) -> None:
+        """The next of our themes."""
+        names = list(PALETTES)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else DEFAULT
+
+    def inspect_task(self, id: int) -> None:
+        """Ask the program what a task is suspended on."""
+        self._requests += 1
+        self._send(Inspect(self._requests, [id]))
+
+    def _subscribe(self) -> None:
+        self._send(Subscribe(_PERIODS_NS[self._period]))
+
+    def _send(self, message: Message) -> None:
+        if self._source is not None:
+            self._source.send(message)

@@ -1,0 +1,287 @@
+"""The details of a task, of the stalls of a place, and of a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from asynctop_console.lints import Finding
+from asynctop_console.model.places import full
+from asynctop_console.model.times import duration
+from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.frame import Frame, culprit
+from asynctop_console.views.line import Piece
+from asynctop_console.views.lines import TextLine
+from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_console.views.stalls import place_of
+from asynctop_console.views.status import CAUSES
+from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
+from asynctop_protocol.messages import Stall
+
+_INSPECT_NS = 1_000_000_000
+_MOST_STALLS = 5
+_MOST_TASKS = 200
+
+
+class Detail(Page):
+    """Everything about one task. While it is open the program is asked once a second what the task waits
+    for."""
+
+    def __init__(self, task: int) -> None:
+        super().__init__()
+        self.about = task
+        self._asked_ns = -_INSPECT_NS
+        self._rows = TaskRows()
+
+    def paint(self, frame: Frame, reorder: bool = False) -> None:
+        """Show this frame, and ask for the next await chain."""
+        now = self.console.clock_ns()
+        row = frame.model.tasks.row(self.about)
+        if not frame.paused and row is not None and now - self._asked_ns >= _INSPECT_NS:
+            if not frame.model.tasks.ended_ns[row]:
+                self.console.inspect_task(self.about)
+            self._asked_ns = now
+        super().paint(frame, reorder)
+
+    def copied(self, frame: Frame) -> str:
+        """The task's name."""
+        row = frame.model.tasks.row(self.about)
+        return "" if row is None else frame.model.tasks.name(row)
+
+    def lines(self, frame: Frame) -> list[TextLine]:
+        """All about the task."""
+        row = frame.model.tasks.row(self.about)
+        if row is None:
+            return [
+                TextLine(),
+                *paragraph(f"Task {self.about} is no longer known. Esc goes back.", 80, "muted"),
+            ]
+        (record,) = self._rows.look(frame, np.array([row]))
+        width = self.app.size.width
+        found = frame.flagged.get(self.about, [])
+        lines = [*_identity(frame, row, record)]
+        if found:
+            lines += heading("Warnings")
+            for finding in found:
+                lines += paragraph(f"! {finding.message}", width, "warn")
+        lines += self._chain(frame, record, width)
+        lines += _times(record, width)
+        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += _wakers(frame, row)
+        stalls = [stall for stall in frame.stalls if stall.task == self.about]
+        if stalls:
+            lines += heading(f"Stalls of this task: {len(stalls)}")
+            for stall in reversed(stalls[-_MOST_STALLS:]):
+                lines += _stall(frame, stall, width)
+        return lines
+
+    def _chain(self, frame: Frame, record: TaskRecord, width: int) -> list[TextLine]:
+        lines = heading("Await chain")
+        chain = frame.model.chains.get(self.about)
+        if record.done:
+            return [*lines, *paragraph("It has ended, so it waits for nothing.", width, "muted")]
+        if chain is None:
+            return [*lines, *paragraph("asking the program ...", width, "muted")]
+        lines += stack_lines(chain.frames, width) or paragraph("not suspended anywhere", width, "muted")
+        waiting = chain.waiting_on
+        if waiting is not None:
+            goal = waiting.id if waiting.type == "task" else None
+            lines.append(
+                labelled(
+                    "waiting on", Piece(f"{waiting.type} ", "accent"), Piece(waiting.description), goal=goal
+                )
+            )
+            if waiting.holder:
+                lines.append(labelled("held by", *_task(frame, waiting.holder), goal=waiting.holder))
+        return lines
+
+
+def _task(frame: Frame, id: int) -> tuple[Piece, ...]:
+    tasks = frame.model.tasks
+    row = tasks.row(id)
+    if row is None:
+        return (Piece(f"task {id} ", "muted"), Piece("(no longer known)", "faint"))
+    kind = frame.model.kinds.label(int(tasks.kind[row]))
+    return (Piece(f"{tasks.name(row) or f'task {id}'} ", "name"), Piece(kind, "kind"))
+
+
+def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
+    model = frame.model
+    tasks, kinds = model.tasks, model.kinds
+    kind, parent = int(tasks.kind[row]), int(tasks.parent[row])
+    loop = model.loop(int(tasks.loop[row]))
+    glyph, role = STATES[record.state]
+    since = Piece(f" for {age_text(max(frame.now_ns - int(tasks.since_ns[row]), 0))}", "muted")
+    state: tuple[Piece, ...] = (Piece(f"{glyph} {record.state}", role), since)
+    if record.blocked_ns:
+        blocked = f" █ BLOCKING {duration(record.blocked_ns)}  {record.culprit} "
+        state = (Piece(blocked, ground="alert"),)
+    elif record.done:
+        ago = max(frame.now_ns - int(tasks.ended_ns[row]), 0)
+        state = (Piece(f"{glyph} {record.state}", role), Piece(f" {age_text(ago)} ago", "muted"))
+    lines = [
+        TextLine((Piece(f" {record.name}", "strong"), Piece(f"  task {record.id}", "muted"))),
+        labelled("state", *state),
+        labelled("kind", Piece(record.kind, "kind")),
+        labelled("defined at", Piece(full(*kinds.defined(kind)) or "not known", "place")),
+        labelled(
+            "spawned at", Piece(full(*kinds.spawn(kind)) or "not seen: it was there before asynctop", "place")
+        ),
+    ]
+    if parent:
+        lines.append(labelled("spawned by", *_task(frame, parent), goal=parent))
+    else:
+        lines.append(labelled("spawned by", Piece("no task", "muted")))
+    if loop is not None and len(model.loops) > 1:
+        lines.append(labelled("loop", Piece(f"{loop.id} in thread {loop.thread}")))
+    exception = model.text(int(tasks.exception[row]))
+    if exception:
+        lines.append(labelled("exception", Piece(exception, "bad")))
+    return lines
+
+
+def _times(record: TaskRecord, width: int) -> list[TextLine]:
+    parts = (
+        ("busy", record.busy_ns, "bar.busy", "█"),
+        ("scheduled", record.scheduled_ns, "bar.scheduled", "▓"),
+        ("idle", record.idle_ns, "bar.idle", "░"),
+    )
+    whole = max(sum(ns for _, ns, _, _ in parts), 1)
+    room = max(min(width - 20, 60), 10)
+    cells = [round(room * ns / whole) or (1 if ns else 0) for _, ns, _, _ in parts]
+    cells[cells.index(max(cells))] += room - sum(cells)
+    bar = [Piece(glyph * size, role) for (_, _, role, glyph), size in zip(parts, cells, strict=True)]
+    legend = [
+        (Piece(f"{glyph} ", role), Piece(f"{label} {duration(ns)} {ns / whole:.1%}   ", "text"))
+        for label, ns, role, glyph in parts
+    ]
+    return [
+        *heading("Time"),
+        labelled(age_text(record.age_ns), *bar),
+        labelled("", *(piece for pair in legend for piece in pair)),
+        labelled(
+            "polls",
+            Piece(f"{record.polls:,}"),
+            Piece(f"   longest {duration(record.max_ns)}", "muted"),
+            Piece(f"   mean {duration(record.busy_ns // max(record.polls, 1))}", "muted"),
+        ),
+    ]
+
+
+def _histogram(frame: Frame, kind: int, width: int) -> list[TextLine]:
+    kinds = frame.model.kinds
+    if not 0 < kind < kinds.rows or not kinds.histogram[kind].any():
+        return []
+    counts = kinds.histogram[kind]
+    # Two half octaves to a bar: as many bars as one can tell apart.
+    octaves = np.concatenate((counts[:1], counts[1:-1:2] + counts[2::2]))
+    first, last = np.flatnonzero(octaves)[[0, -1]].tolist()
+    most, room = int(octaves.max()), max(min(width - 36, 50), 10)
+    lines = heading(f"Poll times of all {kinds.label(kind)}")
+    quantiles = [(f"p{q:g}", kinds.quantile_ns(kind, q / 100)) for q in (50, 90, 99)]
+    quantiles.append(("max", int(kinds.max_poll_ns[kind])))
+    texts = [Piece(f"{name} {duration(ns)}   ", "text") for name, ns in quantiles if ns is not None]
+    lines.append(labelled("quantiles", *texts))
+    for octave in range(first, last + 1):
+        number = int(octaves[octave])
+        # On a logarithmic scale: a single slow poll among a million is what one is looking for.
+        size = round(room * np.log1p(number) / np.log1p(most)) if number else 0
+        role = "bar.busy" if octave < 24 else "bar.scheduled" if octave < 27 else "bad"
+        lines.append(
+            labelled(
+                f"< {duration(2**octave)}", Piece(f"{count(number):>7} ", "muted"), Piece("▇" * size, role)
+            )
+        )
+    return lines
+
+
+def _wakers(frame: Frame, row: int) -> list[TextLine]:
+    tasks = frame.model.tasks
+    waker = int(tasks.waker_task[row])
+    text = waker_text(frame.model, int(tasks.waker_source[row]), waker, int(tasks.waker_name[row]))
+    return [
+        *heading("Wakes"),
+        labelled(
+            "wakes",
+            Piece(f"{int(tasks.wakes[row]):,}"),
+            Piece(f"   by itself {int(tasks.self_wakes[row]):,}", "muted"),
+        ),
+        labelled("last waker", Piece(text or "none yet"), goal=waker or None),
+    ]
+
+
+def _stall(frame: Frame, stall: Stall, width: int) -> list[TextLine]:
+    lasted = frame.lasted_ns(stall)
+    ago = max(frame.now_ns - stall.started_ns - lasted, 0)
+    when = Piece(" goes on ", ground="alert") if stall.ongoing else Piece(f"{age_text(ago)} ago", "muted")
+    lines = [
+        TextLine(),
+        TextLine(
+            (
+                Piece(f"  {duration(lasted)}  ", "bad"),
+                when,
+                Piece(f"  {CAUSES[stall.cause]}  ", "warn"),
+                Piece(culprit(stall) or "nobody could look while it ran", "text"),
+                Piece(f"  ({stall.samples} samples)", "faint"),
+            )
+        ),
+    ]
+    return lines + stack_lines(stall.stack, width)
+
+
+class StallDetail(Page):
+    """The stalls of one place, newest first, each with its stack; Enter goes to the task."""
+
+    def __init__(self, place: Hashable) -> None:
+        super().__init__()
+        self.place = place
+
+    def lines(self, frame: Frame) -> list[TextLine]:
+        """The stalls."""
+        stalls = [stall for stall in frame.stalls if place_of(stall) == self.place]
+        if not stalls:
+            return [TextLine(), *paragraph("These stalls are no longer known. Esc goes back.", 80, "muted")]
+        width = self.app.size.width
+        lasted = [frame.lasted_ns(stall) for stall in stalls]
+        worst = stalls[lasted.index(max(lasted))]
+        lines = [
+            TextLine((Piece(f" {culprit(worst) or 'an unknown line'}", "strong"),)),
+            labelled(
+                "stalls",
+                Piece(str(len(stalls))),
+                Piece(f"   total {duration(sum(lasted))}", "muted"),
+                Piece(f"   max {duration(max(lasted))}", "muted"),
+            ),
+            labelled("cause", Piece(CAUSES[worst.cause], "warn")),
+        ]
+        tasks = list(dict.fromkeys(stall.task for stall in reversed(stalls) if stall.task))
+        lines += [labelled("by task", *_task(frame, task), goal=task) for task in tasks[:_MOST_STALLS]]
+        lines += heading("Stacks, newest first")
+        for stall in reversed(stalls[-_MOST_STALLS:]):
+            lines += _stall(frame, stall, width)
+        return lines
+
+
+class FindingDetail(Page):
+    """A warning's whole sentence, and the tasks it is about."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__()
+        self.finding = finding
+
+    def lines(self, frame: Frame) -> list[TextLine]:
+        """The sentence and the tasks."""
+        finding = self.finding
+        lines = [
+            TextLine((Piece(f" {finding.lint}", "strong"), Piece(f"  {finding.severity}", "warn"))),
+            TextLine(),
+            *paragraph(finding.message, self.app.size.width),
+        ]
+        tasks = sorted(finding.tasks)
+        if tasks:
+            lines += heading(f"Tasks: {len(tasks)}")
+            lines += [labelled(str(task), *_task(frame, task), goal=task) for task in tasks[:_MOST_TASKS]]
+            if len(tasks) > _MOST_TASKS:
+                lines += paragraph(f"and {len(tasks) - _MOST_TASKS} more", 80, "muted")
+        return lines

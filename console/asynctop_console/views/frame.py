@@ -1,0 +1,111 @@
+"""What the screens are drawn from: a model, what time it is for it, and how its source stands."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from asynctop_console.lints import Finding
+from asynctop_console.model import Model
+from asynctop_console.model.places import short, users_frame
+from asynctop_protocol.messages import Hello, Stall, State
+
+SILENT_AFTER_NS = 1_500_000_000
+"""Without news for so long, and several ticks late: whoever publishes cannot run."""
+
+_USUAL_THRESHOLD_NS = 100_000_000
+"""Where the runtime does not say what it calls a stall."""
+
+
+class Phase(enum.Enum):
+    """How the connection stands."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    RECONNECTING = "reconnecting"
+    EXITED = "exited"
+    """The program said good-bye or is gone; the source goes on looking for a new one."""
+    REFUSED = "refused"
+    """Whoever answers does not speak our protocol; nothing will change by waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How the source stands, as it says."""
+
+    phase: Phase
+    target: str
+    """What the user asked to look at, in a few words."""
+    text: str = ""
+    """Why, in one line."""
+    retry_s: int = 0
+    """In how many seconds it tries again."""
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of the console. Made anew for each painting; what it works out, it works out once."""
+
+    model: Model
+    link: Link
+    now_ns: int
+    """The target's clock: the last tick's time, and while connected what has passed here since."""
+    findings: list[Finding]
+    """What the lints said last, worst first."""
+    paused: bool = False
+    held: int = 0
+    """Updates waiting while paused."""
+    silent_ns: int = 0
+    """For how long a connected target has said nothing, where that is too long; else 0."""
+
+    @cached_property
+    def threshold_ns(self) -> int:
+        """From when on a poll is a stall."""
+        hello: Hello | None = self.model.hello
+        return (hello.stall_threshold_ns if hello else 0) or _USUAL_THRESHOLD_NS
+
+    @cached_property
+    def blocking(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Row by row, which tasks were in a poll for too long at the last tick."""
+        tasks = self.model.tasks
+        polling = tasks.state == State.POLLING
+        late = self.model.now_ns - tasks.since_ns > self.threshold_ns
+        result: np.ndarray[tuple[int], np.dtype[np.bool_]] = polling & late
+        return result
+
+    @cached_property
+    def stalls(self) -> list[Stall]:
+        """All stalls kept, oldest first."""
+        return self.model.stalls
+
+    @cached_property
+    def ongoing(self) -> list[Stall]:
+        """The stalls going on, longest first."""
+        found = [stall for stall in self.stalls if stall.ongoing]
+        return sorted(found, key=lambda stall: stall.started_ns)
+
+    @cached_property
+    def flagged(self) -> dict[int, list[Finding]]:
+        """The findings that concern a task, by the task's id."""
+        flagged: dict[int, list[Finding]] = {}
+        for finding in self.findings:
+            for task in finding.tasks:
+                flagged.setdefault(task, []).append(finding)
+        return flagged
+
+    def lasted_ns(self, stall: Stall) -> int:
+        """How long a stall took, up to this moment where it goes on."""
+        return max(self.now_ns - stall.started_ns, stall.duration_ns) if stall.ongoing else stall.duration_ns
+
+
+def culprit(stall: Stall, width: int = 40) -> str:
+    """Where a stall is: "app.py:12 in handler", "" where nobody saw."""
+    frame = users_frame(stall.stack)
+    if frame is None:
+        return ""
+    function, file, line = frame
+    return f"{short(file, line, width)} in {function}"

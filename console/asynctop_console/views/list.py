@@ -1,0 +1,241 @@
+"""What the screens that are lists share: filter, search, sorting, moving, and what is said where there is
+no row."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.widget import Widget
+
+from asynctop_console.views.ask import Ask
+from asynctop_console.views.columns import Column, Rows
+from asynctop_console.views.filter import NOTHING, Fields, FilterError, parse
+from asynctop_console.views.frame import Frame, Phase
+from asynctop_console.views.line import Line
+from asynctop_console.views.order import Ids
+from asynctop_console.views.status import welcome
+from asynctop_console.views.table import Table
+from asynctop_console.views.view import View
+
+R = TypeVar("R")
+
+
+class ListRows(Rows[R]):
+    """Rows of a list that can be filtered."""
+
+    def __init__(self) -> None:
+        self.filter = NOTHING
+
+    def wanted(self, frame: Frame) -> NDArray[np.bool_] | None:
+        """What passes the filter."""
+        return self.filter.mask(frame)
+
+    def bands(self, frame: Frame) -> NDArray[np.int8] | None:
+        """No row is worth more than another."""
+        return None
+
+
+class Numbers:
+    """Gives things that have no number one of their own, always the same one: a cursor belongs to it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def __getitem__(self, key: Hashable) -> int:
+        """The number of `key`; new ones count up from 1."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+
+def column(values: Iterable[int]) -> NDArray[np.int64]:
+    """A column of keys from the records of a short list."""
+    return np.fromiter(values, np.int64)
+
+
+class ListScreen(View, Generic[R]):
+    """A table with all that its keys do. A subclass says what its rows are."""
+
+    CSS = View.CSS
+
+    def __init__(self, columns: tuple[Column[R], ...], rows: ListRows[R], sort: str, fields: Fields) -> None:
+        super().__init__()
+        self.rows = rows
+        self.table: Table[R] = Table(columns, rows, sort, self.palette)
+        self.fields = fields
+        self.searched = NOTHING
+        """The last filter, which `n` and `N` look for once it hides nothing any more."""
+
+    # What a subclass says
+
+    def total(self, frame: Frame) -> tuple[int, str]:
+        """How many rows there are without any filter, and what they are called."""
+        raise NotImplementedError
+
+    def empty(self, frame: Frame) -> str:
+        """What to say where there is no row at all."""
+        raise NotImplementedError
+
+    def open_row(self, id: int) -> None:
+        """See more of a row."""
+
+    def name_of(self, frame: Frame, id: int) -> str:
+        """The name worth copying, "" where the row is gone."""
+        raise NotImplementedError
+
+    # Painting
+
+    def body(self) -> list[Widget]:
+        """The table."""
+        return [self.table]
+
+    def badges(self, frame: Frame) -> list[str]:
+        """The filter and what it leaves."""
+        badges = (
+            [f"filter {self.rows.filter.text[:30]}  {self.shown(frame)}"] if self.rows.filter.terms else []
+        )
+        return badges + self.switches() + (["following"] if self.table.follow else [])
+
+    def switches(self) -> list[str]:
+        """Other things that hide rows."""
+        return []
+
+    def shown(self, frame: Frame) -> str:
+        """ "12 of 100"."""
+        return f"{len(self.table.order)} of {self.total(frame)[0]}"
+
+    def paint(self, frame: Frame, reorder: bool = False) -> None:
+        """Show this frame."""
+        if not self.is_mounted:
+            return
+        table = self.table
+        table.dim(frame.link.phase in (Phase.RECONNECTING, Phase.REFUSED) and frame.model.ticks > 0)
+        table.show(frame, self.console.clock_ns())
+        if reorder:
+            table.take_order()
+        table.say(self._message(frame))
+        super().paint(frame)
+
+    def _message(self, frame: Frame) -> list[tuple[str, str]]:
+        total, what = self.total(frame)
+        if not frame.model.ticks:
+            return welcome(frame)
+        if len(self.table.order):
+            return []
+        if not total:
+            return [(self.empty(frame), "muted")]
+        asked = " and ".join([self.rows.filter.text] * bool(self.rows.filter.terms) + self.switches())
+        return [(f"No match: 0 of {total} {what} pass  {asked}", "warn"), ("Esc clears the filter.", "muted")]
+
+    # What keys do
+
+    def action_back(self) -> None:
+        """Clear the filter, else let go of the chosen row."""
+        if self.rows.filter.terms:
+            self.set_filter("")
+        else:
+            self.table.rest()
+            self.repaint()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        if not self.query(Ask):
+            self.query_one("#footer", Line).display = False
+            self.mount(Ask(self.rows.filter.text, self.palette), before="#footer")
+
+    def on_ask_typed(self, message: Ask.Typed) -> None:
+        """The filter follows what is typed."""
+        error = self.set_filter(message.text)
+        message.ask.hint(error or self.shown(self.console.frame()), bad=bool(error))
+
+    async def on_ask_done(self, message: Ask.Done) -> None:
+        """Keep the filter, or on Esc drop it."""
+        await message.ask.remove()
+        self.query_one("#footer", Line).display = True
+        self.table.focus()
+        if not message.keep:
+            self.set_filter("")
+
+    def set_filter(self, text: str) -> str:
+        """Filter the rows; returns what is wrong with the filter, "" where nothing is."""
+        wanted, error = NOTHING, ""
+        try:
+            wanted = parse(text, self.fields)
+        except FilterError as found:
+            error = str(found)
+            # What stands before the word being typed holds all the while.
+            with suppress(FilterError):
+                wanted = parse(text.rpartition(" ")[0], self.fields)
+        self.rows.filter = wanted
+        self.searched = wanted if wanted.terms else self.searched
+        self.repaint()
+        return error
+
+    def action_match(self, step: int) -> None:
+        """The next or previous row that the last filter matches."""
+        frame = self.console.frame()
+        mask = self.searched.mask(frame)
+        if mask is None:
+            self.say("Nothing to look for yet: / begins a filter")
+            return
+        found = self._neighbour(self.rows.ids(frame)[mask], step)
+        if found is None:
+            self.say(f"No row matches {self.searched.text}")
+        else:
+            self.table.choose(found)
+
+    def _neighbour(self, wanted: Ids, step: int) -> int | None:
+        current = self.table.current
+        return self.table.order.neighbour(-1 if current is None else current, wanted, step)
+
+    def action_follow(self) -> None:
+        """Keep the chosen row in sight while it moves, or not."""
+        self.table.follow = not self.table.follow
+        if self.table.follow and self.table.cursor is None:
+            self.table.move(0)
+        self.repaint()
+
+    def action_sort(self, column: str) -> None:
+        """Sort by this column."""
+        if self.table.sort != column:
+            self.table.sort_by(column)
+
+    def action_sort_beside(self, step: int) -> None:
+        """Sort by the column beside."""
+        self.table.sort_beside(step)
+
+    def action_invert(self) -> None:
+        """The other way round."""
+        self.table.invert()
+
+    def action_move(self, step: int) -> None:
+        """Up and down; at first to the row that is on top."""
+        self.table.move(step)
+
+    def action_page(self, step: int) -> None:
+        """A page up or down."""
+        self.table.move(step * self.table.page)
+
+    def action_move_to(self, position: int) -> None:
+        """To the first row (0) or the last (-1)."""
+        self.table.move_to(position if position >= 0 else len(self.table.order) - 1)
+
+    def action_open(self) -> None:
+        """See more of the chosen row."""
+        current = self.table.current
+        if current is not None:
+            self.open_row(current)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        """A double click."""
+        self.open_row(message.id)
+
+    def action_copy(self) -> None:
+        """Copy the row's name, by the terminal's own means (OSC 52)."""
+        current = self.table.current
+        name = "" if current is None else self.name_of(self.console.frame(), current)
+        if name:
+            self.app.copy_to_clipboard(name)
+            self.say(f"Copied: {name[:60]}")

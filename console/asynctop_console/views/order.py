@@ -1,0 +1,87 @@
+"""The order of a table's rows at one moment, without ever sorting all of them.
+
+A screen shows some fifty rows of perhaps a million. Two selections (`numpy.partition`) find the keys at the
+window's ends, and only what lies between them is sorted: linear in the number of rows, wherever the window
+is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+
+class Order:
+    """Rows by ascending key; equal keys by ascending id. A copy: what happens to the model later leaves it
+    alone."""
+
+    def __init__(self, ids: Ids, keys: NDArray[np.int64]) -> None:
+        """`ids` ascend and are not repeated; `keys` belong to them one by one. Both are kept, not copied."""
+        self._ids = ids
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def window(self, start: int, stop: int) -> Ids:
+        """The ids at positions `start` up to `stop` (which are cut to what there is)."""
+        start, stop = max(start, 0), min(stop, len(self))
+        if start >= stop:
+            return self._ids[:0]
+        keys = self._keys
+        part = np.partition(keys, (start, stop - 1))
+        low, high = part[start], part[stop - 1]
+        below = int(np.count_nonzero(keys < low))
+        if low == high:
+            return self._ids[np.flatnonzero(keys == low)[start - below : stop - below]]
+        at_low = np.flatnonzero(keys == low)[start - below :]
+        between = np.flatnonzero((keys > low) & (keys < high))
+        between = between[np.argsort(keys[between], kind="stable")]
+        at_high = np.flatnonzero(keys == high)[: stop - start - len(at_low) - len(between)]
+        return self._ids[np.concatenate((at_low, between, at_high))]
+
+    def position(self, id: int) -> int | None:
+        """Where the row with this id stands, None where it is not among them."""
+        index = int(np.searchsorted(self._ids, id))
+        if index == len(self._ids) or self._ids[index] != id:
+            return None
+        key = self._keys[index]
+        return int(np.count_nonzero(self._keys < key) + np.count_nonzero(self._keys[:index] == key))
+
+    def neighbour(self, id: int, wanted: Ids, step: int) -> int | None:
+        """The id of the nearest of the `wanted` ids after (`step` 1) or before (-1) the row `id`.
+
+        Goes round at the end, and begins at the first where `id` is not here. None where none of the
+        wanted is here.
+        """
+        keys = self._keys
+        among = np.flatnonzero(np.isin(self._ids, wanted))
+        if not len(among):
+            return None
+        here = int(np.searchsorted(self._ids, id))
+        if here < len(self._ids) and self._ids[here] == id:
+            beyond = keys[among] > keys[here] if step > 0 else keys[among] < keys[here]
+            ahead = among[beyond | ((keys[among] == keys[here]) & ((among - here) * step > 0))]
+            among = ahead if len(ahead) else among
+        nearest = keys[among].min() if step > 0 else keys[among].max()
+        ties = among[keys[among] == nearest]
+        return int(self._ids[ties[0] if step > 0 else ties[-1]])
+
+
+_BAND = 1 << 61
+_LARGEST = 1 << 60
+"""36 years in nanoseconds: four bands of keys up to this fit into 64 bits."""
+
+
+def ordering(
+    keys: NDArray[np.int64], descending: bool, bands: NDArray[np.int8] | None = None
+) -> NDArray[np.int64]:
+    """Keys for `Order`: turned round where `descending`, and lower bands (-1 to 2) before higher ones."""
+    keys = np.clip(keys, -_LARGEST, _LARGEST)
+    if descending:
+        np.negative(keys, out=keys)
+    if bands is not None:
+        keys += bands.astype(np.int64) * _BAND
+    return keys

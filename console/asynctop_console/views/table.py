@@ -1,0 +1,359 @@
+"""The virtual table every list is drawn on: it looks at the rows on the screen and at no others.
+
+Two clocks drive it. `show(frame)` comes with every frame and redraws the visible lines whose cells changed;
+the order is taken anew only once a second or on a key, and is held for a while after the cursor moved, so
+that rows
+do not jump away from under it. The cursor belongs to a row's id: it stays on its task wherever that goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Generic
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from asynctop_console.views.cells import fit
+from asynctop_console.views.columns import Cell, Column, R, Rows, layout
+from asynctop_console.views.frame import Frame
+from asynctop_console.views.order import Ids, Order, ordering
+from asynctop_console.views.theme import Palette
+
+REORDER_NS = 1_000_000_000
+"""How old an order may grow: reading a list whose rows move more often than once a second is no reading."""
+HOLD_NS = 2_000_000_000
+"""How long the order is held after the cursor moved."""
+THRIFT = 20
+"""An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
+
+
+_Line = tuple[str, bool, tuple[Cell, ...]]
+"""Everything a line's looks depend on: its ground, whether the cursor is on it, its cells."""
+
+
+class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
+    """A table of `columns` over the rows that `rows` describes; `show` it a frame whenever there is a new
+    one."""
+
+    DEFAULT_CSS = """
+    Table { height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
+    """
+
+    class Opened(Message):
+        """The user wants to see more of the row with this id."""
+
+        def __init__(self, id: int) -> None:
+            super().__init__()
+            self.id = id
+
+    def __init__(
+        self, columns: tuple[Column[R], ...], rows: Rows[R], sort: str, palette: Callable[[], Palette]
+    ) -> None:
+        """`sort` names the column of the default order; `palette` gives the theme's styles of the moment."""
+        super().__init__()
+        self.columns = columns
+        self.rows = rows
+        self.palette = palette
+        self._default = sort
+        self.sort = sort
+        self.descending = self._column(sort).descending
+        self.follow = False
+        self.cursor: int | None = None
+        """Id of the chosen row; None while the cursor rests on whatever is on top."""
+        self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
+        self.painted = 0
+        """How many lines were drawn since the beginning, for whoever measures."""
+        self._frame: Frame | None = None
+        self._now_ns = 0
+        self._stale_ns = 0
+        self._held_until_ns = 0
+        self._position = 0
+        self._layout: list[tuple[Column[R], int]] = []
+        self._ids: list[int] = []
+        self._urgent: Ids = np.empty(0, np.int64)
+        self._lines: list[_Line | None] = []
+        self._strips: dict[_Line, Strip] = {}
+        self._strips_of: tuple[Palette, bool] | None = None
+        self._said: list[tuple[str, str]] = []
+        self._dimmed = False
+
+    # --- what is asked of it
+
+    def show(self, frame: Frame, now_ns: int) -> None:
+        """Draw this frame. `now_ns` is any steady clock; the order's age is measured by it."""
+        self._frame, self._now_ns = frame, now_ns
+        bands = self.rows.bands(frame)
+        urgent = self.rows.ids(frame)[bands < 0] if bands is not None else None
+        news = urgent is not None and not np.array_equal(urgent, self._urgent)
+        if now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns):
+            self.take_order(now_ns)
+        else:
+            self._paint()
+
+    def take_order(self, now_ns: int | None = None) -> None:
+        """Order the rows anew by the frame of the moment, whatever was held."""
+        frame = self._frame
+        if frame is None:
+            return
+        began = perf_counter_ns()
+        rows, ids = self.rows, self.rows.ids(frame)
+        key = self._column(self.sort).sort
+        keys = np.zeros(len(ids), np.int64) if key is None else key(frame)
+        bands = rows.bands(frame)
+        self._urgent = ids[:0] if bands is None else ids[bands < 0]
+        keys = ordering(keys, self.descending, bands if self._in_default_order() else None)
+        wanted = rows.wanted(frame)
+        self.order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
+        if now_ns is not None:
+            self._stale_ns = now_ns + max(REORDER_NS, THRIFT * (perf_counter_ns() - began))
+        self._find_cursor()
+        self._measure()
+        if self.follow and self.cursor is not None:
+            self._reveal()
+        self._paint()
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column, its own way round first; the other way where it is sorted by it already."""
+        if column == self.sort:
+            self.descending = not self.descending
+        else:
+            self.sort, self.descending = column, self._column(column).descending
+        self._reordered_by_hand()
+
+    def sort_beside(self, step: int) -> None:
+        """Sort by the column left (-1) or right (1) of the present one, among those on the screen."""
+        ids = [c.id for c, _ in self._layout if c.sort is not None]
+        if ids:
+            here = ids.index(self.sort) if self.sort in ids else 0
+            self.sort_by(ids[(here + step) % len(ids)])
+
+    def invert(self) -> None:
+        """Turn the order round."""
+        self.sort_by(self.sort)
+
+    def move(self, step: int) -> None:
+        """Move the cursor by so many rows."""
+        here = self._position if self.cursor is not None else 0
+        self.move_to(here + step)
+
+    def move_to(self, position: int) -> None:
+        """Put the cursor on the row at this position (cut to what there is)."""
+        position = max(0, min(position, len(self.order) - 1))
+        for id in self.order.window(position, position + 1).tolist():
+            self.choose(id, position)
+
+    def choose(self, id: int, position: int | None = None) -> None:
+        """Put the cursor on the row with this id, where it is in the table."""
+        position = self.order.position(id) if position is None else position
+        if position is None:
+            return
+        self.cursor, self._position = id, position
+        self._held_until_ns = self._now_ns + HOLD_NS
+        self._reveal()
+        self._paint()
+
+    def rest(self) -> bool:
+        """Let go of the chosen row and go back to the top; False where nothing was chosen."""
+        chosen = self.cursor is not None or self.scroll_offset.y > 0
+        self.cursor, self._position, self._held_until_ns = None, 0, 0
+        self.scroll_to(y=0, animate=False)
+        self._paint()
+        return chosen
+
+    @property
+    def page(self) -> int:
+        """How many rows are on the screen."""
+        return max(1, self.size.height - 1)
+
+    @property
+    def current(self) -> int | None:
+        """Id of the row that a key acts on: the chosen one, else the one on top."""
+        if self.cursor is not None:
+            return self.cursor
+        return next(iter(self.order.window(0, 1).tolist()), None)
+
+    def say(self, lines: list[tuple[str, str]]) -> None:
+        """Show these lines (text, role) in the middle of the empty table."""
+        if lines != self._said:
+            self._said = lines
+            self.refresh()
+
+    def dim(self, dimmed: bool) -> None:
+        """Draw everything faint, as what is shown may not be so any more."""
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.refresh()
+
+    # --- how it is drawn
+
+    def _column(self, id: str) -> Column[R]:
+        return next(c for c in self.columns if c.id == id)
+
+    def _in_default_order(self) -> bool:
+        return self.sort == self._default and self.descending == self._column(self.sort).descending
+
+    def _find_cursor(self) -> None:
+        """The cursor stays on its row; where that is gone, on the one that took its place."""
+        if self.cursor is None:
+            return
+        position = self.order.position(self.cursor)
+        if position is None:
+            self._position = max(0, min(self._position, len(self.order) - 1))
+            self.cursor = next(iter(self.order.window(self._position, self._position + 1).tolist()), None)
+        else:
+            self._position = position
+
+    def _reordered_by_hand(self) -> None:
+        self._held_until_ns = 0
+        if self.cursor is None:
+            self.scroll_to(y=0, animate=False)
+        self.take_order()
+        if self.cursor is not None:
+            self._reveal()
+        self.refresh(Region(0, 0, self.size.width, 1))
+
+    def _measure(self) -> None:
+        size = Size(self.size.width, len(self.order) + 1)
+        if size != self.virtual_size:
+            # The plain assignment would lay out the whole screen anew, each time a task begins or ends.
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+            if self.scroll_y > self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False)
+
+    def _reveal(self) -> None:
+        top = self.scroll_offset.y
+        if self._position < top:
+            self.scroll_to(y=self._position, animate=False)
+        elif self._position >= top + self.page:
+            self.scroll_to(y=self._position - self.page + 1, animate=False)
+
+    def _paint(self) -> None:
+        """Compute the visible lines and have those drawn that differ from what is on the screen."""
+        frame = self._frame
+        if frame is None or not self._layout:
+            return
+        top = self.scroll_offset.y
+        self._ids = self.order.window(top, top + self.page).tolist()
+        all_ids = self.rows.ids(frame)
+        found = np.searchsorted(all_ids, self._ids)
+        there = [row < len(all_ids) and all_ids[row] == id for row, id in zip(found, self._ids, strict=True)]
+        records = iter(self.rows.look(frame, found[there]))
+        chosen = self.current
+        lines: list[_Line | None] = []
+        for id, known in zip(self._ids, there, strict=True):
+            if known:
+                record = next(records)
+                cells = tuple([column.cell(record) for column, _ in self._layout])
+                lines.append((self.rows.ground(record), id == chosen, cells))
+            else:
+                lines.append(None)
+        shown, width = self._lines, self.size.width
+        self._lines = lines
+        for y in range(max(len(lines), len(shown))):
+            if y >= len(lines) or y >= len(shown) or lines[y] != shown[y]:
+                self.refresh(Region(0, y + 1, width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` of the screen: the header, a row, or nothing."""
+        self.painted += 1
+        width = self.size.width
+        if y == 0:
+            return self._header(width)
+        line = self._lines[y - 1] if y - 1 < len(self._lines) else None
+        if line is None:
+            return self._said_line(y, width)
+        looks = (self.palette(), self._dimmed)
+        if looks != self._strips_of:
+            self._strips, self._strips_of = {}, looks
+        strip = self._strips.get(line)
+        if strip is None:
+            if len(self._strips) > 1024:
+                self._strips.clear()
+            strip = self._strips[line] = self._row(line, width)
+        return strip
+
+    def _row(self, line: _Line, width: int) -> Strip:
+        ground, chosen, cells = line
+        palette = self.palette()
+        if chosen:
+            resting = "resting" if self.cursor is None else "cursor"
+            ground = "blocking.cursor" if ground == "blocking" else resting
+        pieces: list[tuple[str, Style]] = []
+        for (column, size), cell in zip(self._layout, cells, strict=True):
+            text = fit(cell.text, size, column.align, cell.cut or column.cut)
+            pieces.append((text + " ", palette["faint" if self._dimmed else cell.role, ground]))
+        return strip_of(pieces, width, palette["text", ground])
+
+    def _said_line(self, y: int, width: int) -> Strip:
+        palette = self.palette()
+        index = y - max(2, (self.size.height - len(self._said)) // 3)
+        if len(self.order) or not 0 <= index < len(self._said):
+            return Strip.blank(width, palette["text"])
+        text, role = self._said[index]
+        left = max(1, (width - max(len(line) for line, _ in self._said)) // 2)
+        return strip_of([(" " * left + fit(text, width - left), palette[role])], width, palette["text"])
+
+    def _header(self, width: int) -> Strip:
+        palette = self.palette()
+        pieces: list[tuple[str, Style]] = []
+        for column, size in self._layout:
+            title, role = column.title, "muted"
+            if column.id == self.sort:
+                mark = "▼" if self.descending else "▲"
+                title, role = (mark + title if column.align == "right" else title + mark), "title"
+            pieces.append((fit(title, size, column.align) + " ", palette[role, "header"]))
+        return strip_of(pieces, width, palette["muted", "header"])
+
+    # --- what happens to it
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scrolling shows other rows of the same order."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._paint()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another width: other columns."""
+        self._layout = layout(self.columns, self.scrollable_content_region.width)
+        self._strips.clear()
+        self._lines = []
+        self._measure()
+        self._paint()
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a title sorts, on a row chooses it, a second one opens it."""
+        if event.y == 0:
+            left = 0
+            for column, width in self._layout:
+                if left <= event.x <= left + width and column.sort is not None:
+                    self.sort_by(column.id)
+                    return
+                left += width + 1
+        elif event.y <= len(self._ids):
+            id = self._ids[event.y - 1]
+            self.choose(id)
+            if event.chain == 2:
+                self.post_message(self.Opened(id))
+
+
+def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:
+    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with
+    `rest`."""
+    segments: list[Segment] = []
+    for text, style in pieces:
+        if segments and segments[-1].style == style:
+            segments[-1] = Segment(segments[-1].text + text, style)
+        else:
+            segments.append(Segment(text, style))
+    return Strip(segments).adjust_cell_length(width, rest)

@@ -1,0 +1,117 @@
+"""What every screen has: the lines around it, its palette, and how it is painted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from asynctop_console.views import keys, status
+from asynctop_console.views.frame import Frame
+from asynctop_console.views.line import Group, Line, Piece
+from asynctop_console.views.theme import PALETTES, PLAIN, Palette
+
+if TYPE_CHECKING:
+    from asynctop_console.views.app import ConsoleApp
+
+SMALLEST = (80, 24)
+"""Below this the screens still work but are cut; they say so."""
+
+
+class View(Screen[None]):
+    """A screen: status and meters above, banner and footer below, and its body between them."""
+
+    CSS = """
+    View { layout: vertical; overflow: hidden; }
+    #banner { display: none; }
+    """
+    KEYS_OF: ClassVar[str]
+    """The screen's name in the table of keys."""
+
+    def palette(self) -> Palette:
+        """The styles of the theme."""
+        return PALETTES.get(self.app.theme, PALETTES[PLAIN])
+
+    @property
+    def console(self) -> ConsoleApp:
+        """The app, by its own type."""
+        return cast("ConsoleApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The lines and the body."""
+        yield Line("status", self.palette, id="status")
+        yield Line("ground", self.palette, id="meters")
+        yield from self.body()
+        yield Line("footer", self.palette, id="banner")
+        yield Line("footer", self.palette, id="footer")
+
+    def body(self) -> list[Widget]:
+        """What stands between the lines."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Follow the theme."""
+        self.watch(self.app, "theme", self._restyle, init=False)
+
+    def on_screen_resume(self) -> None:
+        """Come back to the screen: show what it is like by now."""
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Paint at once, as after a key."""
+        self.paint(self.console.frame(), reorder=True)
+
+    def badges(self, frame: Frame) -> list[str]:
+        """What hides or holds rows, in a few words each."""
+        return []
+
+    def paint(self, frame: Frame, reorder: bool = False) -> None:
+        """Show this frame."""
+        if not self.is_mounted:
+            return
+        groups, right, ground = status.status(frame, self.badges(frame))
+        self.query_one("#status", Line).show(groups, right, ground)
+        self.query_one("#meters", Line).show(status.meters(frame, self.app.size.width))
+        said = status.banner(frame)
+        banner = self.query_one("#banner", Line)
+        if said is not None:
+            banner.show(said[0], ground=said[1])
+        if banner.display != (said is not None):
+            banner.display = said is not None
+        self.query_one("#footer", Line).show(self._footer())
+
+    def _footer(self) -> list[Group]:
+        width, height = self.app.size
+        if width < SMALLEST[0] or height < SMALLEST[1]:
+            return [
+                (Piece(f" {width}x{height}: asynctop needs {SMALLEST[0]}x{SMALLEST[1]} ", ground="notice"),)
+            ]
+        return [
+            (
+                Piece(f" {key.shown.split()[0]}", "accent", key.action),
+                Piece(f" {key.short} ", "muted", key.action),
+            )
+            for key in keys.keys_of(self.KEYS_OF)
+            if key.short
+        ]
+
+    def _restyle(self, _: Any) -> None:
+        for widget in self.query("*"):
+            widget.refresh()
+
+    def action_help(self) -> None:
+        """All keys of this screen."""
+        self.console.show_help(self.KEYS_OF)
+
+    def action_back(self) -> None:
+        """Out of whatever one is in."""
+
+    def set_filter(self, text: str) -> str:
+        """Filter the rows; returns what is wrong with the filter, "" where nothing is. Pages have none."""
+        return ""
+
+    def say(self, text: str) -> None:
+        """Tell the user something in passing."""
+        self.notify(text, timeout=3, markup=False)

@@ -1,0 +1,112 @@
+"""Screen 6: what the lints say, in sentences."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.binding import BindingType
+
+from asynctop_console.lints import Finding, Severity
+from asynctop_console.views.columns import Cell, Column
+from asynctop_console.views.filter import Fields, Text
+from asynctop_console.views.frame import Frame
+from asynctop_console.views.keys import bindings
+from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
+from asynctop_console.views.order import Ids
+
+_ROLES = {
+    Severity.ERROR: ("✗ error", "bad"),
+    Severity.WARNING: ("! warning", "warn"),
+    Severity.INFO: ("i info", "muted"),
+}
+
+
+class FindingRows(ListRows[tuple[int, Finding]]):
+    """Findings as rows: (id, finding)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = Numbers()
+
+    def findings(self, frame: Frame) -> list[tuple[int, Finding]]:
+        """All of them, by ascending id: the same lint about the same subject keeps its own."""
+        numbered: dict[int, Finding] = {}
+        for finding in frame.findings:
+            key = (finding.lint, finding.subject_type, finding.subject_id)
+            numbered.setdefault(self._numbers[key], finding)
+        return sorted(numbered.items(), key=lambda item: item[0])
+
+    def ids(self, frame: Frame) -> Ids:
+        """Their numbers."""
+        return column(id for id, _ in self.findings(frame))
+
+    def look(self, frame: Frame, rows: NDArray[np.intp]) -> list[tuple[int, Finding]]:
+        """These findings."""
+        found = self.findings(frame)
+        return [found[row] for row in rows.tolist()]
+
+    def ground(self, record: tuple[int, Finding]) -> str:
+        """All alike."""
+        return "ground"
+
+
+class Warnings(ListScreen[tuple[int, Finding]]):
+    """The list of findings."""
+
+    KEYS_OF = "warnings"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("warnings")]
+
+    rows: FindingRows
+
+    def __init__(self) -> None:
+        rows = FindingRows()
+        severities = list(Severity)
+
+        def texts(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
+            found = [str(getattr(finding, name)) for _, finding in rows.findings(frame)]
+            return np.arange(len(found)), found
+
+        def rank(frame: Frame, name: str) -> NDArray[np.int64]:
+            found = texts(frame, name)[1]
+            order = {text: index for index, text in enumerate(sorted(set(found)))}
+            return column(order[text] for text in found)
+
+        fields: Fields = {
+            "message": Text(lambda f: texts(f, "message")),
+            "lint": Text(lambda f: texts(f, "lint")),
+            "severity": Text(lambda f: texts(f, "severity"), free=False, choices=tuple(severities)),
+        }
+        columns: tuple[Column[tuple[int, Finding]], ...] = (
+            Column(
+                "severity",
+                "severity",
+                9,
+                lambda r: Cell(*_ROLES[r[1].severity]),
+                lambda f: column(severities.index(finding.severity) for _, finding in rows.findings(f)),
+            ),
+            Column(
+                "lint", "lint", 15, lambda r: Cell(r[1].lint, "kind"), lambda f: rank(f, "lint"), leaves=2
+            ),
+            Column("message", "what is wrong, and where", 40, lambda r: Cell(r[1].message, "text"), grow=1),
+        )
+        super().__init__(columns, rows, "severity", fields)
+
+    def total(self, frame: Frame) -> tuple[int, str]:
+        """How many there are, and what they are called."""
+        return len(self.rows.findings(frame)), "warnings"
+
+    def empty(self, frame: Frame) -> str:
+        """What to say where nothing is wrong."""
+        return "No warnings: nothing looks wrong so far."
+
+    def open_row(self, id: int) -> None:
+        """The whole sentence, and the tasks it is about."""
+        for number, finding in self.rows.findings(self.console.frame()):
+            if number == id:
+                self.console.show_finding(finding)
+
+    def name_of(self, frame: Frame, id: int) -> str:
+        """The sentence."""
+        return next((finding.message for number, finding in self.rows.findings(frame) if number == id), "")
