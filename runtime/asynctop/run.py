@@ -1,7 +1,8 @@
 """`asynctop run`: run a program instrumented, and be `python` to it in every other respect.
 
-The program gets its own `__main__`, `sys.argv` and `sys.path[0]`; its exit status, signals and tracebacks are those of plain
-`python`, with none of our frames. What cannot be run at all (no such file, no such module, a syntax error) is one line and status 2.
+The program gets its own `__main__`, `sys.argv` and `sys.path[0]`; its exit status, signals and tracebacks
+are those of plain `python`, with none of our frames. What cannot be run at all (no such file, no such
+module, a syntax error) is one line and status 2.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ Then open the console beside it: `asynctop`, in another terminal.
 """
 
 
-class CannotRun(Exception):
+class CannotRunError(Exception):
     """There is nothing that can be run; the text is one line for a person."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """`asynctop run ARGV`. Returns the exit status where the program ends by itself, else raises what it raises."""
+    """`asynctop run ARGV`. Returns the exit status where the program ends by itself, else raises what it
+    raises."""
     options = _parser().parse_args(argv)
     words = [*([options.program] if options.program is not None else []), *options.arguments]
     if options.module is None and not words:
@@ -41,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
             code, module = _module(options.module, words)
         else:
             code, module = _script(words)
-    except CannotRun as error:
+    except CannotRunError as error:
         return _refuse(str(error))
     if (reason := _instrument(options.stall_threshold / 1000)) is not None:
         return _refuse(reason)
@@ -65,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         help="milliseconds from which a single poll counts as a stall (default: %(default)g)",
     )
     parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as `python -m` does")
-    parser.add_argument("program", nargs="?", metavar="PROGRAM", help="a file, or a directory or zip file with a __main__.py")
+    parser.add_argument(
+        "program", nargs="?", metavar="PROGRAM", help="a file, or a directory or zip file with a __main__.py"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="for the program")
     return parser
 
@@ -97,7 +101,8 @@ def _instrument(stall_threshold: float) -> str | None:
 
 
 def _script(words: list[str]) -> tuple[CodeType, ModuleType]:
-    """The code and the fresh `__main__` of a script, or of a directory or zip file that holds a `__main__.py`."""
+    """The code and the fresh `__main__` of a script, or of a directory or zip file that holds a
+    `__main__.py`."""
     path = words[0]
     sys.argv = words
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
@@ -107,18 +112,22 @@ def _script(words: list[str]) -> tuple[CodeType, ModuleType]:
         with io.open_code(os.path.abspath(path)) as file:
             source = file.read()
     except OSError as error:
-        raise CannotRun(f"expected a program to run, found no readable file {path!r}: {error.strerror}") from None
+        raise CannotRunError(
+            f"expected a program to run, found no readable file {path!r}: {error.strerror}"
+        ) from None
     _first_on_path(os.path.dirname(os.path.realpath(path)))
     code = _compiled(source, path)
     loader = importlib.machinery.SourceFileLoader("__main__", path)
-    return code, _fresh_main(__file__=path, __cached__=None, __loader__=loader, __package__=None, __spec__=None)
+    return code, _fresh_main(
+        __file__=path, __cached__=None, __loader__=loader, __package__=None, __spec__=None
+    )
 
 
 def _main_of(path: str) -> tuple[CodeType, ModuleType]:
     try:
-        _, spec, code = runpy._get_main_module_details(CannotRun)  # type: ignore[attr-defined]
-    except CannotRun:
-        raise CannotRun(f"expected a __main__.py in {path!r}, found none") from None
+        _, spec, code = runpy._get_main_module_details(CannotRunError)  # type: ignore[attr-defined]
+    except CannotRunError:
+        raise CannotRunError(f"expected a __main__.py in {path!r}, found none") from None
     return code, _main_from(spec)
 
 
@@ -127,11 +136,11 @@ def _module(name: str, words: list[str]) -> tuple[CodeType, ModuleType]:
     _first_on_path(os.getcwd())
     sys.argv = ["-m", *words]
     try:
-        _, spec, code = runpy._get_module_details(name, CannotRun)  # type: ignore[attr-defined]
-    except (CannotRun, ImportError) as error:
-        raise CannotRun(f"expected a module to run, found none: {error}") from None
+        _, spec, code = runpy._get_module_details(name, CannotRunError)  # type: ignore[attr-defined]
+    except (CannotRunError, ImportError) as error:
+        raise CannotRunError(f"expected a module to run, found none: {error}") from None
     except SyntaxError as error:
-        raise CannotRun(_syntax_error(error)) from None
+        raise CannotRunError(_syntax_error(error)) from None
     sys.argv[0] = spec.origin
     return code, _main_from(spec)
 
@@ -150,17 +159,19 @@ def _compiled(source: bytes, path: str) -> CodeType:
     try:
         return compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise CannotRun(_syntax_error(error)) from None
+        raise CannotRunError(_syntax_error(error)) from None
     except ValueError as error:  # null bytes
-        raise CannotRun(f"expected Python source in {path!r}, found something else: {error}") from None
+        raise CannotRunError(f"expected Python source in {path!r}, found something else: {error}") from None
 
 
 def _syntax_error(error: SyntaxError) -> str:
-    return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}; mend it, then run it again"
+    what = f"{type(error).__name__}: {error.msg}"
+    return f"{error.filename}, line {error.lineno}: {what}; mend it, then run it again"
 
 
 def _first_on_path(directory: str) -> None:
-    """What `python` puts first on `sys.path` for this kind of program, in the place of what it put there for us."""
+    """What `python` puts first on `sys.path` for this kind of program, in the place of what it put there for
+    us."""
     if not sys.flags.safe_path:
         sys.path[0] = directory
 
@@ -182,7 +193,8 @@ def _execute(code: CodeType, module: ModuleType) -> None:
 
 
 def _hide_our_frames(error: BaseException) -> None:
-    """Let the interpreter report `error` itself, with all that goes with it, but with the program's part of the traceback."""
+    """Let the interpreter report `error` itself, with all that goes with it, but with the program's part of
+    the traceback."""
     theirs = error.__traceback__.tb_next if error.__traceback__ is not None else None
     hook = sys.excepthook
 
@@ -194,5 +206,3 @@ def _hide_our_frames(error: BaseException) -> None:
         hook(kind, value, traceback)
 
     sys.excepthook = excepthook
-
-

@@ -1,10 +1,12 @@
 """The stall watcher: sees a poll that has been running too long while it runs, and says why.
 
-A thread looks at the loops forty times a second with the default threshold. A poll that has been running for half the
-threshold has its thread's stack read, so that every stall has at least one sample by the time it counts as one, unless nobody could run.
+A thread looks at the loops forty times a second with the default threshold. A poll that has been running for
+half the threshold has its thread's stack read, so that every stall has at least one sample by the time it
+counts as one, unless nobody could run.
 
-The cause comes from two clocks (`_cause`): how much processor time the loop's thread used while the poll lasted, and by how
-much the watcher itself came too late, which it does only if somebody held the interpreter's lock.
+The cause comes from two clocks (`_cause`): how much processor time the loop's thread used while the poll
+lasted, and by how much the watcher itself came too late, which it does only if somebody held the
+interpreter's lock.
 """
 
 from __future__ import annotations
@@ -15,10 +17,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from asynctop_protocol import Cause, Stall
-
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, thread_stack
+from asynctop_protocol import Cause, Stall
 
 RETAINED = 256
 """Ended stalls kept for consoles that connect later."""
@@ -33,7 +34,8 @@ A thread that runs Python code gives the lock up after one switch interval (5 ms
 """
 
 BUSY_SHARE = 0.5
-"""Share of the time that the thread used the processor, from which on a poll was computing rather than waiting."""
+"""Share of the time that the thread used the processor, from which on a poll was computing rather than
+waiting."""
 
 
 class _Watched:

@@ -13,29 +13,35 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from asynctop_protocol import Chains, Hello, Stalls, Tick
-
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.stalls import StallWatcher
+from asynctop_protocol import Chains, Hello, Stalls, Tick
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
 
 UNWATCHED_NS = 250_000_000
-"""How often changes are taken note of while no console is connected, so that what waits for it stays small."""
+"""How often changes are taken note of while no console is connected, so that what waits for it stays
+small."""
 
 
 def listen(path: str) -> socket.socket:
-    """A listening socket at `path`, in a directory that only this user can enter. Raises OSError with one clear line."""
+    """A listening socket at `path`, in a directory that only this user can enter. Raises OSError with one
+    clear line."""
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     status = os.lstat(directory)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+    if (
+        not stat.S_ISDIR(status.st_mode)
+        or status.st_uid != os.getuid()
+        or stat.S_IMODE(status.st_mode) & 0o077
+    ):
         raise PermissionError(
             f"expected {directory} to be a directory of this user with mode 0700, found "
-            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; set ASYNCTOP_DIR to another one"
+            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; "
+            "set ASYNCTOP_DIR to another one"
         )
     if os.path.lexists(path):
         os.unlink(path)  # left behind by an earlier process with our number
@@ -82,7 +88,8 @@ class Publisher:
         self._due_ns = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's descriptor.
+        # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
+        # descriptor.
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -101,7 +108,8 @@ class Publisher:
             self._thread.join()
 
     def abandon(self) -> None:
-        """In a forked child, which has the descriptors but not the thread: close them, and leave the socket to the parent."""
+        """In a forked child, which has the descriptors but not the thread: close them, and leave the socket
+        to the parent."""
         self._close(unlink=False)
 
     def _wake(self) -> None:
@@ -151,7 +159,9 @@ class Publisher:
         for client in ready:
             assert client.interval_ns is not None
             client.due_ns = now + client.interval_ns
-            client.begin(self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults)))
+            client.begin(
+                self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults))
+            )
 
     def _stalls(self, version: int) -> tuple[int, Stalls]:
         version, stalls = self._watcher.since(version)
@@ -167,7 +177,9 @@ class Publisher:
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
         if uid not in (None, 0, os.getuid()):
-            client.refuse(f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user")
+            client.refuse(
+                f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
+            )
         elif len(self._clients) > MAX_CLIENTS:
             client.refuse(f"this program has {MAX_CLIENTS} consoles already: close one")
 
