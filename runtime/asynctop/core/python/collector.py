@@ -127,7 +127,7 @@ class Collector:
 
     def _note(self, record: TaskRecord) -> None:
         if not record.born:
-            record.born = self.version
+            record.born = record.name_version = self.version
             record.told_name = None
         if record.name is None:
             record.name = _name_before_first_poll(record)

@@ -491,6 +491,7 @@ def adopt(task: Any, loop: Any) -> None:
     record = _new_record(stats, kind, loop)
     record.parent = record.waker = 0
     _register(record, task)
+    record.name = task.get_name()
     record.ref = weakref.ref(task, record.gone)
     # A step that was scheduled before the hooks runs unseen, and the task may end in it.
     task.add_done_callback(adopted_ended)
