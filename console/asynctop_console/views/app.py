@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
+from functools import partial
 from importlib import import_module
 from time import monotonic_ns
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
@@ -26,6 +27,7 @@ from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.keys import keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import ProtocolError
@@ -271,6 +273,13 @@ class ConsoleApp(App[None]):
     def show_help(self, screen: str) -> None:
         """Open the help on a screen's keys."""
         self.push_screen(import_module("asynctop_console.views.help").Help(screen))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: what the keys of the present screen do."""
+        if isinstance(screen, View):
+            for key in keys_of(screen.KEYS_OF):
+                if key.shown:
+                    yield SystemCommand(key.help, key.shown, partial(self.run_action, key.action, screen))
 
     # What keys do
 
