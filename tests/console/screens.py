@@ -109,13 +109,13 @@ class Screen:
         return line.text if line.display else ""
 
     @property
-    def list(self) -> ListScreen[object]:
+    def listing(self) -> ListScreen[object]:
         assert isinstance(self.app.screen, ListScreen)
         return self.app.screen
 
     @property
     def table(self) -> Table[object]:
-        return self.list.table
+        return self.listing.table
 
     @property
     def rows(self) -> list[str]:

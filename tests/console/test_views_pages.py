@@ -23,14 +23,14 @@ from .screens import NOW, blocking, console, three
 def test_tab_and_numbers_go_through_the_screens() -> None:
     async def run() -> None:
         async with console(*three()) as screen:
-            seen = [screen.list.KEYS_OF]
+            seen = [screen.listing.KEYS_OF]
             for _ in range(4):
                 await screen.press("tab")
-                seen.append(screen.list.KEYS_OF)
+                seen.append(screen.listing.KEYS_OF)
             assert seen == ["tasks", "kinds", "stalls", "warnings", "tasks"]
             for key, name in (("2", "kinds"), ("3", "stalls"), ("6", "warnings"), ("1", "tasks")):
                 await screen.press(key)
-                assert name == screen.list.KEYS_OF
+                assert name == screen.listing.KEYS_OF
 
     asyncio.run(run())
 
@@ -54,7 +54,7 @@ def test_a_kind_has_exact_sums_and_opens_its_tasks() -> None:
             assert "app.handler" in row
             assert "app/main.py:12" in row
             await screen.press("enter")
-            assert screen.list.KEYS_OF == "tasks"
+            assert screen.listing.KEYS_OF == "tasks"
             assert 'kind:"app.handler"' in screen.line("status")
             assert screen.ids == [1, 2, 3]
 
@@ -77,7 +77,7 @@ def test_stalls_are_grouped_by_line_and_ongoing_ones_stand_first() -> None:
             await screen.press("j", "enter")
             assert "main" in screen.page
             await screen.press("escape", "escape")
-            assert screen.list.KEYS_OF == "stalls"
+            assert screen.listing.KEYS_OF == "stalls"
 
     asyncio.run(run())
 
@@ -161,7 +161,7 @@ def test_the_help_has_every_key_of_its_screen() -> None:
                 assert not key.shown or (key.shown in screen.page and key.help in screen.page), key.id
             assert "state:idle busy>10ms" in screen.page
             await screen.press("f1")
-            assert screen.list.KEYS_OF == "tasks"
+            assert screen.listing.KEYS_OF == "tasks"
 
     asyncio.run(run())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,8 +60,11 @@ def test_lower_bands_stand_first_whatever_their_keys() -> None:
     assert Order(np.array([1, 2, 3]), keys).window(0, 3).tolist() == [3, 1, 2]
 
 
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=80)
+
+
 @given(
-    st.text(max_size=80),
+    PRINTABLE,
     st.integers(0, 30),
     st.sampled_from(["left", "right"]),
     st.sampled_from(["left", "right"]),
@@ -145,10 +150,8 @@ def test_the_filter_finds(text: str, ids: list[int]) -> None:
 
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_filter(text: str) -> None:
-    try:
-        parse(text, FIELDS)
-    except FilterError as error:
-        assert str(error)
+    with contextlib.suppress(FilterError):
+        assert parse(text, FIELDS).text == text
 
 
 def test_every_theme_has_every_role_and_every_ground() -> None:
@@ -161,8 +164,8 @@ def test_every_theme_has_every_role_and_every_ground() -> None:
         assert role in first.roles
 
 
-def _contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
-    def luminance(rgb: tuple[int, int, int]) -> float:
+def _contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    def luminance(rgb: tuple[int, ...]) -> float:
         parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 

@@ -9,9 +9,9 @@ import pytest
 
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.views import app as app_module
-from asynctop_protocol.messages import Spawned, Subscribe, Tick
+from asynctop_protocol.messages import Stalls, Subscribe, Tick
 
-from .program import MS, SECOND, hello, kinds, polled, spawned, texts
+from .program import MS, SECOND, hello, kinds, polled, spawned, stall, texts
 from .screens import NOW, Frozen, blocking, console, three
 
 
@@ -79,7 +79,7 @@ def test_reconnecting_counts_down_and_keeps_the_last_data() -> None:
             await screen.say()
             assert "reconnecting in 3 s (try 2)" in screen.line("status")
             assert "main" in screen.rows[0]
-            faint = screen.list.palette()["faint", "ground"]
+            faint = screen.listing.palette()["faint", "ground"]
             assert {segment.style for segment in screen.table.render_line(2)} == {faint}
 
     asyncio.run(run())
@@ -164,10 +164,10 @@ def test_the_meters_say_how_the_program_does() -> None:
 def test_the_last_stall_stays_in_sight() -> None:
     async def run() -> None:
         async with console(*three(), *blocking()) as screen:
-            over = [polled([3], max_poll=600 * MS), *blocking(NOW + 5 * SECOND)[1:]]
-            stalls = over[1]
-            done = replace(stalls, stalls=[replace(s, ongoing=False) for s in stalls.stalls])  # type: ignore[union-attr]
-            await screen.say(over[0], done, Tick(NOW + 7 * SECOND))
+            over = stall(task=3, duration=500 * MS)
+            over = replace(over, started_ns=NOW - 500 * MS)
+            ready = polled([3], max_poll=600 * MS)
+            await screen.say(ready, Stalls([over]), Tick(NOW + 2 * SECOND))
             assert "last stall 500ms  worker  app/web.py:44 in load  2.00s ago" in screen.line("banner")
             assert "loop blocked" not in screen.line("status")
 
@@ -182,10 +182,9 @@ def test_no_color_leaves_glyphs_and_words(monkeypatch: pytest.MonkeyPatch) -> No
             assert screen.app.theme == "asynctop-plain"
             assert "BLOCKING" in screen.rows[0]
             assert screen.rows[0].startswith("█")
-            assert all(
-                segment.style is None or segment.style.color is None or not segment.style.color.is_default
-                for segment in screen.table.render_line(2)
-            )
+            assert screen.app.native_ansi_color, "else default colours would come out black on black"
+            await screen.press("j")
+            assert all(segment.style and segment.style.reverse for segment in screen.table.render_line(2))
 
     asyncio.run(run())
 
@@ -208,9 +207,8 @@ def test_the_rate_is_asked_for_and_changed_by_keys() -> None:
 def test_many_tasks_are_drawn_by_looking_at_those_on_the_screen() -> None:
     async def run() -> None:
         ids = list(range(1, 50_001))
-        messages = [hello(), texts(), kinds(), spawned(ids), polled(ids, busy=ids), Tick(NOW)]
-        assert isinstance(messages[3], Spawned)
-        async with console(*messages) as screen:
+        start = (hello(), texts(), kinds(), spawned(ids), polled(ids, busy=ids), Tick(NOW))
+        async with console(*start) as screen:
             assert screen.ids[:3] == [50_000, 49_999, 49_998]
             before = screen.table.painted
             await screen.say(polled([50_000], polls=5, busy=60_000), Tick(NOW + 1))
