@@ -125,7 +125,7 @@ class Screen:
 
     @property
     def ids(self) -> list[int]:
-        return self.table.order.window(0, len(self.table.order)).tolist()
+        return [int(id) for id in self.table.order.window(0, len(self.table.order))]
 
     @property
     def page(self) -> str:

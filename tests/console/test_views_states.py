@@ -94,7 +94,7 @@ def test_after_its_exit_everything_stays_and_a_restart_carries_on(monkeypatch: p
         async with console(*three(), successor=lambda: found.pop() if found else None) as screen:
             screen.source.end()
             await screen.press("j", "enter")
-            assert "EXITED" in screen.line("status")
+            assert "EXITED, waiting for a restart" in screen.line("status")
             assert "fetch" in screen.page
             found.append(again)
             while again.queue.qsize():

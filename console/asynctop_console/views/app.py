@@ -27,7 +27,7 @@ from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
-from asynctop_console.views.keys import keys_of
+from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import ProtocolError
@@ -66,7 +66,7 @@ class ConsoleApp(App[None]):
 
     TITLE = "asynctop"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class ConsoleApp(App[None]):
         target = self._target
         if self._failure:
             phase = Phase.EXITED if self.model.ticks and self._successor else Phase.REFUSED
-            return Link(phase, target, self._failure)
+            return Link(phase, target, self._failure, again=self._successor is not None)
         match state.phase:
             case SourcePhase.LIVE:
                 return Link(Phase.LIVE, target)
@@ -196,7 +196,7 @@ class ConsoleApp(App[None]):
                 left = state.retry_at - asyncio.get_running_loop().time()
                 return Link(Phase.RECONNECTING, target, state.text, max(round(left), 0), state.tries)
             case SourcePhase.EXITED:
-                return Link(Phase.EXITED, target, state.text)
+                return Link(Phase.EXITED, target, state.text, again=self._successor is not None)
             case SourcePhase.FAILED:
                 return Link(Phase.REFUSED, target, state.text)
         return Link(Phase.CONNECTING, target, state.text)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+APP = "app"
+"""Whatever is open: palette, filter, any screen."""
+
 EVERYWHERE = ("tasks", "kinds", "stalls", "warnings", "detail")
 LISTS = ("tasks", "kinds", "stalls", "warnings")
 
@@ -32,7 +35,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key("help", "question_mark,f1", "? F1", "help", "help", "this help"),
     Key("quit", "q", "q ^C", "app.quit", "", "quit"),
-    Key("quit.anyway", "ctrl+c", "", "app.quit", "", "quit", priority=True),
+    Key("quit.anyway", "ctrl+c", "", "quit", "", "quit", (APP,), priority=True),
     Key("back", "escape", "Esc", "back", "", "back: out of a detail, a filter, a chosen row"),
     Key("open", "enter", "Enter", "open", "detail", "see more of the row", group="Look"),
     Key("filter", "slash", "/", "filter", "filter", "filter the rows while you type", LISTS, "Look"),

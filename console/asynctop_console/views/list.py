@@ -139,11 +139,14 @@ class ListScreen(View, Generic[R]):
             self.table.rest()
             self.repaint()
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         """Type a filter."""
         if not self.query(Ask):
             self.query_one("#footer", Line).display = False
-            self.mount(Ask(self.rows.filter.text, self.palette), before="#footer")
+            ask = Ask(self.rows.filter.text, self.palette)
+            await self.mount(ask, before="#footer")
+            # At once: keys typed ahead belong to the filter.
+            self.set_focus(ask.input)
 
     def on_ask_typed(self, message: Ask.Typed) -> None:
         """The filter follows what is typed."""

@@ -56,7 +56,7 @@ def _state(frame: Frame) -> Piece:
         case Phase.RECONNECTING:
             return Piece(f" ○ reconnecting in {link.retry_s} s (try {link.attempt}) ", ground="notice")
         case Phase.EXITED:
-            return Piece(" ■ EXITED, waiting for a restart ", ground="notice")
+            return Piece(" ■ EXITED, waiting for a restart " if link.again else " ■ EXITED ", ground="notice")
         case Phase.REFUSED:
             return Piece(" ✗ FAILED ", ground="alert")
         case Phase.LIVE:
