@@ -122,7 +122,7 @@ def test_the_detail_of_an_ended_task_says_how() -> None:
         gone = ended([2], outcome=Outcome.RAISED, at=NOW, exception=4)
         async with console(*three(), gone, Tick(NOW + 2 * SECOND)) as screen:
             await screen.press("G", "enter")
-            assert "✗ raised 2.00s ago" in screen.page
+            assert "✗ raised 2s ago" in screen.page
             assert "exception   ValueError: no" in screen.page
             assert not [m for m in screen.source.sent if isinstance(m, Inspect)]
 

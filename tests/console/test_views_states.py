@@ -168,7 +168,7 @@ def test_the_last_stall_stays_in_sight() -> None:
             over = replace(over, started_ns=NOW - 500 * MS)
             ready = polled([3], max_poll=600 * MS)
             await screen.say(ready, Stalls([over]), Tick(NOW + 2 * SECOND))
-            assert "last stall 500ms  worker  app/web.py:44 in load  2.00s ago" in screen.line("banner")
+            assert "last stall 500ms  worker  app/web.py:44 in load  2s ago" in screen.line("banner")
             assert "loop blocked" not in screen.line("status")
 
     asyncio.run(run())

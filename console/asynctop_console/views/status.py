@@ -6,7 +6,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from asynctop_console.model.times import duration
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, Phase, culprit
 from asynctop_console.views.line import Group, Piece
 from asynctop_protocol.messages import Cause, Stall, State
@@ -161,14 +161,14 @@ def banner(frame: Frame) -> tuple[list[Group], str] | None:
     if not frame.stalls:
         return None
     last = max(frame.stalls, key=lambda stall: stall.started_ns + stall.duration_ns)
-    ago = max(frame.now_ns - last.started_ns - last.duration_ns, 0)
+    since = max(frame.now_ns - last.started_ns - last.duration_ns, 0)
     return [
         (
             Piece(" last stall ", "muted"),
             Piece(duration(last.duration_ns), "warn"),
             Piece(f"  {_who(frame, last)}"),
         ),
-        (Piece(f"  {age_text(ago // 10**9 * 10**9)} ago" if ago >= 10**9 else "  just now", "muted"),),
+        (Piece(f"  {ago(since)}", "muted"),),
         (Piece(f"  {CAUSES[last.cause]}", "muted"),),
     ], ""
 
