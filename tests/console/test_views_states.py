@@ -215,3 +215,17 @@ def test_many_tasks_are_drawn_by_looking_at_those_on_the_screen() -> None:
             assert screen.table.painted - before == 1, "one line changed, one is drawn"
 
     asyncio.run(run())
+
+
+def test_a_long_command_is_cut_and_not_left_out() -> None:
+    async def run() -> None:
+        long = replace(
+            hello(), argv=["/srv/a/very/long/way/to/python", "-m", "some.package", "--option=1" * 9]
+        )
+        async with console(*three(greeting=long), size=(80, 24)) as screen:
+            status = screen.line("status")
+            assert "pid 7  /srv/a/very/long/way/to/python" in status
+            assert "… " in status
+            assert status.endswith(" ● live ")
+
+    asyncio.run(run())

@@ -17,28 +17,29 @@ INSTALL = ("import asynctop; asynctop.install()", "asynctop run app.py")
 
 def status(frame: Frame, badges: list[str]) -> tuple[list[Group], Group, str]:
     """Groups, right end and ground of the status line."""
-    groups: list[Group] = [(Piece(" asynctop ", "title"),)]
     stall = next(iter(frame.ongoing), None)
     ground = ""
     if stall is not None and frame.link.phase is Phase.LIVE:
         where = culprit(stall)
         text = f" loop blocked {duration(frame.lasted_ns(stall))} by {stall.name or 'a callback'}"
-        groups = [(Piece(text + (f" ({where})" if where else "")),)]
+        groups: list[Group] = [(Piece(text + (f" ({where})" if where else "")),)]
         ground = "alert"
     else:
-        groups.extend(_target(frame))
+        groups = _target(frame)
     right: list[Piece] = [Piece(f" {badge} ", "text", ground="notice") for badge in badges]
     right.append(_state(frame))
     return groups, tuple(right), ground
 
 
 def _target(frame: Frame) -> list[Group]:
+    title = Piece(" asynctop ", "title")
     hello = frame.model.hello
     if hello is None:
-        return [(Piece(f" {frame.link.target}", "muted"),)]
+        return [(title, Piece(f" {frame.link.target}", "muted"))]
     command = " ".join(hello.argv) or "?"
     return [
-        (Piece(f" pid {hello.pid}", "strong"), Piece(f"  {command}", "text")),
+        # One group, and the first: a long command is cut, not left out.
+        (title, Piece(f" pid {hello.pid}", "strong"), Piece(f"  {command}", "text")),
         (Piece(f"  {hello.runtime} {hello.python}", "muted"),),
         (Piece(f"  core {hello.core}", "muted"),),
     ]
