@@ -50,6 +50,9 @@ _USUAL_PERIOD = 3
 _PAINT_NS = 10_000_000
 """A painting that takes longer makes the next ones come later, in proportion: 10 ms four times a second is
 4 %."""
+_SLOWEST_PAINT_NS = 80_000_000
+"""What is taken for the cost of a painting at most, so that the screen never stands still for more than
+2 s."""
 _FINDINGS_NS = 1_000_000_000
 """Lints look at the whole model, so they run no more often than this."""
 _MOST_HELD = 500
@@ -219,8 +222,8 @@ class ConsoleApp(App[None]):
             self.call_after_refresh(self._painted, began)
 
     def _painted(self, began: int) -> None:
-        # A single slow one, as after a resize, says little.
-        self._paint_ns += (monotonic_ns() - began - self._paint_ns) // 4
+        # A single slow one says little: a resize, or a large batch that was folded before the refresh.
+        self._paint_ns += (min(monotonic_ns() - began, _SLOWEST_PAINT_NS) - self._paint_ns) // 4
 
     def _terminal_behind(self) -> bool:
         """Whether what was written is still waiting in the writer's queue, where Textual has one."""
