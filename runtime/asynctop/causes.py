@@ -3,15 +3,17 @@
 Two things are seen at each look of the stall watcher. How much processor time the loop's thread used since
 the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
 who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
-another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C code without the
-lock, does not have it.
+another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
+code without the lock, does not have it. Garbage collections say themselves when they run.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
+from collections import deque
 
 from asynctop_protocol import Cause
 
@@ -54,16 +56,56 @@ class Evidence:
         if late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9:
             self._held = self._held or busy_ns is None or busy_ns >= BUSY_SHARE * late_ns
 
-    def cause(self) -> Cause:
-        """The verdict, as of now."""
+    def cause(self, collecting: float) -> Cause:
+        """The verdict, as of now. `collecting`: which part of the time garbage was collected."""
+        if collecting >= BUSY_SHARE:
+            return Cause.GC
         if self._held:
             return Cause.GIL
         if not self._looks:
             return Cause.UNKNOWN
         if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
             return Cause.BLOCKING
-        # It computes. In C code without the lock, such as a database query, that is a blocking call to the loop.
+        # It computes. In C code without the lock, such as a database query, it is a blocking call to the loop.
         return Cause.BLOCKING if 2 * self._free_looks > self._looks else Cause.CPU
+
+
+class Collections:
+    """The garbage collections that took long enough to matter."""
+
+    SHORTEST_NS = 1_000_000
+    """Shorter ones, and there are thousands, cannot be what a stall is made of."""
+
+    def __init__(self) -> None:
+        self._started_ns = 0
+        self._recent: deque[tuple[int, int]] = deque(maxlen=256)
+        """(start, end), oldest first."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+        gc.callbacks.append(self._notice)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._notice in gc.callbacks:
+            gc.callbacks.remove(self._notice)
+
+    def share(self, since_ns: int, took_ns: int) -> float:
+        """Which part of a span of time was spent collecting."""
+        until_ns = since_ns + took_ns
+        spans = [*self._recent, (self._started_ns or until_ns, until_ns)]
+        return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans) / max(
+            took_ns, 1
+        )
+
+    def _notice(self, phase: str, info: dict[str, int]) -> None:
+        now = time.monotonic_ns()
+        if phase == "start":
+            self._started_ns = now
+        elif self._started_ns:
+            if now - self._started_ns >= self.SHORTEST_NS:
+                self._recent.append((self._started_ns, now))
+            self._started_ns = 0
 
 
 class ThreadClocks:

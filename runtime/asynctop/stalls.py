@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from asynctop.causes import Evidence, ThreadClocks
+from asynctop.causes import Collections, Evidence, ThreadClocks
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, thread_stack
 from asynctop_protocol import Stall
@@ -55,6 +55,7 @@ class StallWatcher:
         """(version, stall) of the stalls that ended, oldest first."""
         self._ongoing: dict[int, tuple[int, Stall]] = {}
         self._clocks = ThreadClocks()
+        self._collections = Collections()
         self._last_look_ns = time.monotonic_ns()
         self._version = 0
         self._count = 0
@@ -62,10 +63,12 @@ class StallWatcher:
 
     def start(self) -> None:
         """Begin to watch."""
+        self._collections.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop watching, and wait until it has."""
+        self._collections.stop()
         self._stop.set()
         if self._thread is not threading.current_thread():
             self._thread.join()
@@ -139,7 +142,7 @@ class StallWatcher:
                 started_ns=running.since_ns,
                 duration_ns=took_ns,
                 ongoing=ongoing,
-                cause=watched.evidence.cause(),
+                cause=watched.evidence.cause(self._collections.share(running.since_ns, took_ns)),
                 samples=watched.stacks.total(),
                 stack=list(stack),
             )
