@@ -1,4 +1,4 @@
-"""SPEC.md says what the code does: messages, fields, types, defaults, enum values, limits, the example frame."""
+"""SPEC.md says what the code does: messages, fields, types, defaults, enums, limits, the example frame."""
 
 from __future__ import annotations
 
