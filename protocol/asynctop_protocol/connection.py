@@ -39,9 +39,9 @@ class Connection:
     def send(self, message: Message) -> bytes:
         """The bytes to write for a message. The first one must be our own Hello.
 
-        Mistakes of the caller raise ValueError (order, direction, contradicting rows, too large), OverflowError
-        (an integer outside int64) or TypeError (a wrong type). No text fails and rows are split as needed: see
-        `encode`.
+        Mistakes of the caller raise ValueError (order, direction, contradicting rows, too large),
+        OverflowError (an integer outside int64) or TypeError (a wrong type). No text fails and rows are split
+        as needed: see `encode`.
         """
         name = type(message).__name__
         if isinstance(message, Hello) == self._greeted:
