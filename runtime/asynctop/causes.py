@@ -66,7 +66,7 @@ class Evidence:
             return Cause.UNKNOWN
         if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
             return Cause.BLOCKING
-        # It computes. In C code without the lock, such as a database query, it is a blocking call to the loop.
+        # It computes. In C code without the lock, as in a database query, that blocks the loop like a wait.
         return Cause.BLOCKING if 2 * self._free_looks > self._looks else Cause.CPU
 
 
