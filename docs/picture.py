@@ -34,10 +34,9 @@ async def picture(target: Target, size: tuple[int, int], keys: list[str], theme:
         for key in keys:
             await pilot.press(key)
         async with asyncio.timeout(30):
-            while not any(stall.ongoing for stall in app.model.stalls):  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)  # it is painted
-        return app.export_screenshot(title="asynctop")
+            while "BLOCKING" not in (svg := app.export_screenshot(title="asynctop")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return svg
 
 
 def rasterise(svg: str, out: Path, size: tuple[int, int]) -> None:
