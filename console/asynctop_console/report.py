@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asynctop_console.clean import clean, program
+from asynctop_console.lints import check_all
 from asynctop_console.model import Model, duration, short, users_frame
 from asynctop_protocol.messages import Stall, State
 
@@ -84,7 +85,7 @@ def _stalls(model: Model) -> list[str]:
 
 
 def _findings(model: Model) -> list[str]:
-    findings = model.findings()
+    findings = check_all(model)
     if not findings:
         return ["No lint has found anything."]
     shown = [
