@@ -188,12 +188,6 @@ def test_a_healthy_program_trips_nothing() -> None:
         assert check_all(model) == []
 
 
-def test_findings_are_worked_out_once_a_tick() -> None:
-    model = model_with_tasks(1)
-    model.fold(Tick(SECOND))
-    assert check_all(model) is check_all(model)
-
-
 def test_every_lint_has_a_name_and_a_sentence() -> None:
     assert [lint.name for lint in LINTS] == ["blocking-call", "cpu-burn", "self-wake-spin", "task-leak"]
     assert all(lint.summary.endswith(".") for lint in LINTS)
