@@ -73,6 +73,16 @@ class Session:
         self._watcher.stop()
         self._core.forget()
 
+    def pause(self) -> None:
+        """A fork is about to happen. A process with threads is not safe to fork, as newer interpreters warn."""
+        self._watcher.stop()
+        self._publisher.pause()
+
+    def resume(self) -> None:
+        """In the parent, after the fork."""
+        self._watcher.start()
+        self._publisher.start()
+
     def restart_after_fork(self) -> None:
         """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of
         its own."""

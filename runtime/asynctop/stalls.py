@@ -59,18 +59,20 @@ class StallWatcher:
         self._last_look_ns = time.monotonic_ns()
         self._version = 0
         self._count = 0
-        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, or go on after a pause."""
+        self._stop.clear()
         self._collections.start()
+        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching, and wait until it has."""
+        """End the thread; what was seen is kept."""
         self._collections.stop()
         self._stop.set()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
 
     def since(self, version: int) -> tuple[int, list[Stall]]:
