@@ -74,7 +74,7 @@ class Session:
         self._core.forget()
 
     def pause(self) -> None:
-        """A fork is about to happen. A process with threads is not safe to fork, as newer interpreters warn."""
+        """A fork is about to happen. A process with threads is not safe to fork."""
         self._watcher.stop()
         self._publisher.pause()
 
