@@ -61,12 +61,12 @@ def main() -> None:
     parser.add_argument("--after", type=float, default=2.5, metavar="SECONDS")
     options = parser.parse_args()
     if options.target:
-        from asynctop_console.source import SocketSource, resolve  # noqa: PLC0415
+        from asynctop_console.source import SocketSource, resolve
 
         source: Source = SocketSource(resolve(options.target, os.environ, os.getuid()))
     else:
         sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-        from synthetic import Synthetic  # noqa: PLC0415
+        from synthetic import Synthetic
 
         source = Synthetic(options.tasks)
     width, _, height = options.size.partition("x")

@@ -176,9 +176,9 @@ def _table(found: list[Program]) -> str:
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
     program = _only_one() if text is None else None
     target = program.target if program else resolve(text or "", os.environ, os.getuid())
-    from asynctop_console.observe import observe  # noqa: PLC0415
-    from asynctop_console.report import report  # noqa: PLC0415
-    from asynctop_console.snapshot import snapshot  # noqa: PLC0415
+    from asynctop_console.observe import observe
+    from asynctop_console.report import report
+    from asynctop_console.snapshot import snapshot
 
     model = asyncio.run(observe(SocketSource(target), seconds))
     print(json.dumps(snapshot(model)) if as_json else report(model))
@@ -186,8 +186,8 @@ def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
 
 
 def _demo(name: str, *, listing: bool) -> int:
-    from asynctop_console.demo import playing  # noqa: PLC0415
-    from asynctop_demos import DEMOS  # noqa: PLC0415
+    from asynctop_console.demo import playing
+    from asynctop_demos import DEMOS
 
     if listing:
         width = max(map(len, DEMOS))
@@ -230,7 +230,7 @@ def open_console(target: Target | None, successor: Successor | None = None) -> i
     Returns the exit status.
     """
     _need_terminal()
-    from asynctop_console.views.app import ConsoleApp  # noqa: PLC0415
+    from asynctop_console.views.app import ConsoleApp
 
     app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""))
     app.run()

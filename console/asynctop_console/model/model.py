@@ -98,7 +98,7 @@ class Model:
     def findings(self) -> list[Finding]:
         """What the lints say about the model as it is, worst first; worked out once a tick."""
         # Lints read the model, so they cannot be imported before it.
-        from asynctop_console.lints import check_all  # noqa: PLC0415
+        from asynctop_console.lints import check_all
 
         if self._findings[0] != self.ticks:
             self._findings = (self.ticks, check_all(self))

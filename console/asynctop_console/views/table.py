@@ -75,6 +75,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._frame: Frame | None = None
         self._now_ns = 0
         self._stale_ns = 0
+        self._total = 0
         self._held_until_ns = 0
         self._position = 0
         self._layout: list[tuple[Column[R], int]] = []
@@ -94,7 +95,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         bands = self.rows.bands(frame)
         urgent = self.rows.ids(frame)[bands < 0] if bands is not None else None
         news = urgent is not None and not np.array_equal(urgent, self._urgent)
-        if now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns):
+        began = not self._total and len(self.rows.ids(frame)) > 0
+        if began or (now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns)):
             self.take_order(now_ns)
         else:
             self._paint()
@@ -108,6 +110,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         rows, ids = self.rows, self.rows.ids(frame)
         key = self._column(self.sort).sort
         keys = np.zeros(len(ids), np.int64) if key is None else key(frame)
+        self._total = len(ids)
         bands = rows.bands(frame)
         self._urgent = ids[:0] if bands is None else ids[bands < 0]
         keys = ordering(keys, self.descending, bands if self._in_default_order() else None)

@@ -43,8 +43,8 @@ from asynctop_protocol import (
 RETAINED = 2000
 """Ended tasks kept for consoles that connect later."""
 
-ROWS = 8192
-"""Rows in one message: under a megabyte, and a few milliseconds with the interpreter's lock held."""
+ROWS = 2048
+"""Rows in one message: about two milliseconds with the interpreter's lock held."""
 
 CLOSED_LOOPS = 8
 """Closed loops that are still listed, the newest ones."""
@@ -158,7 +158,7 @@ class Cursor:
         self._collector = collector
         self._version = 0
         self._texts = 1
-        self._kinds = 0
+        self._kinds = 1
 
     def messages(self) -> Iterator[Message]:
         """What the console must be told to be where the last drain was. To be exhausted, and sent in this
