@@ -12,6 +12,7 @@ import builtins
 import importlib.machinery
 import io
 import logging
+import math
 import os
 import pkgutil
 import runpy
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from traceback import walk_tb
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import asynctop
 
@@ -37,24 +38,26 @@ class CannotRunError(Exception):
 def main(argv: Sequence[str]) -> int:
     """`asynctop run ARGV`. Returns the exit status where the program ends by itself, else raises what it
     raises."""
-    options = _parser().parse_args(argv)
-    words = [*([options.program] if options.program is not None else []), *options.arguments]
-    if options.module is None and not words:
-        return _refuse("expected a program to run: asynctop run app.py, or asynctop run -m module")
     try:
-        if options.module is not None:
-            run = _module(options.module, words)
-        else:
-            run = _program(words)
-        if (reason := _instrument(options.stall_threshold / 1000)) is not None:
-            return _refuse(reason)
+        options = _parser().parse_args(argv)
+        words: list[str] = options.module or options.program
+        if not words:
+            raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
+        run = _module(words[0], words[1:]) if options.module else _program(words)
+        _instrument(options.stall_threshold / 1000)
         return _execute(run)
     except CannotRunError as error:
-        return _refuse(str(error))
+        print(f"asynctop: {error}", file=sys.stderr)
+        return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CannotRunError(f"{message} (`{self.prog} --help` says more)")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="asynctop run",
         description=HELP,
         usage="asynctop run [--stall-threshold MS] (PROGRAM | -m MODULE) [ARGUMENT ...]",
@@ -67,35 +70,43 @@ def _parser() -> argparse.ArgumentParser:
         default=asynctop.DEFAULT_STALL_THRESHOLD * 1000,
         help="milliseconds from which a single poll counts as a stall (default: %(default)g)",
     )
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as `python -m` does")
+    # Both take everything that follows: options too are the program's.
     parser.add_argument(
-        "program", nargs="?", metavar="PROGRAM", help="a file, or a directory or zip file with a __main__.py"
+        "-m",
+        dest="module",
+        nargs=argparse.REMAINDER,
+        metavar="MODULE [ARGUMENT]",
+        help="run a module, as `python -m` does",
     )
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="for the program")
+    parser.add_argument(
+        "program",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM [ARGUMENT]",
+        help="a file, or a directory or zip file with a __main__.py",
+    )
     return parser
 
 
 def _milliseconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 1 <= value <= 3_600_000:
-        raise argparse.ArgumentTypeError(f"expected milliseconds between 1 and 3600000, found {text}")
+        raise argparse.ArgumentTypeError(f"expected milliseconds between 1 and 3600000, found {text!r}")
     return value
 
 
-def _refuse(reason: str) -> int:
-    print(f"asynctop: {reason}", file=sys.stderr)
-    return 2
-
-
-def _instrument(stall_threshold: float) -> str | None:
-    """Install; the reason where that did not work."""
+def _instrument(stall_threshold: float) -> None:
+    """Install. Raises CannotRunError where that does not work: whoever says `asynctop run` wants to see something."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        return None if asynctop.install(stall_threshold=stall_threshold) else reasons.getvalue().strip()
+        if not asynctop.install(stall_threshold=stall_threshold):
+            raise CannotRunError(reasons.getvalue().strip())
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
@@ -133,7 +144,7 @@ def _module(name: str, words: list[str]) -> Callable[[], None]:
 
 def _absolute(path: str) -> str:
     """As `python` makes it of the path of a script: not normalised, for links' sake."""
-    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path.removeprefix("./"))
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def _compiled(source: bytes, path: str) -> CodeType:
@@ -191,14 +202,17 @@ def _execute(run: Callable[[], None]) -> int:
 def _began(traceback: TracebackType | None) -> bool:
     """Whether code of the program has run: `runpy` was not still looking for it."""
     codes = [frame.f_code for frame, _ in walk_tb(traceback)]
-    return len(codes) < 2 or codes[1] is not runpy._run_module_as_main.__code__ or (  # type: ignore[attr-defined]
-        runpy._run_code.__code__ in codes  # type: ignore[attr-defined]
-    )
+    searched = runpy._run_module_as_main.__code__ in codes[1:2]  # type: ignore[attr-defined]
+    return not searched or runpy._run_code.__code__ in codes  # type: ignore[attr-defined]
 
 
 def _report(error: BaseException, traceback: TracebackType | None) -> None:
     """Do what the interpreter does with an exception that nobody has caught, and show `traceback`, without our frames."""
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error.with_traceback(traceback), traceback
+    sys.last_type, sys.last_value, sys.last_traceback = (
+        type(error),
+        error.with_traceback(traceback),
+        traceback,
+    )
     if sys.version_info >= (3, 12):
         sys.last_exc = error
     try:
@@ -210,7 +224,8 @@ def _report(error: BaseException, traceback: TracebackType | None) -> None:
     else:
         return
     print("Error in sys.excepthook:", file=sys.stderr)
-    sys.__excepthook__(type(failed), failed, failed.__traceback__ and failed.__traceback__.tb_next)
+    theirs = failed.__traceback__ and failed.__traceback__.tb_next
+    sys.__excepthook__(type(failed), failed.with_traceback(theirs), theirs)
     print("\nOriginal exception was:", file=sys.stderr)
     sys.__excepthook__(type(error), error, traceback)
 

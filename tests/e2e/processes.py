@@ -82,7 +82,11 @@ class Process:
     """A process in a session of its own."""
 
     def __init__(
-        self, argv: Iterable[str | Path], env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None
+        self,
+        argv: Iterable[str | Path],
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: bytes | None = None,
     ) -> None:
         self._popen = subprocess.Popen(
             list(argv),
@@ -127,7 +131,9 @@ class Process:
         try:
             return self._popen.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"has not ended; said {self.stdout.so_far!r}, {self.stderr.so_far!r}") from None
+            raise AssertionError(
+                f"has not ended; said {self.stdout.so_far!r}, {self.stderr.so_far!r}"
+            ) from None
 
     def kill(self) -> None:
         """End it and everything it has started, whatever state they are in."""
@@ -147,7 +153,9 @@ class Process:
 
     def family(self) -> list[int]:
         """Pids of its session: it, and what it has started."""
-        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _session(pid) == self.pid]
+        return [
+            pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _session(pid) == self.pid
+        ]
 
     def rss(self) -> int:
         """Resident memory, in bytes."""
@@ -186,10 +194,14 @@ class Lab:
         return kept | {"ASYNCTOP_DIR": str(self.directory), "TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"}
 
     def start(
-        self, *argv: str | Path, stdin: bytes | None = None, cwd: Path | None = None, **env: str
+        self,
+        *argv: str | Path,
+        stdin: bytes | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] = {},
     ) -> Process:
         """Start a process. It is ended with the test, if not before."""
-        process = Process(argv, self.env | env, cwd or self.work, stdin)
+        process = Process(argv, {**self.env, **env}, cwd or self.work, stdin)
         self._processes.append(process)
         return process
 
@@ -202,20 +214,16 @@ class Lab:
 
     def run(self, program: str | Path, *arguments: str, ready: str = "^ready", **env: str) -> Process:
         """`asynctop run` a program, and wait for its line `ready`, which it writes when it is instrumented."""
-        process = self.start(*RUN, program, *arguments, **env)
+        process = self.start(*RUN, program, *arguments, env=env)
         process.stdout.line(ready)
         assert self.socket(process).exists()
         return process
 
-    def done(self, *argv: str | Path, stdin: bytes = b"", cwd: Path | None = None, **env: str) -> Process:
-        """Run a command to its end."""
-        process = self.start(*argv, stdin=stdin, cwd=cwd, **env)
-        process.status()
-        return process
-
     def snapshot(self, target: Process, seconds: float = 0) -> Json:
         """What `asynctop snapshot --json` says about a program."""
-        return snapshot_of(self.start(*ASYNCTOP, "snapshot", str(target.pid), "--for", f"{seconds:g}", "--json"))
+        return snapshot_of(
+            self.start(*ASYNCTOP, "snapshot", str(target.pid), "--for", f"{seconds:g}", "--json")
+        )
 
     def socket(self, process: Process) -> Path:
         """Where a program listens."""
@@ -241,7 +249,15 @@ class Lab:
         assert [pid for process in self._processes for pid in process.family()] == []
 
 
-_UNWANTED = {"PYTHONASYNCIODEBUG", "PYTHONWARNINGS", "PYTHONDEVMODE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}
+_UNWANTED = {
+    "PYTHONASYNCIODEBUG",
+    "PYTHONWARNINGS",
+    "PYTHONDEVMODE",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "LINES",
+}
 
 
 def snapshot_of(process: Process) -> Json:

@@ -255,7 +255,9 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 @pytest.mark.parametrize("name", WAITS)
 def test_a_signal_ends_it_in_the_same_way(lab: Lab, name: str, number: signal.Signals) -> None:
     ends = []

@@ -58,10 +58,14 @@ def server(lab: Lab, request: pytest.FixtureRequest) -> Server:
 
 
 @pytest.mark.parametrize("call", ["sqlite", "sleep"])
-def test_a_blocking_call_under_load_is_named_within_a_second(lab: Lab, wrk: str, server: Server, call: str) -> None:
+def test_a_blocking_call_under_load_is_named_within_a_second(
+    lab: Lab, wrk: str, server: Server, call: str
+) -> None:
     load = lab.start(wrk, "-t1", "-c16", "-d3s", f"{server.url}/hello")
     console = lab.start(*ASYNCTOP, "snapshot", str(server.process.pid), "--for", "1", "--json")
-    eventually(lambda: lab.consoles(server.process) == 1, "a connected console", lambda: console.stderr.so_far)
+    eventually(
+        lambda: lab.consoles(server.process) == 1, "a connected console", lambda: console.stderr.so_far
+    )
     # The console's second has begun before the call: what it sees, it sees within a second of it.
     caller = threading.Thread(target=_get, args=(f"{server.url}/{call}",))
     caller.start()
@@ -118,7 +122,9 @@ def has_its_keys(snapshot: Json) -> None:
             assert set(keys.split()) <= entry.keys()
     for task in snapshot["tasks"]:
         assert {"source", "task", "name"} <= task["last_waker"].keys()
-        assert task["waiting_on"] is None or {"type", "id", "description", "holder"} <= task["waiting_on"].keys()
+        assert (
+            task["waiting_on"] is None or {"type", "id", "description", "holder"} <= task["waiting_on"].keys()
+        )
     frames = [frame for owner in snapshot["tasks"] for frame in owner["await_chain"]]
     frames += [frame for stall in snapshot["stalls"] for frame in stall["stack"]]
     assert all({"function", "file", "line"} <= frame.keys() for frame in frames)
