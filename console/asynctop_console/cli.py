@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from asynctop_console.clean import clean
+from asynctop_console.clean import program as command
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource
@@ -166,7 +167,7 @@ def _table(found: list[Program]) -> str:
     for program in found:
         hello = program.hello
         python, runtime = (hello.python, hello.runtime) if hello else ("", "")
-        says = " ".join(hello.argv) if hello else program.problem
+        says = command(hello.argv) if hello else program.problem
         lines.append(
             f"{program.target.pid:>7}  {program.state:<8} {python:<10} {runtime:<8} {clean(says, 120)}"
         )

@@ -224,7 +224,7 @@ def test_a_long_command_is_cut_and_not_left_out() -> None:
         )
         async with console(*three(greeting=long), size=(80, 24)) as screen:
             status = screen.line("status")
-            assert "pid 7  /srv/a/very/long/way/to/python" in status
+            assert "pid 7  -m some.package --option=1--option" in status
             assert "… " in status
             assert status.endswith(" ● live ")
 

@@ -21,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from asynctop_console.lints import Finding
+from asynctop_console.lints import Finding, check_all
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
@@ -173,7 +173,7 @@ class ConsoleApp(App[None]):
             return self._paused
         now, model = self.clock_ns(), self.model
         if now - self._found_ns >= _FINDINGS_NS and model.ticks:
-            self._findings, self._found_ns = model.findings(), now
+            self._findings, self._found_ns = check_all(model), now
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0

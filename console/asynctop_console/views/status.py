@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
+from asynctop_console.clean import program
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, Phase, culprit
@@ -36,7 +37,7 @@ def _target(frame: Frame) -> list[Group]:
     hello = frame.model.hello
     if hello is None:
         return [(title, Piece(f" {frame.link.target}", "muted"))]
-    command = " ".join(hello.argv) or "?"
+    command = program(hello.argv) or "?"
     return [
         # One group, and the first: a long command is cut, not left out.
         (title, Piece(f" pid {hello.pid}", "strong"), Piece(f"  {command}", "text")),

@@ -19,8 +19,6 @@ from asynctop_protocol import WakerSource
 
 StockHandle = events.Handle
 StockTimerHandle = events.TimerHandle
-_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
-
 _SOURCE_BY_MAKER = {
     "_add_reader": WakerSource.IO,
     "_add_writer": WakerSource.IO,
@@ -146,8 +144,7 @@ class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
     @property
     def id(self) -> int:
         """The number under which tasks remember this as what woke them: negative."""
-        callback = self._callback
-        return registry.waker(WakerSource.TIMER, "sleep" if callback is _SLEEP else describe(callback))
+        return registry.waker(WakerSource.TIMER, describe(self._callback))
 
 
 class Callback:

@@ -297,6 +297,8 @@ def describe(callback: Any) -> str:
             break
         callback = inner
     name = getattr(callback, "__qualname__", None)
+    if name == "_set_result_unless_cancelled":  # asyncio's own, set by sleep()
+        return "sleep"
     return name[:MAX_NAME] if type(name) is str else type(callback).__qualname__[:MAX_NAME]
 
 
