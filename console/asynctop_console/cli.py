@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import math
 import os
@@ -46,7 +47,11 @@ def main(argv: list[str]) -> int:
     """Run the command in `argv`, which is without the program's name. Returns the exit status."""
     try:
         arguments = _parser().parse_args(argv)
-        return _run(arguments)
+        status = _run(arguments)
+        if sys.stdout is not None:
+            # Here and not at exit, where nobody could say in one line what went wrong.
+            sys.stdout.flush()
+        return status
     except (TargetError, UsageError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
@@ -56,11 +61,20 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        _write_no_more()
+        return 1  # the reader has seen enough
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _write_no_more()
+        return _complain(f"cannot write to standard output: {error.strerror}")
     except SystemExit as exit_:  # --help and --version
         return exit_.code if isinstance(exit_.code, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python would complain once more when it flushes standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str) -> int:

@@ -58,7 +58,8 @@ def _c_step_type() -> type:
 
     coroutine = nothing()
     loop: Any = Loop()
-    task: Any = asyncio.Task(coroutine, loop=loop)
+    # Named, or the program's first task would be "Task-2".
+    task: Any = asyncio.Task(coroutine, loop=loop, name="asynctop")
     task._log_destroy_pending = False
     coroutine.close()
     return found[0]
