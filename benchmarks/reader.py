@@ -67,7 +67,7 @@ def main() -> None:
                 if isinstance(message, Tick) and not greeted:
                     greeted = True
                     print('"reading"', flush=True)
-                elif isinstance(message, Tick) and 0 < asked_ns < message.now_ns:
+                elif isinstance(message, Tick) and 0 < asked_ns < message.at_ns:
                     asked_ns = 0
                     print(json.dumps(sums.of), flush=True)
 
