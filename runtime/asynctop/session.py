@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ class Session:
             role=Role.RUNTIME,
             pid=os.getpid(),
             argv=list(getattr(sys, "orig_argv", sys.argv)),
-            python=platform.python_version(),
+            python=sys.version.partition(" ")[0],
             runtime="uvloop" if "uvloop" in runtimes else "asyncio",
             core=self._core.name,
             started_at_ns=self._started_at_ns,
