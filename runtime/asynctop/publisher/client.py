@@ -52,8 +52,8 @@ class Client:
         self._stalls_version = 0
         self._connection = Connection(Role.RUNTIME)
         self._answers: list[Chains] = []
-        self._frames: Iterator[bytes] = iter((self._connection.send(hello),))
-        self._out = memoryview(b"")
+        self._frames = _NOTHING
+        self._out = memoryview(self._connection.send(hello))
         self._last_words = False
 
     def readable(self) -> None:
