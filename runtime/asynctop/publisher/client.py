@@ -52,8 +52,12 @@ class Client:
         self._stalls_version = 0
         self._connection = Connection(Role.RUNTIME)
         self._answers: list[Chains] = []
+<<<<<<< HEAD
         self._frames: Iterator[bytes] = _NOTHING
         # The hello goes out whatever follows: even a refusal makes no sense without it.
+=======
+        self._frames = _NOTHING
+>>>>>>> rt
         self._out = memoryview(self._connection.send(hello))
         self._last_words = False
 

@@ -18,7 +18,11 @@ from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.stalls import StallWatcher
+<<<<<<< HEAD
 from asynctop_protocol import Chains, Hello, Stalls, Tick, pid_of
+=======
+from asynctop_protocol import Chains, Hello, Role, Stalls, Tick
+>>>>>>> rt
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
@@ -210,10 +214,11 @@ class Publisher:
         except OSError:
             return  # it went away again
         uid = peer_uid(sock)
-        client = Client(sock, self._hello(), self._core.cursor())
+        foreign = uid not in (None, 0, os.getuid())
+        client = Client(sock, Hello(Role.RUNTIME) if foreign else self._hello(), self._core.cursor())
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
-        if uid not in (None, 0, os.getuid()):
+        if foreign:
             client.refuse(
                 f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
             )

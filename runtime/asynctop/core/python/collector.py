@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from time import monotonic_ns
 
+from asynctop.core.contract import RETAINED
 from asynctop.core.python.handles import Settings
 from asynctop.core.python.records import NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, records
@@ -39,9 +40,6 @@ from asynctop_protocol import (
     Totals,
     WakerSource,
 )
-
-RETAINED = 2000
-"""Ended tasks kept for consoles that connect later."""
 
 ROWS = 2048
 """Rows in one message: about two milliseconds with the interpreter's lock held."""
