@@ -158,5 +158,6 @@ class StallWatcher:
 
 
 def _at_least(busy_ns: int | None, before_ns: int) -> int | None:
-    """How long the thread was on the processor within the poll, where `before_ns` of the time was before it."""
+    """How long the thread was on the processor within the poll, where `before_ns` of the time was before
+    it."""
     return None if busy_ns is None else busy_ns - max(before_ns, 0)
