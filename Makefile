@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 INSTALLED_FROM := pyproject.toml $(wildcard hatch_build.py runtime/asynctop/*.c runtime/asynctop/*.h)
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo test lint bench picture wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -28,6 +28,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks
+
+# The README's picture of the console. Needs Chromium.
+picture: $(STAMP)
+	$(BIN)/python docs/picture.py docs/console.png
 
 # The wheel is built from the source distribution, so both are known to be complete.
 wheel: $(STAMP)

@@ -1,39 +1,42 @@
-"""Make a picture of the console.
+"""Make a picture of the console beside a running demo.
 
-    python docs/picture.py OUT.svg|OUT.png [TARGET] [--keys 3,enter] [--size 120x36] [--theme NAME]
+    python docs/picture.py OUT.svg|OUT.png [--demo web] [--keys 3,enter] [--size 120x30] [--theme NAME]
 
-Without a TARGET (a pid or the path of a socket) it shows a program that does not exist, with so many --tasks.
-A PNG is drawn by headless Chromium, which must be installed.
+It waits for a moment at which the event loop is blocked, as that is what there is to see. A PNG is drawn by
+headless Chromium, which must be installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from asynctop_console.source import Source
+from asynctop_console.demo import playing
+from asynctop_console.source import SocketSource
+from asynctop_console.source.target import Target
 from asynctop_console.views.app import ConsoleApp
+from asynctop_demos import DEMOS
 
 _CELL = (12.2, 25.2)
 """Width and height of a cell in Textual's SVG."""
 
 
-async def picture(source: Source, size: tuple[int, int], keys: list[str], theme: str, wait_s: float) -> str:
-    """The console on `source` as an SVG, after it ran for `wait_s` seconds and the keys were pressed."""
-    app = ConsoleApp(source)
+async def picture(target: Target, size: tuple[int, int], keys: list[str], theme: str, wait_s: float) -> str:
+    """The console on `target` as an SVG, after the keys were pressed and while the loop is blocked."""
+    app = ConsoleApp(SocketSource(target))
     async with app.run_test(size=size) as pilot:
         if theme:
             app.theme = theme
         await asyncio.sleep(wait_s)
         for key in keys:
             await pilot.press(key)
-            await asyncio.sleep(0.6)
-        return app.export_screenshot(title="asynctop")
+        async with asyncio.timeout(30):
+            while "BLOCKING" not in (svg := app.export_screenshot(title="asynctop")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return svg
 
 
 def rasterise(svg: str, out: Path, size: tuple[int, int]) -> None:
@@ -51,28 +54,19 @@ def rasterise(svg: str, out: Path, size: tuple[int, int]) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Make a picture of the console.")
+    parser = argparse.ArgumentParser(description="Make a picture of the console beside a running demo.")
     parser.add_argument("out", type=Path)
-    parser.add_argument("target", nargs="?", help="a pid or the path of a socket")
+    parser.add_argument("--demo", default="web", choices=DEMOS)
     parser.add_argument("--keys", default="", help="Textual's names, separated by commas")
-    parser.add_argument("--size", default="120x36")
+    parser.add_argument("--size", default="120x30")
     parser.add_argument("--theme", default="")
-    parser.add_argument("--tasks", type=int, default=400)
-    parser.add_argument("--after", type=float, default=2.5, metavar="SECONDS")
+    parser.add_argument("--after", type=float, default=6, metavar="SECONDS")
     options = parser.parse_args()
-    if options.target:
-        from asynctop_console.source import SocketSource, resolve  # noqa: PLC0415
-
-        source: Source = SocketSource(resolve(options.target, os.environ, os.getuid()))
-    else:
-        sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-        from synthetic import Synthetic  # noqa: PLC0415
-
-        source = Synthetic(options.tasks)
     width, _, height = options.size.partition("x")
     size = (int(width), int(height))
     keys = [key for key in options.keys.split(",") if key]
-    svg = asyncio.run(picture(source, size, keys, options.theme, options.after))
+    with playing(DEMOS[options.demo]) as target:
+        svg = asyncio.run(picture(target, size, keys, options.theme, options.after))
     if options.out.suffix == ".png":
         rasterise(svg, options.out, size)
     else:

@@ -53,5 +53,23 @@ def clean_hello(hello: Hello) -> Hello:
     )
 
 
+def program(argv: list[str]) -> str:
+    """What tells a command line from others: without the interpreter and our own `run`, its path in short."""
+    words = list(argv)
+    if len(words) > 1 and _name(words[0]).startswith(("python", "pypy")):
+        del words[0]
+    if words[:3] == ["-m", "asynctop", "run"]:
+        del words[:3]
+    elif len(words) > 1 and (_name(words[0]), words[1]) == ("asynctop", "run"):
+        del words[:2]
+    if words and words[0].startswith("/"):
+        words[0] = "/".join(words[0].split("/")[-2:])
+    return " ".join(words or argv)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 def _visible(char: str) -> str:
     return _SHOWN.get(char) or char.encode("unicode_escape").decode("ascii")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from asynctop_console.clean import clean
+from asynctop_console.clean import program as command
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource
@@ -45,7 +47,11 @@ def main(argv: list[str]) -> int:
     """Run the command in `argv`, which is without the program's name. Returns the exit status."""
     try:
         arguments = _parser().parse_args(argv)
-        return _run(arguments)
+        status = _run(arguments)
+        if sys.stdout is not None:
+            # Here and not at exit, where nobody could say in one line what went wrong.
+            sys.stdout.flush()
+        return status
     except (TargetError, UsageError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
@@ -55,11 +61,20 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        _write_no_more()
+        return 1  # the reader has seen enough
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _write_no_more()
+        return _complain(f"cannot write to standard output: {error.strerror}")
     except SystemExit as exit_:  # --help and --version
         return exit_.code if isinstance(exit_.code, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python would complain once more when it flushes standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str) -> int:
@@ -166,7 +181,7 @@ def _table(found: list[Program]) -> str:
     for program in found:
         hello = program.hello
         python, runtime = (hello.python, hello.runtime) if hello else ("", "")
-        says = " ".join(hello.argv) if hello else program.problem
+        says = command(hello.argv) if hello else program.problem
         lines.append(
             f"{program.target.pid:>7}  {program.state:<8} {python:<10} {runtime:<8} {clean(says, 120)}"
         )
@@ -176,9 +191,9 @@ def _table(found: list[Program]) -> str:
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
     program = _only_one() if text is None else None
     target = program.target if program else resolve(text or "", os.environ, os.getuid())
-    from asynctop_console.observe import observe  # noqa: PLC0415
-    from asynctop_console.report import report  # noqa: PLC0415
-    from asynctop_console.snapshot import snapshot  # noqa: PLC0415
+    from asynctop_console.observe import observe
+    from asynctop_console.report import report
+    from asynctop_console.snapshot import snapshot
 
     model = asyncio.run(observe(SocketSource(target), seconds))
     print(json.dumps(snapshot(model)) if as_json else report(model))
@@ -186,8 +201,8 @@ def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
 
 
 def _demo(name: str, *, listing: bool) -> int:
-    from asynctop_console.demo import playing  # noqa: PLC0415
-    from asynctop_demos import DEMOS  # noqa: PLC0415
+    from asynctop_console.demo import playing
+    from asynctop_demos import DEMOS
 
     if listing:
         width = max(map(len, DEMOS))
@@ -230,7 +245,7 @@ def open_console(target: Target | None, successor: Successor | None = None) -> i
     Returns the exit status.
     """
     _need_terminal()
-    from asynctop_console.views.app import ConsoleApp  # noqa: PLC0415
+    from asynctop_console.views.app import ConsoleApp
 
     app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""))
     app.run()

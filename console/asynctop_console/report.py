@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from asynctop_console.clean import clean
+from asynctop_console.clean import clean, program
+from asynctop_console.lints import check_all
 from asynctop_console.model import Model, duration, short, users_frame
 from asynctop_protocol.messages import Stall, State
 
@@ -33,7 +34,7 @@ def _target(model: Model) -> list[str]:
     observed = duration(model.now_ns - model.observed_from_ns)
     lines = []
     if hello:
-        lines.append(f"pid {hello.pid}  {clean(' '.join(hello.argv), 90)}")
+        lines.append(f"pid {hello.pid}  {clean(program(hello.argv), 90)}")
         lines.append(f"Python {hello.python}, {hello.runtime}, {hello.core} core, observed for {observed}")
     states = (State.POLLING, State.SCHEDULED, State.IDLE)
     lines.append(
@@ -84,7 +85,7 @@ def _stalls(model: Model) -> list[str]:
 
 
 def _findings(model: Model) -> list[str]:
-    findings = model.findings()
+    findings = check_all(model)
     if not findings:
         return ["No lint has found anything."]
     shown = [

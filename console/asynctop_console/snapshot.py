@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from asynctop_console.lints import Finding, lints_by_task
+from asynctop_console.lints import Finding, check_all, lints_by_task
 from asynctop_console.model import Frame, Model
 from asynctop_protocol.messages import Chain, Outcome, Stall, State, WakerSource
 
@@ -19,7 +19,7 @@ Json: TypeAlias = dict[str, Any]
 
 def snapshot(model: Model) -> Json:
     """Everything the model knows, as of its last tick. Await chains are there where they were asked for."""
-    findings = model.findings()
+    findings = check_all(model)
     return {
         "target": _target(model),
         "observed": {"from": model.observed_from_ns, "until": model.now_ns},

@@ -1,4 +1,4 @@
-"""Two transfers lock the same accounts in opposite order: Resources shows each waiting for the other.
+"""Two transfers lock the same accounts in opposite order and never end: their details name the locks.
 
 Nothing is busy and nothing raises; these two just never end, while the other transfers do.
 """

@@ -1,4 +1,4 @@
-"""Forty accounts queue for one Lock that each holds across a 25 ms await: Resources shows the queue.
+"""Forty accounts queue for one Lock that each holds across a 25 ms await: their details name it.
 
 No poll is slow and the loop is idle, yet every account waits a second for its turn: 40 times 25 ms.
 """

@@ -1,7 +1,7 @@
 """A message and its payload: `[number of the message's type, {field: value}]` in msgpack.
 
-The fields come from the dataclasses in `messages`; one table says how each type that occurs there travels. Whatever
-`decode` returns is a valid message: types, ranges, enum values, and equal numbers of rows.
+The fields come from the dataclasses in `messages`; one table says how each type that occurs there travels.
+Whatever `decode` returns is a valid message: types, ranges, enum values, and equal numbers of rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from . import messages as m
 from .columns import column
@@ -55,11 +55,12 @@ _WHOLE = (m.Inspect, m.Loops)
 
 
 def encode(message: m.Message, limit: int) -> Iterator[bytes]:
-    """The payloads that carry a message: one, or several with some of the rows each where one would exceed the limits.
+    """The payloads that carry a message: one, or several with some of the rows each where one would exceed
+    the limits.
 
-    Never fails on a text: lone surrogates travel as backslash escapes, what is too long is cut, of a long stack the
-    innermost frames travel. Raises ValueError where a message contradicts itself or cannot be made to fit,
-    OverflowError for an integer outside int64, TypeError for a value of a wrong type.
+    Never fails on a text: lone surrogates travel as backslash escapes, what is too long is cut, of a long
+    stack the innermost frames travel. Raises ValueError where a message contradicts itself or cannot be made
+    to fit, OverflowError for an integer outside int64, TypeError for a value of a wrong type.
     """
     kind = type(message)
     rows = _count_rows(message)
@@ -80,7 +81,8 @@ def encode(message: m.Message, limit: int) -> Iterator[bytes]:
 
 
 def decode(payload: bytes) -> m.Message | None:
-    """The message in a payload; None where its type is unknown. Raises ProtocolError, whatever the payload holds."""
+    """The message in a payload; None where its type is unknown. Raises ProtocolError, whatever the payload
+    holds."""
     reader = Reader(payload)
     if (length := reader.array(2)) != 2:
         raise ProtocolError(f"expected [type, fields], found an array of {length} items")
@@ -102,7 +104,8 @@ def decode(payload: bytes) -> m.Message | None:
 
 
 def _count_rows(message: m.Message) -> int:
-    """How many rows a message has, 0 where it has no such thing. Raises ValueError where its fields disagree."""
+    """How many rows a message has, 0 where it has no such thing. Raises ValueError where its fields
+    disagree."""
     lengths = {name: len(getattr(message, name)) for name in _ROW_FIELDS[type(message)]}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{type(message).__name__}: expected equal numbers of rows, found {lengths}")

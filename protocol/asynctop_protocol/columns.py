@@ -29,7 +29,8 @@ def column(numbers: Sequence[int]) -> bytes:
 
 
 def _pack(items: Sequence[int]) -> array[int]:
-    # A width that is too small usually shows at the first item, so trying beats a look at the minimum and maximum.
+    # A width that is too small usually shows at the first item, so trying beats a look at the minimum and
+    # maximum.
     for code in "bhi":
         try:
             return array(code, items)

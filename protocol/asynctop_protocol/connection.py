@@ -17,9 +17,10 @@ _LIMIT: Mapping[Role, int] = {Role.CONSOLE: MAX_REQUEST_BYTES, Role.RUNTIME: MAX
 class Connection:
     """The state of one connection, seen from the end that has the role `role`.
 
-    A hostile peer can cause ProtocolError and nothing else, and makes us hold little more than one frame of what it
-    sends: any other exception out of `receive` or `end` is our bug. After a ProtocolError the connection is dead:
-    every further `receive` raises the same error. `send` keeps working, to tell the peer with a `Problem`.
+    A hostile peer can cause ProtocolError and nothing else, and makes us hold little more than one frame of
+    what it sends: any other exception out of `receive` or `end` is our bug. After a ProtocolError the
+    connection is dead: every further `receive` raises the same error. `send` keeps working, to tell the peer
+    with a `Problem`.
     """
 
     def __init__(self, role: Role) -> None:
@@ -38,8 +39,9 @@ class Connection:
     def send(self, message: Message) -> bytes:
         """The bytes to write for a message. The first one must be our own Hello.
 
-        Mistakes of the caller raise ValueError (order, direction, contradicting rows, too large), OverflowError (an
-        integer outside int64) or TypeError (a wrong type). No text fails and rows are split as needed: see `encode`.
+        Mistakes of the caller raise ValueError (order, direction, contradicting rows, too large),
+        OverflowError (an integer outside int64) or TypeError (a wrong type). No text fails and rows are split
+        as needed: see `encode`.
         """
         name = type(message).__name__
         if isinstance(message, Hello) == self._greeted:
@@ -55,8 +57,8 @@ class Connection:
     def receive(self, data: bytes) -> list[Message]:
         """The messages completed by these bytes, in order; messages of unknown types are left out.
 
-        Raises ProtocolError, or VersionMismatch where the peer's Hello has another major version. Messages completed
-        before the mistake by the same bytes are lost with it.
+        Raises ProtocolError, or VersionMismatch where the peer's Hello has another major version. Messages
+        completed before the mistake by the same bytes are lost with it.
         """
         if self._error is not None:
             raise self._error.with_traceback(None)

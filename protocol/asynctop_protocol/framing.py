@@ -18,8 +18,8 @@ def frame(payload: bytes) -> bytes:
 class Deframer:
     """Cuts a stream of bytes into payloads.
 
-    Keeps at most one unfinished frame between calls. A length beyond `limit` is refused as soon as it has arrived,
-    before a byte of that payload is kept.
+    Keeps at most one unfinished frame between calls. A length beyond `limit` is refused as soon as it has
+    arrived, before a byte of that payload is kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -49,5 +49,5 @@ class Deframer:
         """The stream ended. Raises ProtocolError where that is in the middle of a frame."""
         if self._unread:
             raise ProtocolError(
-                f"expected the rest of a frame, found the end of the stream after {len(self._unread)} bytes of it"
+                f"expected the rest of a frame, found the end after {len(self._unread)} bytes of it"
             )

@@ -1,8 +1,8 @@
 """Every message that crosses the wire, and the numbers it is made of.
 
 A connection opens with one `Hello` each way. After that a console sends `Subscribe` and `Inspect`; a runtime
-sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`) and closes each batch with a
-`Tick`: when a `Tick` has arrived, everything before it is consistent as of its time.
+sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`) and closes
+each batch with a `Tick`: when a `Tick` has arrived, everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -10,8 +10,9 @@ Three rules hold everywhere:
 - Numbers are absolute (sums since the task or kind began), never increments: a missed batch loses nothing.
 - Texts are sent once in `Texts` and referred to by number. Number 0 is "not known".
 
-Rows travel as columns. A *column* of n integers is n signed little-endian integers of 1, 2, 4 or 8 bytes each, sent
-with its width. All columns of one message have the same number of rows; only histograms have lengths of their own.
+Rows travel as columns. A *column* of n integers is n signed little-endian integers of 1, 2, 4 or 8 bytes
+each, sent with its width. All columns of one message have the same number of rows; only histograms have
+lengths of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ VERSION = (1, 0)
 """Protocol version (major, minor). Peers with another major number do not understand each other."""
 
 Column: TypeAlias = Sequence[int]
-"""Integers of one column: an `array.array` or a list where it is sent, a typed `memoryview` where it is received."""
+"""Integers of one column: an `array.array` or a list where it is sent, a typed `memoryview` where it is
+received."""
 
 
 class State(enum.IntEnum):
@@ -62,7 +64,8 @@ class WakerSource(enum.IntEnum):
 
 
 class LoopState(enum.IntEnum):
-    """What a loop's thread is doing: in a poll or callback, past the stall threshold in one, waiting, or gone."""
+    """What a loop's thread is doing: in a poll or callback, past the stall threshold in one, waiting, or
+    gone."""
 
     IDLE = 0
     RUNNING = 1
@@ -132,7 +135,8 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Inspect:
-    """Console: read what these tasks are suspended on. Answered by `Chains`, in slices, with the same `request`."""
+    """Console: read what these tasks are suspended on. Answered by `Chains`, in slices, with the same
+    `request`."""
 
     request: int
     tasks: Column
@@ -141,7 +145,8 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far behind."""
+    """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far
+    behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,8 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Kinds numbered `first`, `first + 1`, ...: a coroutine function and the line that spawns it. All text columns hold text numbers."""
+    """Kinds numbered `first`, `first + 1`, ...: a coroutine function and the line that spawns it. All text
+    columns hold text numbers."""
 
     first: int
     name: Column
@@ -240,7 +246,8 @@ class Totals:
     scheduled_ns: Column
     max_poll_ns: Column
     histograms: list[Column]
-    """Per kind, its polls by duration: bucket b counts those with 2**((b-1)/2) <= ns < 2**(b/2), bucket 0 those of 0 ns."""
+    """Per kind, its polls by duration: bucket b counts those with 2**((b-1)/2) <= ns < 2**(b/2), bucket 0
+    those of 0 ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +275,8 @@ class Loops:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """One poll or callback past the threshold. Sent again with the same id while it lasts and once when it ends."""
+    """One poll or callback past the threshold. Sent again with the same id while it lasts and once when it
+    ends."""
 
     id: int
     task: int

@@ -7,16 +7,17 @@ import re
 from collections.abc import Mapping
 
 MAX_SOCKET_PATH_BYTES = 103
-"""Longest path of a Unix socket that works everywhere: macOS has 104 bytes for it, one of them for the final NUL (Linux
-has 108)."""
+"""Longest path of a Unix socket that works everywhere: macOS has 104 bytes for it, one of them for the final
+NUL (Linux has 108)."""
 
 
 def socket_directory(environ: Mapping[str, str], uid: int) -> str:
-    """The directory that holds the sockets of the user `uid`'s programs; only that user may be able to enter it.
+    """The directory that holds the sockets of the user `uid`'s programs; only that user may be able to enter
+    it.
 
-    `$ASYNCTOP_DIR`, else `$XDG_RUNTIME_DIR/asynctop`, else `asynctop-<uid>` in `$TMPDIR` or /tmp. Raises ValueError
-    where `$ASYNCTOP_DIR` is relative: program and console would look in different places. Other variables that are
-    empty or relative count as unset, as the XDG base directory specification has it.
+    `$ASYNCTOP_DIR`, else `$XDG_RUNTIME_DIR/asynctop`, else `asynctop-<uid>` in `$TMPDIR` or /tmp. Raises
+    ValueError where `$ASYNCTOP_DIR` is relative: program and console would look in different places. Other
+    variables that are empty or relative count as unset, as the XDG base directory specification has it.
     """
     if chosen := environ.get("ASYNCTOP_DIR"):
         if not os.path.isabs(chosen):
@@ -41,7 +42,8 @@ def pid_of(name: str) -> int | None:
 
 
 def checked_socket_path(path: str) -> str:
-    """The path, where it is short enough for a Unix socket. Raises ValueError with one line for a person where not."""
+    """The path, where it is short enough for a Unix socket. Raises ValueError with one line for a person
+    where not."""
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:
         raise ValueError(

@@ -1,22 +1,22 @@
 """Reads one payload, value by value, each of the type that the caller expects.
 
-An ordinary msgpack decoder builds whatever the bytes describe and lets one look at it afterwards: a few kilobytes of
-nested arrays, each announcing thousands of items, would reserve megabytes, and the limits of msgpack's C and Python
-decoders differ in detail. Here nothing is built that was not asked for: a container is entered only where one is
-expected, and what is unknown is skipped without being built.
+An ordinary msgpack decoder builds whatever the bytes describe and lets one look at it afterwards: a few
+kilobytes of nested arrays, each announcing thousands of items, would reserve megabytes, and the limits of
+msgpack's C and Python decoders differ in detail. Here nothing is built that was not asked for: a container is
+entered only where one is expected, and what is unknown is skipped without being built.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from .columns import numbers
 from .errors import ProtocolError
 from .limits import MAX_ROWS, MAX_TEXT_BYTES
 
-_T = TypeVar("_T", int, str, bool, memoryview)
+_T = TypeVar("_T", int, str, bool, "memoryview[int]")
 
 _WIDTHS = (1, 2, 4, 8)
 _CONTAINERS = frozenset(bytes([byte]) for byte in (*range(0x80, 0xA0), *range(0xDC, 0xE0)))
@@ -47,7 +47,7 @@ class Reader:
             value = self._unpacker.unpack()
         except _MALFORMED as error:
             raise _malformed(error) from None
-        if type(value) is not expected or (expected is int and value >= 1 << 63):
+        if type(value) is not expected or (type(value) is int and value >= 1 << 63):
             raise ProtocolError(f"expected {_NAMES[expected]}, found {value!r:.60}")
         return value
 

@@ -3,7 +3,8 @@
     import asynctop
     asynctop.install()
 
-Then `asynctop` in a terminal shows this program's tasks. Nothing is printed here and nothing the program computes changes.
+Then `asynctop` in a terminal shows this program's tasks. Nothing is printed here and nothing the program
+computes changes.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ _fork_hook = False
 def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     """Instrument every event loop of this process, running ones too, and serve consoles on a Unix socket.
 
-    `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError where it is not positive.
+    `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError
+    where it is not positive.
 
-    Returns whether the process is instrumented now. Where the socket cannot be made, or ASYNCTOP_CORE asks for a core
-    that there is not, the reason goes to the logger "asynctop" as a warning and the program is left as it was.
-    A second call does nothing.
+    Returns whether the process is instrumented now. Where the socket cannot be made, or ASYNCTOP_CORE asks
+    for a core that there is not, the reason goes to the logger "asynctop" as a warning and the program is
+    left as it was. A second call does nothing.
     """
     global _session, _fork_hook
     if not stall_threshold > 0:
@@ -46,12 +48,15 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     atexit.register(uninstall)
     if not _fork_hook:
         _fork_hook = True
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
     return True
 
 
 def uninstall() -> None:
-    """Take every hook out, close the socket and forget everything. Does nothing where nothing is installed."""
+    """Take every hook out, close the socket and forget everything. Does nothing where nothing is
+    installed."""
     global _session
     session, _session = _session, None
     if session is not None:
@@ -59,7 +64,17 @@ def uninstall() -> None:
         session.stop()
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    if _session is not None:
+        _session.pause()
+
+
+def _after_fork_in_parent() -> None:
+    if _session is not None:
+        _session.resume()
+
+
+def _after_fork_in_child() -> None:
     global _session
     if _session is not None:
         try:

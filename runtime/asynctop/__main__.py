@@ -1,6 +1,7 @@
 """The command `asynctop`, and `python -m asynctop`.
 
-`run` is the runtime's own and needs nothing but msgpack; every other command is the console's, which may not be installed here.
+`run` is the runtime's own and needs nothing but msgpack; every other command is the console's, which may not
+be installed here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import sys
 from asynctop.run import main as run
 
 CONSOLE = "asynctop_console"
-"""The one door from here to the console. It is opened by name, so that the runtime depends on nothing behind it."""
+"""The one door from here to the console. It is opened by name, so that the runtime depends on nothing behind
+it."""
 
 
 def main() -> int:
@@ -23,7 +25,8 @@ def main() -> int:
         cli = importlib.import_module(f"{CONSOLE}.cli")
     except ModuleNotFoundError as error:
         print(
-            f"asynctop: expected the console to be installed, found no {error.name}: pip install 'asynctop[console]'",
+            f"asynctop: expected the console to be installed, found no {error.name}: "
+            "pip install 'asynctop[console]'",
             file=sys.stderr,
         )
         return 2

@@ -1,7 +1,8 @@
 """`asynctop run`: run a program instrumented, and be `python` to it in every other respect.
 
-The program gets its own `__main__`, `sys.argv` and `sys.path[0]`; its exit status, signals and tracebacks are those of plain
-`python`, with none of our frames. What cannot be run at all (no such file, no such module, a syntax error) is one line and status 2.
+The program gets its own `__main__`, `sys.argv` and `sys.path[0]`; its exit status, signals and tracebacks
+are those of plain `python`, with none of our frames. What cannot be run at all (no such file, no such
+module, a syntax error) is one line and status 2.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import builtins
 import importlib.machinery
 import io
 import logging
+import math
 import os
+import pkgutil
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from traceback import walk_tb
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import asynctop
 
@@ -26,32 +31,33 @@ Then open the console beside it: `asynctop`, in another terminal.
 """
 
 
-class CannotRun(Exception):
+class CannotRunError(Exception):
     """There is nothing that can be run; the text is one line for a person."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """`asynctop run ARGV`. Returns the exit status where the program ends by itself, else raises what it raises."""
-    options = _parser().parse_args(argv)
-    words = [*([options.program] if options.program is not None else []), *options.arguments]
-    if options.module is None and not words:
-        return _refuse("expected a program to run: asynctop run app.py, or asynctop run -m module")
+    """`asynctop run ARGV`. Returns the exit status where the program ends by itself, else raises what it
+    raises."""
     try:
-        if options.module is not None:
-            code, module = _module(options.module, words)
-        else:
-            code, module = _script(words)
-    except CannotRun as error:
-        return _refuse(str(error))
-    if (reason := _instrument(options.stall_threshold / 1000)) is not None:
-        return _refuse(reason)
-    sys.modules["__main__"] = module
-    _execute(code, module)
-    return 0
+        options = _parser().parse_args(argv)
+        words: list[str] = options.module or options.program
+        if not words:
+            raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
+        run = _module(words[0], words[1:]) if options.module else _program(words)
+        _instrument(options.stall_threshold / 1000)
+        return _execute(run)
+    except CannotRunError as error:
+        print(f"asynctop: {error}", file=sys.stderr)
+        return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CannotRunError(f"{message} (`{self.prog} --help` says more)")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="asynctop run",
         description=HELP,
         usage="asynctop run [--stall-threshold MS] (PROGRAM | -m MODULE) [ARGUMENT ...]",
@@ -64,135 +70,165 @@ def _parser() -> argparse.ArgumentParser:
         default=asynctop.DEFAULT_STALL_THRESHOLD * 1000,
         help="milliseconds from which a single poll counts as a stall (default: %(default)g)",
     )
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as `python -m` does")
-    parser.add_argument("program", nargs="?", metavar="PROGRAM", help="a file, or a directory or zip file with a __main__.py")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="for the program")
+    # Both take everything that follows: options too are the program's.
+    parser.add_argument(
+        "-m",
+        dest="module",
+        nargs=argparse.REMAINDER,
+        metavar="MODULE [ARGUMENT]",
+        help="run a module, as `python -m` does",
+    )
+    parser.add_argument(
+        "program",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM [ARGUMENT]",
+        help="a file, or a directory or zip file with a __main__.py",
+    )
     return parser
 
 
 def _milliseconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 1 <= value <= 3_600_000:
-        raise argparse.ArgumentTypeError(f"expected milliseconds between 1 and 3600000, found {text}")
+        raise argparse.ArgumentTypeError(f"expected milliseconds between 1 and 3600000, found {text!r}")
     return value
 
 
-def _refuse(reason: str) -> int:
-    print(f"asynctop: {reason}", file=sys.stderr)
-    return 2
-
-
-def _instrument(stall_threshold: float) -> str | None:
-    """Install; the reason where that did not work."""
+def _instrument(stall_threshold: float) -> None:
+    """Install. Raises CannotRunError where that does not work: whoever says `asynctop run` wants to see something."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        return None if asynctop.install(stall_threshold=stall_threshold) else reasons.getvalue().strip()
+        if not asynctop.install(stall_threshold=stall_threshold):
+            raise CannotRunError(reasons.getvalue().strip())
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
 
 
-def _script(words: list[str]) -> tuple[CodeType, ModuleType]:
-    """The code and the fresh `__main__` of a script, or of a directory or zip file that holds a `__main__.py`."""
-    path = words[0]
+def _program(words: list[str]) -> Callable[[], None]:
+    """What runs a script, or a directory or zip file that holds a `__main__.py`."""
     sys.argv = words
-    if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
+    path = _absolute(words[0])
+    if pkgutil.get_importer(path) is not None:
         _first_on_path(path)
-        return _main_of(path)
+        sys.modules["__main__"] = _fresh_main()
+        return partial(runpy._run_module_as_main, "__main__", alter_argv=False)  # type: ignore[attr-defined]
     try:
-        with io.open_code(os.path.abspath(path)) as file:
+        with io.open_code(path) as file:
             source = file.read()
     except OSError as error:
-        raise CannotRun(f"expected a program to run, found no readable file {path!r}: {error.strerror}") from None
-    _first_on_path(os.path.dirname(os.path.realpath(path)))
+        raise CannotRunError(
+            f"expected a program to run, found no readable file {words[0]!r}: {error.strerror}"
+        ) from None
     code = _compiled(source, path)
-    loader = importlib.machinery.SourceFileLoader("__main__", path)
-    return code, _fresh_main(__file__=path, __cached__=None, __loader__=loader, __package__=None, __spec__=None)
+    _first_on_path(os.path.dirname(os.path.realpath(path)))
+    module = _fresh_main(__file__=path, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
+    sys.modules["__main__"] = module
+    return partial(exec, code, vars(module))
 
 
-def _main_of(path: str) -> tuple[CodeType, ModuleType]:
-    try:
-        _, spec, code = runpy._get_main_module_details(CannotRun)  # type: ignore[attr-defined]
-    except CannotRun:
-        raise CannotRun(f"expected a __main__.py in {path!r}, found none") from None
-    return code, _main_from(spec)
-
-
-def _module(name: str, words: list[str]) -> tuple[CodeType, ModuleType]:
-    """The code and the fresh `__main__` of a module run by name."""
+def _module(name: str, words: list[str]) -> Callable[[], None]:
+    """What runs a module by its name."""
     _first_on_path(os.getcwd())
     sys.argv = ["-m", *words]
-    try:
-        _, spec, code = runpy._get_module_details(name, CannotRun)  # type: ignore[attr-defined]
-    except (CannotRun, ImportError) as error:
-        raise CannotRun(f"expected a module to run, found none: {error}") from None
-    except SyntaxError as error:
-        raise CannotRun(_syntax_error(error)) from None
-    sys.argv[0] = spec.origin
-    return code, _main_from(spec)
+    sys.modules["__main__"] = _fresh_main()
+    return partial(runpy._run_module_as_main, name)  # type: ignore[attr-defined]
 
 
-def _main_from(spec: importlib.machinery.ModuleSpec) -> ModuleType:
-    return _fresh_main(
-        __file__=spec.origin,
-        __cached__=spec.cached,
-        __loader__=spec.loader,
-        __package__=spec.parent,
-        __spec__=spec,
-    )
+def _absolute(path: str) -> str:
+    """As `python` makes it of the path of a script: not normalised, for links' sake."""
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def _compiled(source: bytes, path: str) -> CodeType:
     try:
         return compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise CannotRun(_syntax_error(error)) from None
+        raise CannotRunError(_syntax_error(error)) from None
     except ValueError as error:  # null bytes
-        raise CannotRun(f"expected Python source in {path!r}, found something else: {error}") from None
+        raise CannotRunError(f"expected Python source in {path!r}, found something else: {error}") from None
 
 
 def _syntax_error(error: SyntaxError) -> str:
-    return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}; mend it, then run it again"
+    what = f"{type(error).__name__}: {error.msg}"
+    return f"{error.filename}, line {error.lineno}: {what}; mend it, then run it again"
 
 
 def _first_on_path(directory: str) -> None:
-    """What `python` puts first on `sys.path` for this kind of program, in the place of what it put there for us."""
+    """What `python` puts first on `sys.path` for this kind of program, in the place of what it put there for
+    us."""
     if not sys.flags.safe_path:
         sys.path[0] = directory
 
 
 def _fresh_main(**names: Any) -> ModuleType:
     module = ModuleType("__main__")
-    vars(module).update(names, __builtins__=builtins)
+    vars(module).update({"__builtins__": builtins, "__cached__": None, **names})
     return module
 
 
-def _execute(code: CodeType, module: ModuleType) -> None:
+def _execute(run: Callable[[], None]) -> int:
+    """Run the program. Returns its exit status where it ends, or fails, by itself.
+
+    SystemExit goes on to the interpreter, and so does KeyboardInterrupt, for which it ends itself by SIGINT.
+    Raises CannotRunError where `runpy` has found nothing to run.
+    """
     try:
-        exec(code, vars(module))
-    except SystemExit:
+        run()
+        return 0
+    except SystemExit as error:
+        if isinstance(error.__context__, runpy._Error):  # type: ignore[attr-defined]
+            raise CannotRunError(f"expected a module to run: {error.__context__}") from None
         raise
     except BaseException as error:
-        _hide_our_frames(error)
+        if isinstance(error, SyntaxError) and not _began(error.__traceback__):
+            raise CannotRunError(_syntax_error(error)) from None
+        failure = error
+    # No longer inside `except`: to the hook, and to what it raises, this exception is nobody's context.
+    _report(failure, failure.__traceback__ and failure.__traceback__.tb_next)
+    if type(failure) is KeyboardInterrupt:
+        sys.excepthook = _say_nothing
+        raise failure
+    return 1
+
+
+def _began(traceback: TracebackType | None) -> bool:
+    """Whether code of the program has run: `runpy` was not still looking for it."""
+    codes = [frame.f_code for frame, _ in walk_tb(traceback)]
+    searched = runpy._run_module_as_main.__code__ in codes[1:2]  # type: ignore[attr-defined]
+    return not searched or runpy._run_code.__code__ in codes  # type: ignore[attr-defined]
+
+
+def _report(error: BaseException, traceback: TracebackType | None) -> None:
+    """Do what the interpreter does with an exception that nobody has caught, and show `traceback`, without our frames."""
+    sys.last_type, sys.last_value, sys.last_traceback = (
+        type(error),
+        error.with_traceback(traceback),
+        traceback,
+    )
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    try:
+        sys.excepthook(type(error), error, traceback)
+    except SystemExit:
         raise
+    except BaseException as failure:
+        failed = failure
+    else:
+        return
+    print("Error in sys.excepthook:", file=sys.stderr)
+    theirs = failed.__traceback__ and failed.__traceback__.tb_next
+    sys.__excepthook__(type(failed), failed.with_traceback(theirs), theirs)
+    print("\nOriginal exception was:", file=sys.stderr)
+    sys.__excepthook__(type(error), error, traceback)
 
 
-def _hide_our_frames(error: BaseException) -> None:
-    """Let the interpreter report `error` itself, with all that goes with it, but with the program's part of the traceback."""
-    theirs = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    hook = sys.excepthook
-
-    def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
-        sys.excepthook = hook
-        if value is error:
-            traceback = theirs
-            value = value.with_traceback(theirs)
-        hook(kind, value, traceback)
-
-    sys.excepthook = excepthook
-
-
+def _say_nothing(*_: object) -> None:
+    """An excepthook for what has been reported."""

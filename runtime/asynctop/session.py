@@ -1,16 +1,14 @@
-"""One installation of asynctop in this process: the core, the hooks, the stall watcher and the publisher, from start to end."""
+"""One installation of asynctop in this process: the core, the hooks, the stall watcher and the publisher,
+from start to end."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-
-from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
 
 from asynctop.core import Core, make_core
 from asynctop.core.python.collector import RETAINED
@@ -19,6 +17,7 @@ from asynctop.hooks.loops import patches, unwatch_factory, uvloop_patches, watch
 from asynctop.hooks.patches import Patches
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
+from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
 
 
 class Session:
@@ -37,7 +36,9 @@ class Session:
         path = checked_socket_path(
             os.path.join(socket_directory(os.environ, os.getuid()), socket_name(os.getpid()))
         )
-        self._watcher = StallWatcher(self._core, self._threshold_ns, lambda error: self._fault("stall watcher", error))
+        self._watcher = StallWatcher(
+            self._core, self._threshold_ns, lambda error: self._fault("stall watcher", error)
+        )
         self._publisher = Publisher(
             self._core,
             self._watcher,
@@ -71,8 +72,19 @@ class Session:
         self._watcher.stop()
         self._core.forget()
 
+    def pause(self) -> None:
+        """A fork is about to happen. A process with threads is not safe to fork."""
+        self._watcher.stop()
+        self._publisher.pause()
+
+    def resume(self) -> None:
+        """In the parent, after the fork."""
+        self._watcher.start()
+        self._publisher.start()
+
     def restart_after_fork(self) -> None:
-        """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of its own."""
+        """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of
+        its own."""
         self._publisher.abandon()
         self._core.forget()
         self._faults.clear()
@@ -90,7 +102,8 @@ class Session:
             unwatch_factory(loop)
 
     def _fault(self, part: str, error: BaseException) -> None:
-        """A part of ours has failed: it is switched off, consoles are told, and the program goes on without it."""
+        """A part of ours has failed: it is switched off, consoles are told, and the program goes on without
+        it."""
         self._faults.append(f"the {part} failed and is switched off: {type(error).__name__}: {error}"[:500])
         if part != "stall watcher":
             self._unhook()
@@ -122,7 +135,8 @@ def _present() -> dict[Any, set[Any]]:
 
 
 def _known_tasks() -> Iterator[Any]:
-    """Tasks of all loops and threads. Newer interpreters keep them in lists of their own, which only each loop's own can read."""
+    """Tasks of all loops and threads. Newer interpreters keep them in lists of their own, which only each
+    loop's own can read."""
     for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
         for _ in range(1000):
             try:

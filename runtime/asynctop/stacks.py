@@ -1,4 +1,5 @@
-"""Reading stacks: of a thread while its loop is in a poll, and of a suspended task down to what it waits for."""
+"""Reading stacks: of a thread while its loop is in a poll, and of a suspended task down to what it waits
+for."""
 
 from __future__ import annotations
 
@@ -7,12 +8,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
 from asynctop_protocol import Chain, Waiting
 
-from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
-
 MAX_FRAMES = 64
-"""Frames of a stack that are kept, the innermost ones: a deep recursion would fill the screen and the wire."""
+"""Frames of a stack that are kept, the innermost ones: a deep recursion would fill the screen and the
+wire."""
 
 Frame = tuple[str, str, int]
 """(function, file, line)."""
@@ -25,7 +26,8 @@ def frame_of(frame: FrameType) -> Frame:
 
 
 def thread_stack(thread: int) -> list[Frame]:
-    """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if it runs nothing."""
+    """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if
+    it runs nothing."""
     frame = sys._current_frames().get(thread)
     stack: list[Frame] = []
     while frame is not None:
@@ -101,8 +103,14 @@ def _waiting_on(future: Any, innermost: FrameType | None, identify: Callable[[An
         name = innermost.f_code.co_qualname
         if name == "sleep":
             delay = innermost.f_locals.get("delay")
-            return Waiting("timer", id(future), f"sleep({delay:g})" if isinstance(delay, int | float) else "sleep")
+            return Waiting(
+                "timer", id(future), f"sleep({delay:g})" if isinstance(delay, int | float) else "sleep"
+            )
         if name in _PRIMITIVES:
             resource = innermost.f_locals.get("self")
-            return Waiting(_PRIMITIVES[name], id(resource), f"{type(resource).__qualname__}, in {name.rpartition('.')[2]}()")
+            return Waiting(
+                _PRIMITIVES[name],
+                id(resource),
+                f"{type(resource).__qualname__}, in {name.rpartition('.')[2]}()",
+            )
     return Waiting("future", id(future), type(future).__qualname__)

@@ -1,39 +1,29 @@
 """The stall watcher: sees a poll that has been running too long while it runs, and says why.
 
-A thread looks at the loops forty times a second with the default threshold. A poll that has been running for half the
-threshold has its thread's stack read, so that every stall has at least one sample by the time it counts as one, unless nobody could run.
+A thread looks at the loops forty times a second with the default threshold. A poll that has been running for
+half the threshold has its thread's stack read, so that every stall has at least one sample by the time it
+counts as one, unless nobody could run.
 
-The cause comes from two clocks (`_cause`): how much processor time the loop's thread used while the poll lasted, and by how
-much the watcher itself came too late, which it does only if somebody held the interpreter's lock.
+What each look tells about the cause is weighed in `causes`.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from asynctop_protocol import Cause, Stall
-
+from asynctop.causes import Collections, Evidence, ThreadClocks
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, thread_stack
+from asynctop_protocol import Stall
 
 RETAINED = 256
 """Ended stalls kept for consoles that connect later."""
 
 SLOWEST_NS = 1_000_000_000
 """A stall that lasts is sampled ever more rarely, but still this often."""
-
-HELD_FACTOR = 10
-"""The watcher's delay, in switch intervals of the interpreter, from which on its lock must have been held.
-
-A thread that runs Python code gives the lock up after one switch interval (5 ms) when another waits for it.
-"""
-
-BUSY_SHARE = 0.5
-"""Share of the time that the thread used the processor, from which on a poll was computing rather than waiting."""
 
 
 class _Watched:
@@ -43,31 +33,10 @@ class _Watched:
         self.number = 0
         """Its number among the stalls, once it is one."""
         self.running = running
+        self.evidence = Evidence()
         self.stacks: Counter[tuple[Frame, ...]] = Counter()
         self.next_sample_ns = 0
         self.pause_ns = 0
-        self.first_clocks = self.seen_clocks = self.last_clocks = _clocks(running.thread)
-        """As of the first look, of the last look, and of the last sample."""
-        self.held = False
-        """Whether nobody could run for a while."""
-
-    def note_delay(self, now: int, late: int) -> None:
-        """The watcher came `late`: was it this poll that kept everybody from running?"""
-        if late < HELD_FACTOR * sys.getswitchinterval() * 1e9 or self.running.since_ns > now - late:
-            return
-        seen = self.seen_clocks
-        clocks = _clocks(self.running.thread)
-        if seen is None or clocks is None or clocks[1] - seen[1] >= BUSY_SHARE * late:
-            self.held = True
-
-
-def _clocks(thread: int) -> tuple[int, int] | None:
-    """(monotonic time, processor time of `thread`) in ns; None where the platform cannot tell."""
-    try:
-        clock = time.pthread_getcpuclockid(thread)
-        return time.monotonic_ns(), time.clock_gettime_ns(clock)
-    except (AttributeError, OSError):
-        return None
 
 
 class StallWatcher:
@@ -85,18 +54,25 @@ class StallWatcher:
         self._log: deque[tuple[int, Stall]] = deque(maxlen=RETAINED)
         """(version, stall) of the stalls that ended, oldest first."""
         self._ongoing: dict[int, tuple[int, Stall]] = {}
+        self._clocks = ThreadClocks()
+        self._collections = Collections()
+        self._last_look_ns = time.monotonic_ns()
         self._version = 0
         self._count = 0
-        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, or go on after a pause."""
+        self._stop.clear()
+        self._collections.start()
+        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching, and wait until it has."""
+        """End the thread; what was seen is kept."""
+        self._collections.stop()
         self._stop.set()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
 
     def since(self, version: int) -> tuple[int, list[Stall]]:
@@ -118,29 +94,31 @@ class StallWatcher:
 
     def look(self, now: int, late: int) -> None:
         """Look at every loop once, at `now`, `late` ns later than meant to."""
-        for ended in self._core.long_polls():
-            watched = self._watched.pop(ended.loop, None)
-            if watched is None or watched.running.since_ns != ended.since_ns:
-                watched = _Watched(ended)
-                watched.seen_clocks = None  # it came and went between two looks
-            watched.note_delay(now, late)
-            self._keep(watched, ended.took_ns, ongoing=False)
+        passed, self._last_look_ns = now - self._last_look_ns, now
+        ended, running = self._core.long_polls(), self._core.running()
+        used = self._clocks.read({each.thread for each in running})
+        for each in ended:
+            watched = self._watched.pop(each.loop, None)
+            if watched is None or watched.running.since_ns != each.since_ns:
+                watched = _Watched(each)
+            if each.since_ns <= now - late:
+                watched.evidence.delay(late, used.get(each.thread))
+            self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
-        for running in self._core.running():
-            watched = before.get(running.loop)
-            if watched is None or watched.running.since_ns != running.since_ns:
-                watched = _Watched(running)
-            else:
-                watched.note_delay(now, late)
-                watched.seen_clocks = _clocks(running.thread)
-            self._watched[running.loop] = watched
-            age = now - running.since_ns
+        for each in running:
+            watched = before.get(each.loop)
+            known = watched is not None and watched.running.since_ns == each.since_ns
+            if watched is None or not known:
+                watched = _Watched(each)
+            self._watched[each.loop] = watched
+            if each.since_ns <= now - late:
+                watched.evidence.look(late, passed, used.get(each.thread), first=not known)
+            age = now - each.since_ns
             if age >= self._period_ns and now >= watched.next_sample_ns:
                 self._sample(watched, now, age)
 
     def _sample(self, watched: _Watched, now: int, age: int) -> None:
         running = watched.running
-        watched.last_clocks = _clocks(running.thread) or watched.last_clocks
         stack = tuple(thread_stack(running.thread))
         if stack:
             watched.stacks[stack] += 1
@@ -166,7 +144,7 @@ class StallWatcher:
                 started_ns=running.since_ns,
                 duration_ns=took_ns,
                 ongoing=ongoing,
-                cause=self._cause(watched),
+                cause=watched.evidence.cause(self._collections.share(running.since_ns, took_ns)),
                 samples=watched.stacks.total(),
                 stack=list(stack),
             )
@@ -175,12 +153,3 @@ class StallWatcher:
             else:
                 self._ongoing.pop(running.loop, None)
                 self._log.append((self._version, stall))
-
-    def _cause(self, watched: _Watched) -> Cause:
-        if watched.held:
-            return Cause.GIL
-        first, last = watched.first_clocks, watched.last_clocks
-        if first is None or last is None or last[0] <= first[0]:
-            return Cause.UNKNOWN
-        share = (last[1] - first[1]) / (last[0] - first[0])
-        return Cause.CPU if share >= BUSY_SHARE else Cause.BLOCKING

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asynctop_protocol.paths import socket_name
 
 from asynctop_console import cli
 from asynctop_console.cli import main
 from asynctop_console.source import Successor, Target
 from asynctop_protocol.messages import Tick
+from asynctop_protocol.paths import socket_name
 
 from .program import SECOND, FakeRuntime, hello, kinds, named, spawned, texts
 

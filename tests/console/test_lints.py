@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from asynctop_console.lints import LINTS, Severity, lints_by_task
+from asynctop_console.lints import LINTS, Severity, check_all, lints_by_task
 from asynctop_console.model import Model
 from asynctop_protocol.messages import Cause, Stalls, Tick
 
@@ -22,7 +22,7 @@ def model_with_tasks(count: int) -> Model:
 
 
 def found(model: Model) -> list[str]:
-    return [finding.lint for finding in model.findings()]
+    return [finding.lint for finding in check_all(model)]
 
 
 def test_stalls_of_one_line_are_one_finding() -> None:
@@ -30,7 +30,7 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     stalls = [stall(1, task=1), stall(2, task=2, duration=900 * MS, ongoing=True), stall(3, task=3, line=70)]
     model.fold(Stalls(stalls))
     model.fold(Tick(SECOND))
-    first, second = model.findings()
+    first, second = check_all(model)
     assert (first.lint, first.severity) == ("blocking-call", Severity.ERROR)
     assert (first.subject_type, first.subject_id, first.subject_name) == ("task", 2, "worker")
     assert first.message == (
@@ -39,7 +39,7 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     )
     assert first.tasks == {1, 2}
     assert "in load() at app/web.py:70. Use" in second.message
-    assert lints_by_task(model.findings()) == {task: ["blocking-call"] for task in (1, 2, 3)}
+    assert lints_by_task(check_all(model)) == {task: ["blocking-call"] for task in (1, 2, 3)}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_callbacks_stall_without_a_stack_concerns_the_loop() -> None:
     seen = stall(task=0)
     model.fold(Stalls([type(seen)(1, 0, 0, "on_data", 3, 5, 6 * MS, False, Cause.BLOCKING, 0, [])]))
     model.fold(Tick(SECOND))
-    (finding,) = model.findings()
+    (finding,) = check_all(model)
     assert (finding.subject_type, finding.subject_id, finding.tasks) == ("loop", 3, frozenset())
     assert "for 6.00ms by callback on_data at an unknown line." in finding.message
 
@@ -98,7 +98,7 @@ def test_a_task_spins_that_keeps_waking_itself(per_second: int, own: int, lints:
 def test_a_spinning_task_is_named_with_its_rate_and_place() -> None:
     model = model_with_tasks(2)
     spin(model, 2, 20_000, 20_000)
-    (finding,) = model.findings()
+    (finding,) = check_all(model)
     assert finding.message == (
         "Task worker-1 wakes itself 20,000 times a second, in app.handler() at app/web.py:40. "
         "Wait for an event instead of asking again."
@@ -147,7 +147,7 @@ def test_a_program_that_starts_does_not_leak() -> None:
 def test_a_leak_says_which_kind_how_much_and_where() -> None:
     model = model_with_tasks(2)
     live_tasks(model, 20, lambda tick: 100 + 50 * tick)
-    (finding,) = model.findings()
+    (finding,) = check_all(model)
     assert (finding.subject_type, finding.subject_id, finding.subject_name) == ("kind", 1, "app.handler")
     assert finding.message == (
         "2,100 tasks of app.handler() are alive, 2,000 more than 20.0s ago, and their number has only grown: "
@@ -185,13 +185,7 @@ def test_a_healthy_program_trips_nothing() -> None:
         model.fold(ended([101 + tick], at=tick * SECOND + 1))
         model.fold(totals(spawned=101 + tick, returned=1 + tick))
         model.fold(Tick(tick * SECOND))
-        assert model.findings() == []
-
-
-def test_findings_are_worked_out_once_a_tick() -> None:
-    model = model_with_tasks(1)
-    model.fold(Tick(SECOND))
-    assert model.findings() is model.findings()
+        assert check_all(model) == []
 
 
 def test_every_lint_has_a_name_and_a_sentence() -> None:

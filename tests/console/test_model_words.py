@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asynctop_console.clean import LENGTH, clean, clean_path
+from asynctop_console.clean import LENGTH, clean, clean_path, program
 from asynctop_console.model import duration, short, users_frame
 
 
@@ -111,3 +111,21 @@ def test_a_place_is_short_and_cut_on_the_left() -> None:
     assert short(r"C:\srv\app\web.py", 12) == "app/web.py:12"
     assert short("/srv/application/webserver.py", 12, width=10) == "…ver.py:12"
     assert short("", 12) == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (
+            ["/usr/bin/python3.13", "-m", "asynctop", "run", "/srv/shop/app.py", "--port", "80"],
+            "shop/app.py --port 80",
+        ),
+        (["/srv/bin/python", "/srv/bin/asynctop", "run", "app.py"], "app.py"),
+        (["python", "-m", "uvicorn", "shop:app"], "-m uvicorn shop:app"),
+        (["/opt/service"], "opt/service"),
+        (["python"], "python"),
+        ([], ""),
+    ],
+)
+def test_a_program_is_told_by_what_it_runs(argv: list[str], shown: str) -> None:
+    assert program(argv) == shown

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asynctop_protocol.paths import socket_name
 
 from asynctop_console.observe import observe
 from asynctop_console.source import Phase, SocketSource, Successor, Target, TargetError, programs, resolve
@@ -21,6 +20,7 @@ from asynctop_console.source import link as link_module
 from asynctop_console.source.link import greet
 from asynctop_console.source.retry import Retry
 from asynctop_protocol.messages import Hello, Message, Problem, Subscribe, Tick
+from asynctop_protocol.paths import socket_name
 
 from .program import SECOND, FakeRuntime, hello, kinds, named, spawned, texts
 

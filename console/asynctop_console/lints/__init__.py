@@ -6,13 +6,9 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from asynctop_console.lints import self_wake_spin, stalls, task_leak
 from asynctop_console.lints.finding import Finding, Lint, Severity
-
-if TYPE_CHECKING:
-    from asynctop_console.model import Model
+from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 

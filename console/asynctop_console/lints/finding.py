@@ -5,10 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from asynctop_console.model import Model
+from asynctop_console.model import Model
 
 
 class Severity(enum.StrEnum):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from asynctop_console.lints.finding import Finding, Lint, Severity
-from asynctop_console.model import places
+from asynctop_console.model import Model, places
 from asynctop_protocol.messages import State
-
-if TYPE_CHECKING:
-    from asynctop_console.model import Model
 
 LEAST_WAKES = 1_000
 """Self wakes since the task began: `await asyncio.sleep(0)` now and then is good manners."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from asynctop_console.lints.finding import Finding, Lint, Severity
-from asynctop_console.model import places
+from asynctop_console.model import Model, places
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import Cause, Stall
-
-if TYPE_CHECKING:
-    from asynctop_console.model import Model
 
 
 def blocking_call(model: Model) -> list[Finding]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from asynctop_console.lints.finding import Finding, Lint, Severity
-from asynctop_console.model import places
+from asynctop_console.model import Model, places
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
-
-if TYPE_CHECKING:
-    from asynctop_console.model import Model
 
 SHORTEST_NS = 10_000_000_000
 """A program that is starting grows too; it has mostly finished within this."""

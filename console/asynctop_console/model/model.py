@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.model import limits
@@ -33,9 +32,6 @@ from asynctop_protocol.messages import (
     Tick,
     Totals,
 )
-
-if TYPE_CHECKING:
-    from asynctop_console.lints import Finding
 
 
 class Model:
@@ -80,7 +76,6 @@ class Model:
         """Why the runtime is about to close the connection."""
         self._stalls: dict[int, Stall] = {}
         self._incoming: TaskTable | None = None
-        self._findings: tuple[int, list[Finding]] = (0, [])
 
     @property
     def stalls(self) -> list[Stall]:
@@ -94,15 +89,6 @@ class Model:
     def loop(self, loop_id: int) -> Loop | None:
         """The loop with this id, None where it is not known."""
         return next((loop for loop in self.loops if loop.id == loop_id), None)
-
-    def findings(self) -> list[Finding]:
-        """What the lints say about the model as it is, worst first; worked out once a tick."""
-        # Lints read the model, so they cannot be imported before it.
-        from asynctop_console.lints import check_all  # noqa: PLC0415
-
-        if self._findings[0] != self.ticks:
-            self._findings = (self.ticks, check_all(self))
-        return self._findings[1]
 
     def fold(self, message: Message) -> None:
         """Take in one message. ProtocolError where it is beyond what the console takes."""

@@ -7,8 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from asynctop_protocol.paths import pid_of
-
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource
 from asynctop_console.source.target import (
@@ -20,6 +18,7 @@ from asynctop_console.source.target import (
     is_running,
 )
 from asynctop_protocol.messages import Hello
+from asynctop_protocol.paths import pid_of
 
 _TIMEOUT_S = 1.0
 """Somebody waits for the list: a program that is stopped must not hold it up."""

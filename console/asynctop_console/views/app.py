@@ -10,22 +10,24 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
+from functools import partial
 from importlib import import_module
 from time import monotonic_ns
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from asynctop_console.lints import Finding
+from asynctop_console.lints import Finding, check_all
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import ProtocolError
@@ -48,6 +50,9 @@ _USUAL_PERIOD = 3
 _PAINT_NS = 10_000_000
 """A painting that takes longer makes the next ones come later, in proportion: 10 ms four times a second is
 4 %."""
+_SLOWEST_PAINT_NS = 80_000_000
+"""What is taken for the cost of a painting at most, so that the screen never stands still for more than
+2 s."""
 _FINDINGS_NS = 1_000_000_000
 """Lints look at the whole model, so they run no more often than this."""
 _MOST_HELD = 500
@@ -64,7 +69,7 @@ class ConsoleApp(App[None]):
 
     TITLE = "asynctop"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
     def __init__(
         self,
@@ -171,7 +176,7 @@ class ConsoleApp(App[None]):
             return self._paused
         now, model = self.clock_ns(), self.model
         if now - self._found_ns >= _FINDINGS_NS and model.ticks:
-            self._findings, self._found_ns = model.findings(), now
+            self._findings, self._found_ns = check_all(model), now
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
@@ -189,7 +194,7 @@ class ConsoleApp(App[None]):
         target = self._target
         if self._failure:
             phase = Phase.EXITED if self.model.ticks and self._successor else Phase.REFUSED
-            return Link(phase, target, self._failure)
+            return Link(phase, target, self._failure, again=self._successor is not None)
         match state.phase:
             case SourcePhase.LIVE:
                 return Link(Phase.LIVE, target)
@@ -197,7 +202,7 @@ class ConsoleApp(App[None]):
                 left = state.retry_at - asyncio.get_running_loop().time()
                 return Link(Phase.RECONNECTING, target, state.text, max(round(left), 0), state.tries)
             case SourcePhase.EXITED:
-                return Link(Phase.EXITED, target, state.text)
+                return Link(Phase.EXITED, target, state.text, again=self._successor is not None)
             case SourcePhase.FAILED:
                 return Link(Phase.REFUSED, target, state.text)
         return Link(Phase.CONNECTING, target, state.text)
@@ -220,8 +225,8 @@ class ConsoleApp(App[None]):
             self.call_after_refresh(self._painted, began)
 
     def _painted(self, began: int) -> None:
-        # A single slow one, as after a resize, says little.
-        self._paint_ns += (monotonic_ns() - began - self._paint_ns) // 4
+        # A single slow one says little: a resize, or a large batch that was folded before the refresh.
+        self._paint_ns += (min(monotonic_ns() - began, _SLOWEST_PAINT_NS) - self._paint_ns) // 4
 
     def _terminal_behind(self) -> bool:
         """Whether what was written is still waiting in the writer's queue, where Textual has one."""
@@ -274,6 +279,13 @@ class ConsoleApp(App[None]):
     def show_help(self, screen: str) -> None:
         """Open the help on a screen's keys."""
         self.push_screen(import_module("asynctop_console.views.help").Help(screen))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: what the keys of the present screen do."""
+        if isinstance(screen, View):
+            for key in keys_of(screen.KEYS_OF):
+                if key.shown:
+                    yield SystemCommand(key.help, key.shown, partial(self.run_action, key.action, screen))
 
     # What keys do
 

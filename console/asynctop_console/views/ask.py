@@ -44,20 +44,16 @@ class Ask(Horizontal):
     def __init__(self, text: str, palette: Callable[[], Palette]) -> None:
         """`text` is what stands there at first."""
         super().__init__()
-        self._text = text
         self._palette = palette
+        self.input = Input(text, select_on_focus=False, placeholder="fetch  state:idle  busy>10ms  !lint")
 
     def compose(self) -> ComposeResult:
         """The sign, the input, the hint."""
         sign = Line("footer", self._palette)
         sign.show([(Piece("/ ", "title"),)])
         yield sign
-        yield Input(self._text, select_on_focus=False, placeholder="fetch  state:idle  busy>10ms  !lint")
+        yield self.input
         yield Line("footer", self._palette, id="hint")
-
-    def on_mount(self) -> None:
-        """Ready to type."""
-        self.query_one(Input).focus()
 
     def hint(self, text: str, bad: bool) -> None:
         """Say something about the text."""

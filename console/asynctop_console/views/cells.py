@@ -50,3 +50,11 @@ def count(number: int) -> str:
     if number < 10_000_000:
         return f"{number // 1000}k"
     return f"{number / 1e6:.1f}M" if number < 10**9 else f"{number / 1e9:.1f}G"
+
+
+def ago(ns: int) -> str:
+    """How long ago something was, in whole seconds: nobody reads more of it."""
+    seconds = ns // 10**9
+    if not seconds:
+        return "just now"
+    return f"{seconds}s ago" if seconds < 60 else f"{duration(ns)} ago"

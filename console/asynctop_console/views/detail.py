@@ -9,7 +9,7 @@ import numpy as np
 from asynctop_console.lints import Finding
 from asynctop_console.model.places import full
 from asynctop_console.model.times import duration
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
@@ -118,8 +118,8 @@ def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
         blocked = f" █ BLOCKING {duration(record.blocked_ns)}  {record.culprit} "
         state = (Piece(blocked, ground="alert"),)
     elif record.done:
-        ago = max(frame.now_ns - int(tasks.ended_ns[row]), 0)
-        state = (Piece(f"{glyph} {record.state}", role), Piece(f" {age_text(ago)} ago", "muted"))
+        ended = max(frame.now_ns - int(tasks.ended_ns[row]), 0)
+        state = (Piece(f"{glyph} {record.state}", role), Piece(f" {ago(ended)}", "muted"))
     lines = [
         TextLine((Piece(f" {record.name}", "strong"), Piece(f"  task {record.id}", "muted"))),
         labelled("state", *state),
@@ -213,8 +213,8 @@ def _wakers(frame: Frame, row: int) -> list[TextLine]:
 
 def _stall(frame: Frame, stall: Stall, width: int) -> list[TextLine]:
     lasted = frame.lasted_ns(stall)
-    ago = max(frame.now_ns - stall.started_ns - lasted, 0)
-    when = Piece(" goes on ", ground="alert") if stall.ongoing else Piece(f"{age_text(ago)} ago", "muted")
+    over = max(frame.now_ns - stall.started_ns - lasted, 0)
+    when = Piece(" goes on ", ground="alert") if stall.ongoing else Piece(ago(over), "muted")
     lines = [
         TextLine(),
         TextLine(

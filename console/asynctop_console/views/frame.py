@@ -44,6 +44,8 @@ class Link:
     retry_s: int = 0
     """In how many seconds it tries again."""
     attempt: int = 0
+    again: bool = False
+    """Whether a restarted program will be found."""
 
 
 @dataclass(frozen=True)

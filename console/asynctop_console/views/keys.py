@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+APP = "app"
+"""Whatever is open: palette, filter, any screen."""
+
 EVERYWHERE = ("tasks", "kinds", "stalls", "warnings", "detail")
 LISTS = ("tasks", "kinds", "stalls", "warnings")
 
@@ -26,16 +29,26 @@ class Key:
     screens: tuple[str, ...] = EVERYWHERE
     group: str = "Everywhere"
     priority: bool = False
-    """Taken even while text is being typed."""
+    """Taken before any widget sees it, and so before the keys that follow."""
 
 
 KEYS: tuple[Key, ...] = (
     Key("help", "question_mark,f1", "? F1", "help", "help", "this help"),
     Key("quit", "q", "q ^C", "app.quit", "", "quit"),
-    Key("quit.anyway", "ctrl+c", "", "app.quit", "", "quit", priority=True),
+    Key("quit.anyway", "ctrl+c", "", "quit", "", "quit", (APP,), priority=True),
     Key("back", "escape", "Esc", "back", "", "back: out of a detail, a filter, a chosen row"),
     Key("open", "enter", "Enter", "open", "detail", "see more of the row", group="Look"),
-    Key("filter", "slash", "/", "filter", "filter", "filter the rows while you type", LISTS, "Look"),
+    Key(
+        "filter",
+        "slash",
+        "/",
+        "filter",
+        "filter",
+        "filter the rows while you type",
+        LISTS,
+        "Look",
+        priority=True,
+    ),
     Key("next", "n", "n N", "match(1)", "", "next, previous match", LISTS, "Look"),
     Key("previous", "N", "", "match(-1)", "", "previous match", LISTS, "Look"),
     Key("flagged", "exclamation_mark", "!", "flagged", "", "only tasks with warnings", ("tasks",), "Look"),

@@ -139,11 +139,17 @@ class ListScreen(View, Generic[R]):
             self.table.rest()
             self.repaint()
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         """Type a filter."""
-        if not self.query(Ask):
-            self.query_one("#footer", Line).display = False
-            self.mount(Ask(self.rows.filter.text, self.palette), before="#footer")
+        self.query_one("#footer", Line).display = False
+        ask = Ask(self.rows.filter.text, self.palette)
+        await self.mount(ask, before="#footer")
+        # At once: keys typed ahead belong to the filter.
+        self.set_focus(ask.input)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a filter is typed, `/` is a character of it."""
+        return False if action == "filter" and self.query(Ask) else super().check_action(action, parameters)
 
     def on_ask_typed(self, message: Ask.Typed) -> None:
         """The filter follows what is typed."""

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 
 from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.times import duration
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.cells import ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text
 from asynctop_console.views.frame import Frame
@@ -113,7 +113,7 @@ class StallRows(ListRows[Group]):
 def _last(group: Group) -> Cell:
     if group.ongoing_ns:
         return Cell(f"BLOCKING {duration(group.ongoing_ns)}", "bad")
-    return Cell(f"{age_text(group.last_ns)} ago" if group.last_ns >= 10**9 else "just now", "muted")
+    return Cell(ago(group.last_ns), "muted")
 
 
 class StallsScreen(ListScreen[Group]):

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
+from asynctop_console.clean import program
 from asynctop_console.model.times import duration
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, Phase, culprit
 from asynctop_console.views.line import Group, Piece
 from asynctop_protocol.messages import Cause, Stall, State
@@ -17,28 +18,29 @@ INSTALL = ("import asynctop; asynctop.install()", "asynctop run app.py")
 
 def status(frame: Frame, badges: list[str]) -> tuple[list[Group], Group, str]:
     """Groups, right end and ground of the status line."""
-    groups: list[Group] = [(Piece(" asynctop ", "title"),)]
     stall = next(iter(frame.ongoing), None)
     ground = ""
     if stall is not None and frame.link.phase is Phase.LIVE:
         where = culprit(stall)
         text = f" loop blocked {duration(frame.lasted_ns(stall))} by {stall.name or 'a callback'}"
-        groups = [(Piece(text + (f" ({where})" if where else "")),)]
+        groups: list[Group] = [(Piece(text + (f" ({where})" if where else "")),)]
         ground = "alert"
     else:
-        groups.extend(_target(frame))
+        groups = _target(frame)
     right: list[Piece] = [Piece(f" {badge} ", "text", ground="notice") for badge in badges]
     right.append(_state(frame))
     return groups, tuple(right), ground
 
 
 def _target(frame: Frame) -> list[Group]:
+    title = Piece(" asynctop ", "title")
     hello = frame.model.hello
     if hello is None:
-        return [(Piece(f" {frame.link.target}", "muted"),)]
-    command = " ".join(hello.argv) or "?"
+        return [(title, Piece(f" {frame.link.target}", "muted"))]
+    command = program(hello.argv) or "?"
     return [
-        (Piece(f" pid {hello.pid}", "strong"), Piece(f"  {command}", "text")),
+        # One group, and the first: a long command is cut, not left out.
+        (title, Piece(f" pid {hello.pid}", "strong"), Piece(f"  {command}", "text")),
         (Piece(f"  {hello.runtime} {hello.python}", "muted"),),
         (Piece(f"  core {hello.core}", "muted"),),
     ]
@@ -56,7 +58,7 @@ def _state(frame: Frame) -> Piece:
         case Phase.RECONNECTING:
             return Piece(f" ○ reconnecting in {link.retry_s} s (try {link.attempt}) ", ground="notice")
         case Phase.EXITED:
-            return Piece(" ■ EXITED, waiting for a restart ", ground="notice")
+            return Piece(" ■ EXITED, waiting for a restart " if link.again else " ■ EXITED ", ground="notice")
         case Phase.REFUSED:
             return Piece(" ✗ FAILED ", ground="alert")
         case Phase.LIVE:
@@ -161,14 +163,14 @@ def banner(frame: Frame) -> tuple[list[Group], str] | None:
     if not frame.stalls:
         return None
     last = max(frame.stalls, key=lambda stall: stall.started_ns + stall.duration_ns)
-    ago = max(frame.now_ns - last.started_ns - last.duration_ns, 0)
+    since = max(frame.now_ns - last.started_ns - last.duration_ns, 0)
     return [
         (
             Piece(" last stall ", "muted"),
             Piece(duration(last.duration_ns), "warn"),
             Piece(f"  {_who(frame, last)}"),
         ),
-        (Piece(f"  {age_text(ago // 10**9 * 10**9)} ago" if ago >= 10**9 else "  just now", "muted"),),
+        (Piece(f"  {ago(since)}", "muted"),),
         (Piece(f"  {CAUSES[last.cause]}", "muted"),),
     ], ""
 

@@ -70,13 +70,12 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.cursor: int | None = None
         """Id of the chosen row; None while the cursor rests on whatever is on top."""
         self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
-        self._of = 0
-        """How many rows there were when it was taken."""
         self.painted = 0
         """How many lines were drawn since the beginning, for whoever measures."""
         self._frame: Frame | None = None
         self._now_ns = 0
         self._stale_ns = 0
+        self._total = 0
         self._held_until_ns = 0
         self._position = 0
         self._layout: list[tuple[Column[R], int]] = []
@@ -96,8 +95,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         bands = self.rows.bands(frame)
         urgent = self.rows.ids(frame)[bands < 0] if bands is not None else None
         news = urgent is not None and not np.array_equal(urgent, self._urgent)
-        first = not self._of and len(self.rows.ids(frame)) > 0
-        if first or (now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns)):
+        began = not self._total and len(self.rows.ids(frame)) > 0
+        if began or (now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns)):
             self.take_order(now_ns)
         else:
             self._paint()
@@ -111,11 +110,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         rows, ids = self.rows, self.rows.ids(frame)
         key = self._column(self.sort).sort
         keys = np.zeros(len(ids), np.int64) if key is None else key(frame)
+        self._total = len(ids)
         bands = rows.bands(frame)
         self._urgent = ids[:0] if bands is None else ids[bands < 0]
         keys = ordering(keys, self.descending, bands if self._in_default_order() else None)
         wanted = rows.wanted(frame)
-        self._of = len(ids)
         self.order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
         if now_ns is not None:
             self._stale_ns = now_ns + max(REORDER_NS, THRIFT * (perf_counter_ns() - began))

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 _DARK = {
     "text": "#d5dbe6",
     "strong": "bold #f2f5fa",
-    "muted": "#8791a5",
-    "faint": "#69738a",
+    "muted": "#96a0b4",
+    "faint": "#737d94",
     "accent": "#6cb6ff",
     "title": "bold #6cb6ff",
     "good": "#7fd18c",
@@ -24,7 +24,7 @@ _DARK = {
     "bad": "bold #ff7a85",
     "polling": "bold #7fd18c",
     "scheduled": "#f0b95b",
-    "idle": "#8791a5",
+    "idle": "#96a0b4",
     "name": "#e6ebf3",
     "kind": "#b9a5ff",
     "place": "#79c9c1",
@@ -82,7 +82,7 @@ _DARK_GROUNDS = {
     "status": "on #1b222d",
     "footer": "on #1b222d",
     "key": "bold #10141b on #6cb6ff",
-    "cursor": "on #2b3c55",
+    "cursor": "on #24344c",
     "resting": "on #1a2330",
     "blocking": "bold #ffffff on #8e1f2f",
     "blocking.cursor": "bold #ffffff on #bb3046",
@@ -95,7 +95,7 @@ _LIGHT_GROUNDS = {
     "status": "on #e9ecf1",
     "footer": "on #e9ecf1",
     "key": "bold #ffffff on #0757b3",
-    "cursor": "on #c9def7",
+    "cursor": "on #d3e4f8",
     "resting": "on #edf3fb",
     "blocking": "bold #ffffff on #b3202f",
     "blocking.cursor": "bold #ffffff on #8c1020",
@@ -195,7 +195,11 @@ THEMES = (
         error="ansi_red",
         success="ansi_green",
         ansi=True,
-        variables={
+        variables=BUILTIN_THEMES["ansi-dark"].variables
+        | {
+            "input-cursor-background": "ansi_default",
+            "input-cursor-foreground": "ansi_default",
+            "input-cursor-text-style": "reverse",
             "scrollbar": "ansi_bright_black",
             "scrollbar-background": "ansi_default",
             "scrollbar-hover": "ansi_white",

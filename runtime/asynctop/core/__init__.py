@@ -10,6 +10,8 @@ import os
 from asynctop.core.contract import Core
 from asynctop.core.python.core import PythonCore
 
+__all__ = ["Core", "make_core"]
+
 VARIABLE = "ASYNCTOP_CORE"
 
 
@@ -17,5 +19,7 @@ def make_core(threshold_ns: int) -> Core:
     """The core this process uses. ValueError where `ASYNCTOP_CORE` asks for one that there is not."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "python"):
-        raise ValueError(f'{VARIABLE} is "{wanted}", but the cores of this build are: "python". Unset it or name one.')
+        raise ValueError(
+            f'{VARIABLE} is "{wanted}", but the cores of this build are: "python". Unset it or name one.'
+        )
     return PythonCore(threshold_ns)

@@ -41,7 +41,8 @@ class Cursor(Protocol):
     """How far one console has been told."""
 
     def messages(self) -> Iterator[Message]:
-        """What the console must be told to be where the last drain was. To be exhausted, and sent in this order."""
+        """What the console must be told to be where the last drain was. To be exhausted, and sent in this
+        order."""
 
 
 class Core(Protocol):
@@ -50,7 +51,7 @@ class Core(Protocol):
     name: str
     """"c" or "python"."""
 
-    # -- for the hooks, on the loops' threads -----------------------------------------------------------------------
+    # -- for the hooks, on the loops' threads --
 
     def loop_patches(self) -> Iterable[Patch]:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
@@ -58,7 +59,9 @@ class Core(Protocol):
     def wrap(self, loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
         """A callback to give to a loop that has handles of its own, in place of `callback`."""
 
-    def create_task(self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
+    def create_task(
+        self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
+    ) -> Any:
         """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
 
     def adopt(self, task: Any, loop: Any) -> None:
@@ -70,7 +73,7 @@ class Core(Protocol):
     def forget(self) -> None:
         """The hooks are gone, or the process has forked: let go of everything."""
 
-    # -- for the stall watcher and the inspector --------------------------------------------------------------------
+    # -- for the stall watcher and the inspector --
 
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
@@ -90,7 +93,7 @@ class Core(Protocol):
     def identify(self, task: Any) -> int:
         """The id of a live task, 0 where it is not known."""
 
-    # -- for the publisher's thread ---------------------------------------------------------------------------------
+    # -- for the publisher's thread --
 
     def drain(self) -> None:
         """Take note of what changed."""

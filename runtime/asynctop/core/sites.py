@@ -1,7 +1,8 @@
 """Where a task was spawned: a code object and a place in it, taken without walking the whole stack.
 
-Reading one frame costs about as much as recording a poll, so the depth at which a coroutine's spawning frame was found
-last time is tried first. Only where that guess fails are the frames walked, up to the loop's own frames.
+Reading one frame costs about as much as recording a poll, so the depth at which a coroutine's spawning frame
+was found last time is tried first. Only where that guess fails are the frames walked, up to the loop's own
+frames.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def owner(filename: str) -> int:
 def spawn_site(coroutine_code: int, factory: Any) -> FrameType:
     """The frame that spawns a task, from inside the hook that `call_soon` reached.
 
-    `coroutine_code` is the id of the coroutine's code object, the key of the guess. `factory` is the loop's task
-    factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is preferred to a library's;
-    frames beyond the loop's callback runner belong to somebody else and do not count.
+    `coroutine_code` is the id of the coroutine's code object, the key of the guess. `factory` is the loop's
+    task factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is
+    preferred to a library's; frames beyond the loop's callback runner belong to somebody else and do not
+    count.
     """
     if factory is None:
         depth = _depths.get(coroutine_code)
@@ -91,5 +93,5 @@ def _code_of(function: Any) -> CodeType | None:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
     return code

@@ -1,7 +1,7 @@
 """Hooks for event loops: those built on asyncio's `BaseEventLoop`, and uvloop's.
 
-A stock loop looks its handle classes up by name each time it makes one, so patching the names covers loops that already run.
-uvloop's handles are its own and cannot be replaced: there the callback is wrapped.
+A stock loop looks its handle classes up by name each time it makes one, so patching the names covers loops
+that already run. uvloop's handles are its own and cannot be replaced: there the callback is wrapped.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from asyncio import base_events
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from asynctop_protocol import WakerSource
-
 from asynctop.core.contract import Core, Patch
+from asynctop_protocol import WakerSource
 
 
 def patches(core: Core) -> Iterator[Patch]:
@@ -44,7 +43,9 @@ _UVLOOP_METHODS = {
 """Methods that take a callback: at which position, and what it means to be run by it."""
 
 
-def _wrapping(core: Core, method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
+def _wrapping(
+    core: Core, method: Callable[..., Any], position: int, source: WakerSource
+) -> Callable[..., Any]:
     wrap = core.wrap
     if position == 0:
 

@@ -19,7 +19,8 @@ class Patches:
     def apply(self, patches: Iterable[Patch]) -> None:
         """Put `patches` in place."""
         for patch in patches:
-            # From the owner's own namespace: a class may inherit the attribute, and then it must inherit it again.
+            # From the owner's own namespace: a class may inherit the attribute, and then it must inherit it
+            # again.
             before = vars(patch.owner).get(patch.attribute, _ABSENT)
             self._undo.append((patch, before))
             setattr(patch.owner, patch.attribute, patch.replacement)

@@ -1,14 +1,15 @@
 """One connected console: its cursors, and the bytes under way to it.
 
-Frames are made one at a time, each when the one before has left: a slow or stopped console costs one frame of memory,
-and its next batch is just a larger step.
+Frames are made one at a time, each when the one before has left: a slow or stopped console costs one frame
+of memory, and its next batch is just a larger step.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
+from asynctop.core.contract import Cursor
 from asynctop_protocol import (
     Chains,
     Connection,
@@ -23,8 +24,6 @@ from asynctop_protocol import (
     Tick,
 )
 
-from asynctop.core.contract import Cursor
-
 SHORTEST_NS = 20_000_000
 """Fifty batches a second are as many as a screen can show."""
 
@@ -34,7 +33,7 @@ LONGEST_NS = 10_000_000_000
 READ_BYTES = 64 * 1024
 
 
-class Gone(Exception):
+class Gone(Exception):  # noqa: N818 - an event rather than an error
     """The console has closed the connection, or made it unusable."""
 
 
@@ -53,8 +52,9 @@ class Client:
         self._stalls_version = 0
         self._connection = Connection(Role.RUNTIME)
         self._answers: list[Chains] = []
-        self._frames: Iterator[bytes] = iter((self._connection.send(hello),))
-        self._out = memoryview(b"")
+        self._frames: Iterator[bytes] = _NOTHING
+        # The hello goes out whatever follows: even a refusal makes no sense without it.
+        self._out = memoryview(self._connection.send(hello))
         self._last_words = False
 
     def readable(self) -> None:
@@ -136,8 +136,3 @@ class Client:
 
 
 _NOTHING: Iterator[bytes] = iter(())
-
-
-def waiting(clients: Iterable[Client]) -> list[Client]:
-    """Those with something to send."""
-    return [client for client in clients if not client.idle]

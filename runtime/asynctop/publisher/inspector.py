@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from asynctop_protocol import Chain, Chains, Inspect
-
 from asynctop.core.contract import Core
 from asynctop.stacks import await_chain
+from asynctop_protocol import Chain, Chains, Inspect
 
 SLICE = 40
 """Tasks read in one turn of a loop: about a quarter of a millisecond."""

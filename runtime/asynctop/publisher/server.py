@@ -12,31 +12,39 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-
-from asynctop_protocol import Chains, Hello, Stalls, Tick
+from contextlib import suppress
 
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.stalls import StallWatcher
+from asynctop_protocol import Chains, Hello, Stalls, Tick, pid_of
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
 
 UNWATCHED_NS = 250_000_000
-"""How often changes are taken note of while no console is connected, so that what waits for it stays small."""
+"""How often changes are taken note of while no console is connected, so that what waits for it stays
+small."""
 
 
 def listen(path: str) -> socket.socket:
-    """A listening socket at `path`, in a directory that only this user can enter. Raises OSError with one clear line."""
+    """A listening socket at `path`, in a directory that only this user can enter. Raises OSError with one
+    clear line."""
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     status = os.lstat(directory)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+    if (
+        not stat.S_ISDIR(status.st_mode)
+        or status.st_uid != os.getuid()
+        or stat.S_IMODE(status.st_mode) & 0o077
+    ):
         raise PermissionError(
             f"expected {directory} to be a directory of this user with mode 0700, found "
-            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; set ASYNCTOP_DIR to another one"
+            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; "
+            "set ASYNCTOP_DIR to another one"
         )
+    _sweep(directory)
     if os.path.lexists(path):
         os.unlink(path)  # left behind by an earlier process with our number
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -49,6 +57,35 @@ def listen(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _sweep(directory: str) -> None:
+    """Remove the sockets of processes that were killed and could not do it themselves."""
+    for name in os.listdir(directory):
+        pid = pid_of(name)
+        if pid is None or _exists(pid):
+            continue
+        # It may still live in another container that shares the directory: a dead one refuses.
+        path = os.path.join(directory, name)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                with suppress(OSError):
+                    os.unlink(path)
+            except OSError:
+                pass
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def peer_uid(sock: socket.socket) -> int | None:
@@ -82,26 +119,37 @@ class Publisher:
         self._due_ns = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's descriptor.
+        # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
+        # descriptor.
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._listener = listen(path)
-        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve, or go on after a pause."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Close everything, and wait until it is closed."""
+    def pause(self) -> None:
+        """End the thread; consoles stay connected and wait."""
         self._stopping = True
         self._wake()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
 
+    def stop(self) -> None:
+        """Close everything."""
+        self.pause()
+        self._close(unlink=True)
+
     def abandon(self) -> None:
-        """In a forked child, which has the descriptors but not the thread: close them, and leave the socket to the parent."""
+        """In a forked child, which has the descriptors but not the thread: close them, and leave the socket
+        to the parent."""
         self._close(unlink=False)
 
     def _wake(self) -> None:
@@ -112,13 +160,10 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            self._selector.register(self._listener, selectors.EVENT_READ)
-            self._selector.register(self._wake_out, selectors.EVENT_READ)
             while not self._stopping:
                 self._turn()
         except Exception as error:
             self._on_fault(error)
-        finally:
             self._close(unlink=True)
 
     def _turn(self) -> None:
@@ -151,7 +196,9 @@ class Publisher:
         for client in ready:
             assert client.interval_ns is not None
             client.due_ns = now + client.interval_ns
-            client.begin(self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults)))
+            client.begin(
+                self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults))
+            )
 
     def _stalls(self, version: int) -> tuple[int, Stalls]:
         version, stalls = self._watcher.since(version)
@@ -167,7 +214,9 @@ class Publisher:
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
         if uid not in (None, 0, os.getuid()):
-            client.refuse(f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user")
+            client.refuse(
+                f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
+            )
         elif len(self._clients) > MAX_CLIENTS:
             client.refuse(f"this program has {MAX_CLIENTS} consoles already: close one")
 

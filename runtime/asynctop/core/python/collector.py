@@ -1,12 +1,14 @@
 """From the records to messages: what changed since a console's cursor. Runs on the publisher's thread alone.
 
-Each `drain` is a version. A record carries the version at which it was last seen to change, and `_by_version` holds
-the records in that order, so a batch is the tail of it after the console's cursor.
+Each `drain` is a version. A record carries the version at which it was last seen to change, and
+`_by_version` holds the records in that order, so a batch is the tail of it after the console's cursor.
 
-- A record that is woken or has ended stands in its loop's `changed`. The drain clears `dirty` first and reads afterwards, so
-  whatever changes later puts the record there again. A new one is found at the end of `records`: one that came and went
-  between two drains costs nothing here, and only so many of those are kept.
-- A record that is scheduled or being polled when it is read stays *restless*: it is read again at each drain until it is idle,
+- A record that is woken or has ended stands in its loop's `changed`. The drain clears `dirty` first and
+  reads afterwards, so
+  whatever changes later puts the record there again. A new one is found at the end of `records`: one that
+  came and went between two drains costs nothing here, and only so many of those are kept.
+- A record that is scheduled or being polled when it is read stays *restless*: it is read again at each drain
+  until it is idle,
   so that polls need not mark their record a second time.
 - An ended record is kept for consoles that connect later; `RETAINED` of them at most.
 """
@@ -18,6 +20,9 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from time import monotonic_ns
 
+from asynctop.core.python.handles import Settings
+from asynctop.core.python.records import NOTHING, LoopStats, registry
+from asynctop.core.python.tasks import TaskRecord, destroyed, records
 from asynctop_protocol import (
     Ended,
     Kinds,
@@ -35,25 +40,23 @@ from asynctop_protocol import (
     WakerSource,
 )
 
-from asynctop.core.python.handles import Settings
-from asynctop.core.python.records import NOTHING, LoopStats, registry
-from asynctop.core.python.tasks import TaskRecord, destroyed, records
-
 RETAINED = 2000
 """Ended tasks kept for consoles that connect later."""
 
-ROWS = 8192
-"""Rows in one message: under a megabyte, and a few milliseconds with the interpreter's lock held."""
+ROWS = 2048
+"""Rows in one message: about two milliseconds with the interpreter's lock held."""
 
 CLOSED_LOOPS = 8
 """Closed loops that are still listed, the newest ones."""
 
 MAX_TEXTS = 50_000
-"""Different texts per process. Function names and files are few; a program that makes them up must not grow us."""
+"""Different texts per process. Function names and files are few; a program that makes them up must not grow
+us."""
 
 
 class TextTable:
-    """Numbers for texts, in the order of their first use. Number 0 is no text, the last one stands for all beyond the bound."""
+    """Numbers for texts, in the order of their first use. Number 0 is no text, the last one stands for all
+    beyond the bound."""
 
     def __init__(self) -> None:
         self.texts: list[str] = [""]
@@ -111,7 +114,8 @@ class Collector:
         del destroyed[:count]
 
     def _drain_loop(self, stats: LoopStats) -> None:
-        # Appending, slicing and deleting a slice are each one step under the interpreter's lock: nothing is lost.
+        # Appending, slicing and deleting a slice are each one step under the interpreter's lock: nothing is
+        # lost.
         count = len(stats.changed)
         changed = stats.changed[:count]
         del stats.changed[:count]
@@ -123,7 +127,7 @@ class Collector:
 
     def _note(self, record: TaskRecord) -> None:
         if not record.born:
-            record.born = self.version
+            record.born = record.name_version = self.version
             record.told_name = None
         if record.name is None:
             record.name = _name_before_first_poll(record)
@@ -154,10 +158,11 @@ class Cursor:
         self._collector = collector
         self._version = 0
         self._texts = 1
-        self._kinds = 0
+        self._kinds = 1
 
     def messages(self) -> Iterator[Message]:
-        """What the console must be told to be where the last drain was. To be exhausted, and sent in this order."""
+        """What the console must be told to be where the last drain was. To be exhausted, and sent in this
+        order."""
         collector = self._collector
         after, self._version = self._version, collector.version
         everything = after == 0 or after < collector.evicted_version

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from asyncio import base_events, events
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-from asynctop_protocol import WakerSource
 
 from asynctop.core.contract import Patch, Running
 from asynctop.core.python import handles, tasks

@@ -1,4 +1,5 @@
-"""Callbacks that are not a task's step: loop handles, timers, I/O, and what wraps a callback for a foreign loop.
+"""Callbacks that are not a task's step: loop handles, timers, I/O, and what wraps a callback for a foreign
+loop.
 
 They are timed, and while one runs it is the loop's `current`, so that the tasks it wakes know what woke them.
 """
@@ -13,20 +14,18 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from asynctop_protocol import WakerSource
-
 from asynctop.core.python.records import LoopStats, describe, loop_stats, registry
+from asynctop_protocol import WakerSource
 
 StockHandle = events.Handle
 StockTimerHandle = events.TimerHandle
-_SLEEP = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
-
 _SOURCE_BY_MAKER = {
     "_add_reader": WakerSource.IO,
     "_add_writer": WakerSource.IO,
     "add_signal_handler": WakerSource.SIGNAL,
 }
-"""The loop's method that makes a handle itself, rather than through `call_soon`, tells what the handle is for."""
+"""The loop's method that makes a handle itself, rather than through `call_soon`, tells what the handle is
+for."""
 
 
 class Settings:
@@ -84,6 +83,8 @@ class Handle(StockHandle, metaclass=_LooksLikeStock):
 
     __slots__ = ("source",)
 
+    _callback: Any
+    _source_traceback: Any
     name = _name
     _run = _run_callback
 
@@ -126,6 +127,9 @@ class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
 
     __slots__ = ()
 
+    _callback: Any
+    _loop: Any
+    _when: float
     name = _name
 
     def _run(self) -> None:
@@ -140,8 +144,7 @@ class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
     @property
     def id(self) -> int:
         """The number under which tasks remember this as what woke them: negative."""
-        callback = self._callback
-        return registry.waker(WakerSource.TIMER, "sleep" if callback is _SLEEP else describe(callback))
+        return registry.waker(WakerSource.TIMER, describe(self._callback))
 
 
 class Callback:
@@ -155,6 +158,7 @@ class Callback:
         self.stats = stats
 
     def __call__(self, *args: Any) -> object:
+        """Run it, timed."""
         stats = self.stats
         stats.thread = get_ident()
         before = stats.current

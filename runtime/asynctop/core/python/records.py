@@ -1,6 +1,7 @@
 """What the pure-Python core remembers of loops and kinds. (Of tasks: see `tasks`.)
 
-Every field is written by the thread of its loop alone, unless it says otherwise; the publisher's thread only reads.
+Every field is written by the thread of its loop alone, unless it says otherwise; the publisher's thread only
+reads.
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ class LoopStats:
         """When `current` began."""
         self.callbacks = self.callback_ns = 0
         self.lag_ns = 0
-        """Longest time that a woken task waited for its poll, or a due timer for its turn, since the publisher last looked.
+        """Longest time that a woken task waited for its poll, or a due timer for its turn, since the
+        publisher last looked.
 
         The publisher sets it back to 0.
         """
@@ -176,7 +178,8 @@ class LoopStats:
 
 
 class Registry:
-    """What is shared by all loops and numbered: the loops themselves, kinds, and callbacks that woke a task."""
+    """What is shared by all loops and numbered: the loops themselves, kinds, and callbacks that woke a
+    task."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -228,7 +231,8 @@ class Registry:
         return self._parts.setdefault(number, [KindStats(number, ())])
 
     def archive(self, number: int) -> KindStats:
-        """A kind's sums over loops that are gone, and of what happens on no loop's thread. The publisher's."""
+        """A kind's sums over loops that are gone, and of what happens on no loop's thread. The
+        publisher's."""
         with self.lock:
             return self._parts_of(number)[0]
 
@@ -277,7 +281,8 @@ registry = Registry()
 
 
 def loop_stats(loop: Any) -> LoopStats:
-    """The statistics of a loop. They live on the loop object: found faster than in a dict, and gone with the loop."""
+    """The statistics of a loop. They live on the loop object: found faster than in a dict, and gone with the
+    loop."""
     try:
         return loop._asynctop_stats  # type: ignore[no-any-return]
     except AttributeError:
@@ -292,6 +297,8 @@ def describe(callback: Any) -> str:
             break
         callback = inner
     name = getattr(callback, "__qualname__", None)
+    if name == "_set_result_unless_cancelled":  # asyncio's own, set by sleep()
+        return "sleep"
     return name[:MAX_NAME] if type(name) is str else type(callback).__qualname__[:MAX_NAME]
 
 

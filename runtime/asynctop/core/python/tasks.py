@@ -1,8 +1,9 @@
 """The pure-Python core's hot path: what a loop calls at every wake, poll, spawn and end.
 
-One `TaskRecord` per task is both the task's statistics and the handle that its loop runs. asyncio makes a new `Handle` at
-every wake only to call it once, so handing out the same one again pays for the bookkeeping. This is sound because
-a task has at most one step waiting to run, and nobody but the loop ever sees the handle of a task's step.
+One `TaskRecord` per task is both the task's statistics and the handle that its loop runs. asyncio makes a
+new `Handle` at every wake only to call it once, so handing out the same one again pays for the bookkeeping.
+This is sound because a task has at most one step waiting to run, and nobody but the loop ever sees the
+handle of a task's step.
 
 No function here may raise on its own account. What they cost is measured by `benchmarks/overhead.py`.
 """
@@ -15,13 +16,12 @@ import itertools
 import sys
 import weakref
 from _thread import get_ident
+from asyncio import format_helpers
 from collections.abc import Callable
 from contextvars import copy_context
 from time import monotonic_ns
 from types import BuiltinMethodType, MethodType
 from typing import Any
-
-from asynctop_protocol import Outcome, WakerSource
 
 from asynctop.core.python.handles import Callback, Handle, Settings, StockHandle, report
 from asynctop.core.python.records import (
@@ -34,6 +34,7 @@ from asynctop.core.python.records import (
     registry,
 )
 from asynctop.core.sites import spawn_site
+from asynctop_protocol import Outcome, WakerSource
 
 # A member of an enumeration costs several attribute look-ups at each use.
 CALLBACK, THREAD = WakerSource.CALLBACK, WakerSource.THREAD
@@ -46,17 +47,19 @@ def _c_step_type() -> type:
     """The type of the callable with which the C `asyncio.Task` schedules its steps. It has no public name."""
     found: list[type] = []
 
-    class Loop(asyncio.AbstractEventLoop):
+    class Loop:
         def get_debug(self) -> bool:
             return False
 
-        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        def call_soon(self, callback: object, *args: object, context: object = None) -> None:
             found.append(type(callback))
 
     async def nothing() -> None: ...
 
     coroutine = nothing()
-    task: Any = asyncio.Task(coroutine, loop=Loop())
+    loop: Any = Loop()
+    # Named, or the program's first task would be "Task-2".
+    task: Any = asyncio.Task(coroutine, loop=loop, name="asynctop")
     task._log_destroy_pending = False
     coroutine.close()
     return found[0]
@@ -89,6 +92,8 @@ class DebugHandle(StockHandle):
         self.record = record
         record._source_traceback = self._source_traceback
 
+    _source_traceback: Any
+
     def _run(self) -> None:
         self.record._run()
 
@@ -98,6 +103,7 @@ class TaskRecord(StockHandle):
 
     Also callable: a loop with handles of its own (uvloop) is given the record as the callback.
     While the task waits, `_callback` is None, so the record keeps nothing alive.
+    Times are ns. A record is made by `_new_record`, which sets what is needed until the first step.
     """
 
     __slots__ = (
@@ -126,21 +132,57 @@ class TaskRecord(StockHandle):
         "waker",
     )
 
-    # Fields that are not plain to see:
-    #   key           id of the task object, under which `records` has it
-    #   since         when its state changed last: the wake, or the end of the poll
-    #   waker         what woke it last: a task's id, or a negative number of `registry.wakers`
-    #   dirty         the collector will find it, in `stats.changed` or, while `born` is 0, at the end of `records`
-    #   parent        the first `waker`
-    #   born, version, name_version, told_name   the collector's: versions at which it was told of, changed, was renamed
-    #   ref           weak reference that notices the task's death; made when it has outlived its first poll
+    _callback: Any
+    _args: Any
+    _context: Any
+    _loop: Any
+    _repr: Any
+    _source_traceback: Any
+
+    id: int
+    key: int
+    """id() of the task object, under which `records` has it; 0 while there is no task yet: see
+    `create_task`."""
+    stats: LoopStats
+    kind_stats: KindStats
+    name: str | None
+    parent: int
+    """The first `waker`."""
+    waker: int
+    """What woke it last: a task's id, or a negative number of `registry.wakers`, or 0."""
+    created_ns: int
+    since: int
+    """When its state changed last: the wake, or the end of the poll."""
+    polls: int
+    busy_ns: int
+    scheduled_ns: int
+    max_poll_ns: int
+    self_wakes: int
+    ended_ns: int
+    outcome: int
+    exception: str | None
+    ref: Any
+    """Weak reference that notices the task's death, made when it has outlived its first poll.
+
+    While there is no task yet, its coroutine.
+    """
+    dirty: bool
+    """The collector will find it: in `stats.changed` or, while `born` is 0, at the end of `records`."""
+    born: int
+    """The collector's versions at which it was first told of, changed last, and was renamed; and the name
+    told."""
+    version: int
+    name_version: int
+    told_name: str | None
 
     def _run(self) -> None:
         callback = self._callback
         args = self._args
         stats = self.stats
         if not self.polls:
-            self.name = callback.__self__.get_name()  # not earlier: some factories name a task after making it
+            self.name = (
+                callback.__self__.get_name()
+            )  # not earlier: some factories name a task after making it
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -159,6 +201,7 @@ class TaskRecord(StockHandle):
             _settle(self, callback.__self__, callback, stats, before, started, waited)
 
     def __call__(self, *args: Any) -> None:
+        """One poll, called by a loop that has entered the task's context itself."""
         callback = self._callback
         stats = self.stats
         stats.thread = get_ident()
@@ -174,7 +217,8 @@ class TaskRecord(StockHandle):
             _settle(self, callback.__self__, callback, stats, before, started, waited)
 
     def task(self) -> Any:
-        """The task, None where it is gone. A reference to it may be its last: to be called on the loop's thread."""
+        """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
+        thread."""
         if self.ref is not None:
             return self.ref()
         callback = self._callback
@@ -204,7 +248,8 @@ destroyed: list[TaskRecord] = []
 def _settle(
     record: TaskRecord, task: Any, callback: Any, stats: LoopStats, before: Any, started: int, waited: int
 ) -> None:
-    """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager one."""
+    """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager
+    one."""
     ended = monotonic_ns()
     stats.current = before
     took = ended - started
@@ -229,7 +274,7 @@ def _settle(
         if record.ref is None and not record.ended_ns:
             record.ref = weakref.ref(task, record.gone)
     if took > Settings.threshold_ns:
-        stats.note_long_poll(record.id, kind.number, record.name, started, took)
+        stats.note_long_poll(record.id, kind.number, record.name or "", started, took)
 
 
 def _finish(record: TaskRecord, task: Any, ended: int) -> None:
@@ -265,7 +310,8 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
 
 
 def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
-    """In place of `BaseEventLoop._call_soon`: through here goes every wake, every spawn and every plain callback."""
+    """In place of `BaseEventLoop._call_soon`: through here goes every wake, every spawn and every plain
+    callback."""
     # The same test as `is_step`, whose call would cost a tenth of the whole wake.
     kind = type(callback)
     if (
@@ -290,7 +336,7 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         thread = loop._thread_id
         handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
         if loop._debug:
-            handle._source_traceback = asyncio.format_helpers.extract_stack(sys._getframe(1))
+            handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
     loop._ready.append(handle)
     return handle
 
@@ -339,7 +385,8 @@ def _spawn(task: Any, loop: Any) -> TaskRecord:
 
 
 def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecord:
-    """A record without a task. The rest of its fields is set by `_register`, at the first step, or by the collector."""
+    """A record without a task. The rest of its fields is set by `_register`, at the first step, or by the
+    collector."""
     record: TaskRecord = _new(TaskRecord)
     record._loop = loop
     record._cancelled = False
@@ -400,8 +447,9 @@ def _new_kind(
 def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
     """Call `create(coroutine, **kwargs)` on a loop with a task factory.
 
-    An eager factory runs the first poll inside that call, and where the coroutine ends in it the loop never hears of the task.
-    So a record stands ready, without a key yet: `_spawn` takes it if the task schedules a step the usual way.
+    An eager factory runs the first poll inside that call, and where the coroutine ends in it the loop never
+    hears of the task. So a record stands ready, without a key yet: `_spawn` takes it if the task schedules a
+    step the usual way.
     """
     stats = loop_stats(loop)
     before, since = stats.current, stats.since
@@ -444,6 +492,7 @@ def adopt(task: Any, loop: Any) -> None:
     record = _new_record(stats, kind, loop)
     record.parent = record.waker = 0
     _register(record, task)
+    record.name = task.get_name()
     record.ref = weakref.ref(task, record.gone)
     # A step that was scheduled before the hooks runs unseen, and the task may end in it.
     task.add_done_callback(adopted_ended)

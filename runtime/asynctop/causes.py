@@ -1,0 +1,145 @@
+"""Why a poll takes long, told from outside: from processor time, and from how easily others get to run.
+
+Two things are seen at each look of the stall watcher. How much processor time the loop's thread used since
+the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
+who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
+another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
+code without the lock, does not have it. Garbage collections say themselves when they run.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+from collections import deque
+
+from asynctop_protocol import Cause
+
+HELD_FACTOR = 10
+"""Switch intervals of delay from which on somebody must have held the lock without running Python code."""
+
+FREE_FACTOR = 0.5
+"""Switch intervals of delay up to which nobody had the lock. What the system takes to wake a thread is far
+less."""
+
+BUSY_SHARE = 0.5
+"""Share of the time on the processor from which on a thread computes rather than waits."""
+
+
+class Evidence:
+    """What the looks at one poll have told."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+        self._free_looks = 0
+        self._wall_ns = 0
+        self._busy_ns = 0
+        self._held = False
+
+    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
+        """The poll was found running by a look that came `late_ns` late.
+
+        Since the look before `passed_ns` had passed, of which its thread was on the processor for `busy_ns`,
+        where the platform tells. On the `first` look, some of that was before the poll.
+        """
+        self._looks += 1
+        self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
+        self.delay(late_ns, busy_ns)
+        if not first and busy_ns is not None:
+            self._wall_ns += passed_ns
+            self._busy_ns += busy_ns
+
+    def delay(self, late_ns: int, busy_ns: int | None) -> None:
+        """The poll went on all the while that a look was late; by the look it may have ended."""
+        if late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9:
+            self._held = self._held or busy_ns is None or busy_ns >= BUSY_SHARE * late_ns
+
+    def cause(self, collecting: float) -> Cause:
+        """The verdict, as of now. `collecting`: which part of the time garbage was collected."""
+        if collecting >= BUSY_SHARE:
+            return Cause.GC
+        if self._held:
+            return Cause.GIL
+        if not self._looks:
+            return Cause.UNKNOWN
+        if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
+            return Cause.BLOCKING
+        # It computes. In C code without the lock, as in a database query, that blocks the loop like a wait.
+        return Cause.BLOCKING if 2 * self._free_looks > self._looks else Cause.CPU
+
+
+class Collections:
+    """The garbage collections that took long enough to matter."""
+
+    SHORTEST_NS = 1_000_000
+    """Shorter ones, and there are thousands, cannot be what a stall is made of."""
+
+    def __init__(self) -> None:
+        self._started_ns = 0
+        self._recent: deque[tuple[int, int]] = deque(maxlen=256)
+        """(start, end), oldest first."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+        gc.callbacks.append(self._notice)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._notice in gc.callbacks:
+            gc.callbacks.remove(self._notice)
+
+    def share(self, since_ns: int, took_ns: int) -> float:
+        """Which part of a span of time was spent collecting."""
+        until_ns = since_ns + took_ns
+        spans = [*self._recent, (self._started_ns or until_ns, until_ns)]
+        return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans) / max(
+            took_ns, 1
+        )
+
+    def _notice(self, phase: str, info: dict[str, int]) -> None:
+        now = time.monotonic_ns()
+        if phase == "start":
+            self._started_ns = now
+        elif self._started_ns:
+            if now - self._started_ns >= self.SHORTEST_NS:
+                self._recent.append((self._started_ns, now))
+            self._started_ns = 0
+
+
+class ThreadClocks:
+    """Processor time of threads, from look to look."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+        """By thread identifier, as of the last look."""
+        self._natives: dict[int, int] = {}
+
+    def read(self, threads: set[int]) -> dict[int, int | None]:
+        """Processor time, in ns, that each thread used since the last call; None where that is not known.
+
+        Threads asked for once are followed until they end.
+        """
+        used: dict[int, int | None] = {}
+        for thread in threads | self._last.keys():
+            before = self._last.pop(thread, None)
+            now = self._busy_ns(thread)
+            if now is not None:
+                self._last[thread] = now
+            used[thread] = None if now is None or before is None else now - before
+        return used
+
+    def _busy_ns(self, thread: int) -> int | None:
+        # Linux numbers the clocks of threads by their kernel ids, and answers with an error for one that has
+        # ended.
+        # pthread_getcpuclockid() would read the freed memory of such a thread.
+        if sys.platform != "linux":
+            return None
+        alive = threading._active.get(thread)  # type: ignore[attr-defined]
+        if alive is None or alive.native_id is None:
+            return None
+        try:
+            return time.clock_gettime_ns((~alive.native_id << 3) | 6)
+        except OSError:
+            return None

@@ -1,0 +1,195 @@
+"""Kinds, stalls, warnings, details and help, and the ways between them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from asynctop_console.views.keys import KEYS, bindings, keys_of
+from asynctop_protocol.messages import (
+    Chain,
+    Chains,
+    Inspect,
+    Outcome,
+    Stalls,
+    Tick,
+    Waiting,
+    WakerSource,
+)
+
+from .program import MS, SECOND, ended, polled, stall
+from .screens import NOW, blocking, console, three
+
+
+def test_tab_and_numbers_go_through_the_screens() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            seen = [screen.listing.KEYS_OF]
+            for _ in range(4):
+                await screen.press("tab")
+                seen.append(screen.listing.KEYS_OF)
+            assert seen == ["tasks", "kinds", "stalls", "warnings", "tasks"]
+            for key, name in (("2", "kinds"), ("3", "stalls"), ("6", "warnings"), ("1", "tasks")):
+                await screen.press(key)
+                assert name == screen.listing.KEYS_OF
+
+    asyncio.run(run())
+
+
+def test_a_screen_left_and_come_back_to_is_as_it_was() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("2", "M", "1", "P", "2")
+            assert screen.table.sort == "max"
+            await screen.press("1")
+            assert screen.table.sort == "polls"
+
+    asyncio.run(run())
+
+
+def test_a_kind_has_exact_sums_and_opens_its_tasks() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("2")
+            (row,) = screen.rows
+            assert "app.handler" in row
+            assert "app/main.py:12" in row
+            await screen.press("enter")
+            assert screen.listing.KEYS_OF == "tasks"
+            assert 'kind:"app.handler"' in screen.line("status")
+            assert screen.ids == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+def test_stalls_are_grouped_by_line_and_ongoing_ones_stand_first() -> None:
+    async def run() -> None:
+        old = Stalls([stall(2, line=90, duration=9 * SECOND), stall(3, line=90, duration=SECOND)])
+        async with console(*three(), old, *blocking()) as screen:
+            await screen.press("3")
+            first, second = screen.rows
+            assert "app/web.py:44" in first
+            assert "BLOCKING 500ms" in first
+            assert "app/web.py:90" in second
+            assert " 2   10.0s" in second
+            await screen.press("G", "enter")
+            assert "total 10.0s" in screen.page
+            assert "/venv/lib/python3.13/site-packages/requests/api.py:73" in screen.page
+            await screen.press("j", "enter")
+            assert "main" in screen.page
+            await screen.press("escape", "escape")
+            assert screen.listing.KEYS_OF == "stalls"
+
+    asyncio.run(run())
+
+
+def test_the_detail_says_all_about_a_task_and_leads_to_its_parent() -> None:
+    async def run() -> None:
+        woken = polled([2], polls=300, busy=20 * MS, waker_source=WakerSource.TASK, waker_task=3, wakes=9)
+        async with console(*three(), woken, Tick(NOW)) as screen:
+            await screen.press("j", "enter")
+            (inspect,) = [m for m in screen.source.sent if isinstance(m, Inspect)]
+            assert list(inspect.tasks) == [2]
+            chain = Chain(2, [("handler", "/srv/app/web.py", 41)], Waiting("lock", 5, "a lock", holder=3))
+            await screen.say(Chains(inspect.request, [chain], done=True), Tick(NOW + 1))
+            page = screen.page
+            for text in (
+                "/srv/app/web.py:40",
+                "/srv/app/main.py:12",
+                "spawned by  main",
+                "/srv/app/web.py:41",
+                "lock a lock",
+                "held by     worker",
+                "last waker  task worker",
+                "busy 20.0ms",
+                "p50",
+                "p99",
+            ):
+                assert text in page, text
+            await screen.say(after_ns=SECOND)
+            assert len([m for m in screen.source.sent if isinstance(m, Inspect)]) == 2
+            await screen.press("j", "enter")
+            assert screen.page.startswith(" main  task 1")
+            await screen.press("escape")
+            assert screen.page.startswith(" fetch  task 2")
+            await screen.press("escape")
+            assert screen.table.cursor == 2
+
+    asyncio.run(run())
+
+
+def test_the_detail_of_an_ended_task_says_how() -> None:
+    async def run() -> None:
+        gone = ended([2], outcome=Outcome.RAISED, at=NOW, exception=4)
+        async with console(*three(), gone, Tick(NOW + 2 * SECOND)) as screen:
+            await screen.press("G", "enter")
+            assert "✗ raised 2s ago" in screen.page
+            assert "exception   ValueError: no" in screen.page
+            assert not [m for m in screen.source.sent if isinstance(m, Inspect)]
+
+    asyncio.run(run())
+
+
+def test_the_detail_of_a_blocking_task_shows_the_stack_and_the_warning() -> None:
+    async def run() -> None:
+        async with console(*three(), *blocking()) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press("enter")
+            assert "BLOCKING 1.50s  app/web.py:44 in load" in screen.page
+            assert "! The event loop was blocked" in screen.page
+            assert "Stalls of this task: 1" in screen.page
+
+    asyncio.run(run())
+
+
+def test_warnings_are_sentences_that_lead_to_their_tasks() -> None:
+    async def run() -> None:
+        async with console(*three(), *blocking()) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press("6")
+            assert "blocking-call" in screen.rows[0]
+            await screen.press("enter", "j", "enter")
+            assert screen.page.startswith(" worker  task 3")
+
+    asyncio.run(run())
+
+
+def test_the_help_has_every_key_of_its_screen() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("question_mark")
+            for key in keys_of("tasks"):
+                assert not key.shown or (key.shown in screen.page and key.help in screen.page), key.id
+            assert "state:idle busy>10ms" in screen.page
+            await screen.press("f1")
+            assert screen.listing.KEYS_OF == "tasks"
+
+    asyncio.run(run())
+
+
+def test_the_footer_and_the_palette_come_from_the_same_table() -> None:
+    async def run() -> None:
+        async with console(*three(), size=(160, 30)) as screen:
+            for key in keys_of("tasks"):
+                if key.short:
+                    assert f" {key.short} " in screen.line("footer")
+            commands = {command.title for command in screen.app.get_system_commands(screen.app.screen)}
+            assert commands == {key.help for key in keys_of("tasks") if key.shown}
+
+    asyncio.run(run())
+
+
+def test_keys_have_ids_of_their_own_and_do_not_clash() -> None:
+    assert len({key.id for key in KEYS}) == len(KEYS)
+    for name in ("tasks", "kinds", "stalls", "warnings", "detail"):
+        keys = [key for binding in bindings(name) for key in binding.key.split(",")]
+        assert len(set(keys)) == len(keys), name
+
+
+def test_q_and_ctrl_c_quit() -> None:
+    async def run(key: str) -> None:
+        async with console(*three()) as screen:
+            await screen.pilot.press("slash" if key == "ctrl+c" else "j", key)
+            assert not screen.app.is_running or screen.app._exit
+
+    asyncio.run(run("q"))
+    asyncio.run(run("ctrl+c"))

@@ -1,0 +1,187 @@
+"""Order, columns, cells and the filter's language, without a screen."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from asynctop_console.model import Model
+from asynctop_console.views.cells import count, fit
+from asynctop_console.views.columns import layout
+from asynctop_console.views.filter import FilterError, parse
+from asynctop_console.views.frame import Frame, Link, Phase
+from asynctop_console.views.order import Order, ordering
+from asynctop_console.views.tasks import COLUMNS, FIELDS, STATES
+from asynctop_console.views.theme import PALETTES
+
+from .screens import three
+
+KEYS = st.lists(st.integers(-5, 5), max_size=60)
+
+
+@given(KEYS, st.integers(0, 70), st.integers(0, 70), st.booleans())
+def test_a_window_is_a_slice_of_the_whole_order(
+    keys: list[int], start: int, length: int, descending: bool
+) -> None:
+    ids = np.arange(len(keys)) * 3 + 1
+    order = Order(ids, ordering(np.array(keys, np.int64), descending))
+    sign = -1 if descending else 1
+    expected = [int(ids[i]) for i in sorted(range(len(keys)), key=lambda i: (sign * keys[i], i))]
+    assert order.window(start, start + length).tolist() == expected[start : start + length]
+    assert [order.position(id) for id in expected] == list(range(len(expected)))
+    assert order.position(2) is None
+
+
+@given(KEYS, st.sets(st.integers(0, 60)), st.integers(0, 60))
+def test_the_neighbour_is_the_next_wanted_one_and_goes_round(
+    keys: list[int], chosen: set[int], here: int
+) -> None:
+    ids = np.arange(len(keys))
+    order = Order(ids, np.array(keys, np.int64))
+    line = order.window(0, len(keys)).tolist()
+    wanted = [id for id in line if id in chosen]
+    for step in (1, -1):
+        found = order.neighbour(here, np.array(sorted(chosen), np.int64), step)
+        if not wanted:
+            assert found is None
+            continue
+        turned = line if step > 0 else line[::-1]
+        at = turned.index(here) + 1 if here in turned else 0
+        assert found == next(id for id in turned[at:] + turned if id in chosen)
+
+
+def test_lower_bands_stand_first_whatever_their_keys() -> None:
+    keys = ordering(np.array([9, 2**62, 1]), True, np.array([0, 1, -1], np.int8))
+    assert Order(np.array([1, 2, 3]), keys).window(0, 3).tolist() == [3, 1, 2]
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=80)
+
+
+@given(
+    PRINTABLE,
+    st.integers(0, 30),
+    st.sampled_from(["left", "right"]),
+    st.sampled_from(["left", "right"]),
+)
+def test_a_cell_is_exactly_as_wide_as_asked_for(text: str, width: int, align: str, cut: str) -> None:
+    assert cell_len(fit(text, width, align, cut)) == width
+
+
+def test_cells_are_cut_where_they_say_least() -> None:
+    assert fit("/srv/app/web.py:12", 10, cut="left") == "…web.py:12"
+    assert fit("読み取り", 5) == "読み…"
+    assert fit("読み取り", 6, cut="left") == "… 取り"
+    assert [count(n) for n in (7, 99_999, 123_456, 56_700_000, 3 * 10**9)] == [
+        "7",
+        "99999",
+        "123k",
+        "56.7M",
+        "3.0G",
+    ]
+
+
+@pytest.mark.parametrize("width", range(79, 200, 7))
+def test_columns_fill_the_screen_and_never_more(width: int) -> None:
+    widths = [cells for _, cells in layout(COLUMNS, width)]
+    assert sum(widths) + len(widths) - 1 <= width
+    assert all(cells >= column.width for column, cells in layout(COLUMNS, width))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("busy>", "busy> what? As in busy>10ms"),
+        ("busy>10", "10 what? As in busy>10ms"),
+        ("busy>x", '"x" is no time; as in busy>10ms'),
+        ("polls>1q", '"1q" is no number; as in polls>100'),
+        ("busy", 'as in busy>10ms, or "busy" for the word'),
+        ("color:red", 'no field "color"'),
+        ("state:asleep", 'no state "asleep"; there are idle scheduled'),
+        ("name>3", "name is a text: name:word"),
+        ("lint:yes", "lint stands alone"),
+        ("!", "! inverts what follows it"),
+    ],
+)
+def test_the_filter_says_what_it_expected(text: str, error: str) -> None:
+    with pytest.raises(FilterError) as raised:
+        parse(text, FIELDS)
+    assert error in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("", [1, 2, 3]),
+        ("FETCH", [2]),
+        ("!fetch", [1, 3]),
+        ("handler", [1, 2, 3]),
+        ("web.py", []),
+        ("main.py", [1, 2, 3]),
+        ("name:main", [1]),
+        ("busy>10ms", [1, 2]),
+        ("busy<=3ms", [3]),
+        ("polls>100", [2]),
+        ("polls>=0.07k polls<1k !name:fetch", [3]),
+        ("state:idle", [1, 2, 3]),
+        ("!state:i", []),
+        ("lint", []),
+        ("!lint", [1, 2, 3]),
+        ('"fetch', [2]),
+        ('name:"a b"', []),
+        ("id=3", [3]),
+    ],
+)
+def test_the_filter_finds(text: str, ids: list[int]) -> None:
+    model = Model()
+    for message in three():
+        model.fold(message)
+    frame = Frame(model, Link(Phase.LIVE, "a program"), model.now_ns, [])
+    mask = parse(text, FIELDS).mask(frame)
+    found = model.tasks.id if mask is None else model.tasks.id[mask]
+    assert found.tolist() == ids
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_filter(text: str) -> None:
+    with contextlib.suppress(FilterError):
+        assert parse(text, FIELDS).text == text
+
+
+def test_every_theme_has_every_role_and_every_ground() -> None:
+    first, *others = PALETTES.values()
+    for palette in others:
+        assert palette.roles.keys() == first.roles.keys()
+        assert palette.grounds.keys() == first.grounds.keys()
+    for glyph, role in STATES.values():
+        assert cell_len(glyph) == 1
+        assert role in first.roles
+
+
+def _contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    def luminance(rgb: tuple[int, ...]) -> float:
+        parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["asynctop-dark", "asynctop-light"])
+def test_texts_can_be_read(theme: str) -> None:
+    """WCAG 2: 4.5 for text, 3 for what is meant to step back."""
+    palette = PALETTES[theme]
+    for ground in palette.grounds:
+        for role in palette.roles:
+            style = palette[role, ground]
+            if role.startswith("bar") or style.color is None or style.bgcolor is None:
+                continue
+            fore, back = style.color.get_truecolor(), style.bgcolor.get_truecolor()
+            least = 3.0 if role == "faint" else 4.5
+            assert _contrast(tuple(fore), tuple(back)) >= least, (role, ground)

@@ -1,0 +1,52 @@
+"""What every end-to-end test stands on: a place of its own for sockets and programs, empty again afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .processes import Lab
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """A job in the background of a shell ignores SIGINT, and its children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A place for a test's programs; see `Lab`."""
+    # Not in tmp_path: the path of a Unix socket has about a hundred bytes.
+    with tempfile.TemporaryDirectory(prefix="asynctop-") as directory:
+        lab = Lab(Path(directory), tmp_path)
+        try:
+            yield lab
+        finally:
+            lab.close()
+
+
+@pytest.fixture
+def wrk() -> str:
+    """The load generator. A missing one is a failure, for what it would have shown is not known then."""
+    return _tool("wrk")
+
+
+@pytest.fixture
+def tmux() -> str:
+    """The terminal multiplexer; see `wrk`."""
+    return _tool("tmux")
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.fail(f"{name} is missing: apt-get install {name}", pytrace=False)
+    return path
