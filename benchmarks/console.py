@@ -76,7 +76,9 @@ def cost(tasks: int, seconds: float, env: dict[str, str]) -> Table:
             console, watched = _busy([screen.pid, program.pid], lambda: screen.read(seconds))
             written = screen.written - before
     ticks = seconds * 1e9 / INTERVAL_NS
-    table = Table(f"Console: beside {tasks:,} live tasks, {_SHARE:.0%} of them changing per tick, four ticks a second")
+    table = Table(
+        f"Console: beside {tasks:,} live tasks, {_SHARE:.0%} of them changing per tick, four ticks a second"
+    )
     table.rows.append(
         {
             "console, % of a core": console * 100,
