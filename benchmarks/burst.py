@@ -2,9 +2,10 @@
 
     python benchmarks/burst.py [--tasks N]
 
-The program spawns all tasks at once, each of two polls, and awaits them: plain, with a console that reads, and with another
-beside it that is stopped as by Ctrl-Z before the burst and goes on after it. Then each console is asked for the sums it was told.
-Memory is resident megabytes: before, at the peak, and after the burst. Linux only.
+The program spawns all tasks at once, each of two polls, and awaits them: plain, with a console that reads,
+and with another beside it that is stopped as by Ctrl-Z before the burst and goes on after it. Then each
+console is asked for the sums it was told. Memory is resident megabytes: before, at the peak, and after the
+burst. Linux only.
 """
 
 from __future__ import annotations

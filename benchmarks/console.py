@@ -2,10 +2,11 @@
 
     python benchmarks/console.py [--tasks N] [--seconds N]
 
-`asynctop connect PID`, as a user types it, in a real pseudo-terminal of 160x48, beside a real program. First paint: until
-something is written in each of the 48 rows, and until a task of the program is there to be read, from the command's start. Then
-beside a program with very many tasks, 5 % of which change with each tick, four times a second: processor time of the
-console and of the program, as shares of one core, and what goes to the terminal. Linux only.
+`asynctop connect PID`, as a user types it, in a real pseudo-terminal of 160x48, beside a real program.
+First paint: until something is written in each of the 48 rows, and until a task of the program is there to
+be read, from the command's start. Then beside a program with very many tasks, 5 % of which change with each
+tick, four times a second: processor time of the console and of the program, as shares of one core, and what
+goes to the terminal. Linux only.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/install.py
 
-In a running loop of a fresh interpreter that has imported asyncio, as every program with a loop has. The last column is
-the whole program's time against the same program without those two lines, its end included.
+In a running loop of a fresh interpreter that has imported asyncio, as every program with a loop has. The
+last column is the whole program's time against the same program without those two lines, its end included.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/overhead.py [--python PATH]... [--loop asyncio|uvloop]... [--workload NAME]...
 
-Each round runs every workload plain, with asynctop installed, and with a console connected, each in a fresh interpreter, in
-turns; every other round goes backwards. The figures are ratios of two neighbours of one round.
+Each round runs every workload plain, with asynctop installed, and with a console connected, each in a fresh
+interpreter, in turns; every other round goes backwards. The figures are ratios of two runs of one
+round.
 """
 
 from __future__ import annotations
