@@ -2,9 +2,10 @@
 
     python benchmarks/burst.py [--tasks N]
 
-The program spawns all tasks at once, each of two polls, and awaits them: plain, with a console that reads, and with another
-beside it that is stopped as by Ctrl-Z before the burst and goes on after it. Then each console is asked for the sums it was told.
-Memory is resident megabytes: before, at the peak, and after the burst. Linux only.
+The program spawns all tasks at once, each of two polls, and awaits them: plain, with a console that reads,
+and with another beside it that is stopped as by Ctrl-Z before the burst and goes on after it. Then each
+console is asked for the sums it was told. Memory is resident megabytes: before, at the peak, and after the
+burst. Linux only.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def measure(options: argparse.Namespace) -> list[Table]:
                 "way": way,
                 "s": Spread.of([one["seconds"] for one in found_ones]).median,
                 "against plain": Spread.of(ratios),
-                **{f"{when}, MB": Spread.of([one[when] for one in found_ones]).median for when in ("before", "peak", "after")},
+                **{
+                    f"{when}, MB": Spread.of([one[when] for one in found_ones]).median
+                    for when in ("before", "peak", "after")
+                },
                 "sums": "; ".join(wrong[way]) or ("exact" if _CONSOLES[way] else ""),
             }
         )
@@ -57,7 +61,9 @@ def _run(tasks: int, consoles: int, env: dict[str, str]) -> tuple[dict[str, floa
     """What the program took, and the sums that each console was told."""
     with ExitStack() as stack:
         install = "install" if consoles else "-"
-        program = stack.enter_context(Program(sys.executable, "burst_program.py", str(tasks), install, env=env))
+        program = stack.enter_context(
+            Program(sys.executable, "burst_program.py", str(tasks), install, env=env)
+        )
         program.hear()
         readers = [stack.enter_context(reader(program, env)) for _ in range(consoles)]
         for console in readers[1:]:

@@ -2,8 +2,8 @@
 
     python benchmarks/install.py
 
-In a running loop of a fresh interpreter that has imported asyncio, as every program with a loop has. The last column is
-the whole program's time against the same program without those two lines, its end included.
+In a running loop of a fresh interpreter that has imported asyncio, as every program with a loop has. The
+last column is the whole program's time against the same program without those two lines, its end included.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from time import perf_counter
+from typing import Any
 
 from measuring import Spread, Table, arguments, environment, main
 
@@ -66,18 +67,25 @@ def measure(options: argparse.Namespace) -> list[Table]:
     )
     modules = Table("Install: modules imported")
     for whose, names in _sorted(told[0]["modules"]).items():
-        modules.rows.append({"whose": whose, "modules": len(names), "packages": ", ".join(_packages(names)) or "none"})
+        modules.rows.append(
+            {"whose": whose, "modules": len(names), "packages": ", ".join(_packages(names)) or "none"}
+        )
     return [times, modules]
 
 
-def _run(code: str, env: dict[str, str]) -> tuple[float, dict[str, object]]:
+def _run(code: str, env: dict[str, str]) -> tuple[float, dict[str, Any]]:
     began = perf_counter()
     said = subprocess.check_output([sys.executable, "-c", code], env=env)
     return perf_counter() - began, json.loads(said)
 
 
 def _sorted(modules: list[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"asynctop's own": [], "msgpack's": [], "the standard library's": [], "others": []}
+    found: dict[str, list[str]] = {
+        "asynctop's own": [],
+        "msgpack's": [],
+        "the standard library's": [],
+        "others": [],
+    }
     for module in modules:
         package = module.partition(".")[0]
         if package in _OURS:

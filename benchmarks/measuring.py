@@ -1,7 +1,7 @@
 """What the benchmarks share: fresh programs to measure, a console that only reads, and the statistics.
 
-Everything measured runs in a fresh interpreter, which says what it has to say in lines of JSON and goes on when it
-is sent a line.
+Everything measured runs in a fresh interpreter, which says what it has to say in lines of JSON and goes on
+when it is sent a line.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Program:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"expected a line of JSON from {' '.join(map(str, self._process.args))}, found its end")  # type: ignore[arg-type]
+            sys.exit(f"expected a line of JSON from {self._process.args!r}, found its end")
         return json.loads(line)
 
     def go_on(self) -> None:
@@ -159,7 +159,7 @@ class Program:
 
 @contextmanager
 def reader(program: Program, env: dict[str, str]) -> Iterator[Program]:
-    """A console that only reads `program`, which has been heard of by now. Comes back once it has had a first tick."""
+    """A console that only reads `program`, which has been heard of by now. Returns after its first tick."""
     path = Path(env["ASYNCTOP_DIR"], f"{program.pid}.sock")
     with Program(sys.executable, "reader.py", str(path), env=env) as console:
         console.hear()

@@ -2,8 +2,9 @@
 
     python benchmarks/overhead.py [--python PATH]... [--loop asyncio|uvloop]... [--workload NAME]...
 
-Each round runs every workload plain, with asynctop installed, and with a console connected, each in a fresh interpreter, in
-turns; every other round goes backwards. The figures are ratios of two neighbours of one round.
+Each round runs every workload plain, with asynctop installed, and with a console connected, each in a fresh
+interpreter, in turns; every other round goes backwards. The figures are ratios of two runs of one
+round.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = arguments(__doc__, rounds=7)
     found.add_argument("--python", action="append", metavar="PATH", help="an interpreter (this one)")
-    found.add_argument("--loop", action="append", choices=("asyncio", "uvloop"), help="an event loop (asyncio)")
+    found.add_argument(
+        "--loop", action="append", choices=("asyncio", "uvloop"), help="an event loop (asyncio)"
+    )
     found.add_argument("--workload", action="append", choices=tuple(WORKLOADS), help="a workload (all)")
     found.add_argument("--share", type=float, default=1.0, help="how much of each workload (%(default)s)")
     return found
@@ -44,7 +47,9 @@ def measure(options: argparse.Namespace) -> list[Table]:
                             "workload": workload,
                             "plain, s": Spread.of(runs["plain"]).median,
                             **{way: _ratio(runs[way], runs["plain"]) for way in WAYS[1:]},
-                            "target": f"<= {TARGETS[workload]:.2f}" if loop == "asyncio" and workload in TARGETS else "",
+                            "target": f"<= {TARGETS[workload]:.2f}"
+                            if loop == "asyncio" and workload in TARGETS
+                            else "",
                         }
                     )
     return [table]

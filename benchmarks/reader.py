@@ -1,9 +1,9 @@
-"""A console that only reads: it subscribes, decodes what comes, and shows nothing. Run by the other benchmarks.
+"""A console that only reads: it subscribes, decodes what comes, and shows nothing. Run by others here.
 
     python benchmarks/reader.py SOCKET
 
-Says "reading" after the first tick. For a line on standard input it says, once it has had a tick made later than that,
-each kind's sums as they stand then.
+Says "reading" after the first tick. For a line on standard input it says, once it has had a tick made later
+than that, each kind's sums as they stand then.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import socket
 import sys
 import time
 
-from measuring import INTERVAL_NS
-
 from asynctop_protocol import Connection, Hello, Kinds, Message, Role, Subscribe, Texts, Tick, Totals
+from measuring import INTERVAL_NS
 
 
 class Sums:

@@ -52,7 +52,7 @@ async def spawn(share: float) -> None:
 
 
 async def timers(share: float) -> None:
-    """10,000 tasks that sleep at once, 20 times over, each sleep shorter than what the others take to be woken."""
+    """10,000 tasks that sleep 20 times, each sleep shorter than what the others take to be woken."""
 
     async def sleeper(times: int) -> None:
         for _ in range(times):
