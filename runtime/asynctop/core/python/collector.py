@@ -128,7 +128,7 @@ class Collector:
             record.born = record.name_version = self.version
             record.told_name = None
         if record.name is None:
-            record.name = _name_before_first_poll(record)
+            record.name = _name_not_taken_yet(record)
         if record.told_name is not record.name:
             record.told_name = record.name
             record.name_version = self.version
@@ -296,13 +296,15 @@ def _state(record: TaskRecord) -> tuple[State, int]:
     return (State.IDLE if record._callback is None else State.SCHEDULED), record.since
 
 
-def _name_before_first_poll(record: TaskRecord) -> str | None:
-    """The name of a task whose first poll is yet to come."""
+def _name_not_taken_yet(record: TaskRecord) -> str | None:
+    """The name of a task that the loop has not run yet."""
     try:
-        # One expression: the reference to the task is gone before another thread can run.
+        # One expression each: the reference to the task is gone before another thread can run.
+        if record.ref is not None:
+            return record.ref().get_name()  # type: ignore[no-any-return]
         return record._callback.__self__.get_name()  # type: ignore[no-any-return]
     except AttributeError:
-        return None  # it is polled for the first time just now, and has said its name
+        return None  # it is run for the first time, or has ended, just now, and has said its name
 
 
 def _length(histogram: list[int]) -> int:
@@ -339,7 +341,7 @@ def _loops() -> Loops:
                 lag,
                 stats.lag_ever_ns,
                 max(current.id, 0),
-                current.name,
+                current.name or "",
                 since if current is not NOTHING else 0,
             )
         )

@@ -83,7 +83,7 @@ class PythonCore:
                 kind = current.kind_stats.number if type(current) is tasks.TaskRecord else 0
                 task = max(current.id, 0)
                 found.append(
-                    Running(stats.number, task, kind, current.name, since, stats.thread_id() or 0, 0)
+                    Running(stats.number, task, kind, current.name or "", since, stats.thread_id() or 0, 0)
                 )
         return found
 

@@ -179,7 +179,7 @@ class TaskRecord(StockHandle):
         callback = self._callback
         args = self._args
         stats = self.stats
-        if not self.polls:
+        if self.name is None:
             self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
@@ -203,7 +203,7 @@ class TaskRecord(StockHandle):
         callback = self._callback
         stats = self.stats
         stats.thread = get_ident()
-        if not self.polls:
+        if self.name is None:
             self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
@@ -399,6 +399,9 @@ def _spawn(task: Any, loop: Any) -> TaskRecord:
         record.parent = record.waker = current.id
     elif current.ref is coroutine:  # being made by create_task, below
         record = current
+        if getattr(coroutine, "cr_running", False):  # in its first poll, and ready for the next
+            record.waker = record.id
+            record.self_wakes = 1
     else:
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         running = getattr(current.ref, "cr_running", False)
@@ -500,11 +503,12 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     except AttributeError:  # the factory made something else than a task
         return task
     if polled:
-        record.take_name(task)
         if not seen:
             _register(record, task)
         _settle(record, task, None, stats, before, started, 0)
         stats.since = since
+        if not record.ended_ns:
+            record.name = None  # its maker may name it yet
     return task
 
 
