@@ -98,7 +98,8 @@ def _milliseconds(text: str) -> float:
 
 
 def _instrument(stall_threshold: float) -> None:
-    """Install. Raises CannotRunError where that does not work: whoever says `asynctop run` wants to see something."""
+    """Install. Raises CannotRunError where that does not work: whoever says `asynctop run` wants to see
+    something."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
@@ -207,7 +208,8 @@ def _began(traceback: TracebackType | None) -> bool:
 
 
 def _report(error: BaseException, traceback: TracebackType | None) -> None:
-    """Do what the interpreter does with an exception that nobody has caught, and show `traceback`, without our frames."""
+    """Do what the interpreter does with an exception that nobody has caught, and show `traceback`, without
+    our frames."""
     sys.last_type, sys.last_value, sys.last_traceback = (
         type(error),
         error.with_traceback(traceback),

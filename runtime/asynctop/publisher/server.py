@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Chains, Hello, Stalls, Tick, pid_of
+from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
@@ -115,7 +116,7 @@ class Publisher:
         self._faults = faults
         self._on_fault = on_fault
         self._clients: list[Client] = []
-        self._answers: deque[tuple[Client, Chains]] = deque()
+        self._answers: deque[tuple[Client, Inspection, Chains]] = deque()
         self._due_ns = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
@@ -178,8 +179,8 @@ class Publisher:
             else:
                 self._serve(key.data, events)
         while self._answers:
-            client, chains = self._answers.popleft()
-            client.answer(chains)
+            client, inspection, chains = self._answers.popleft()
+            client.answer(inspection, chains)
         self._begin_batches()
         for client in tuple(self._clients):
             self._watch(client)
@@ -210,10 +211,11 @@ class Publisher:
         except OSError:
             return  # it went away again
         uid = peer_uid(sock)
-        client = Client(sock, self._hello(), self._core.cursor())
+        foreign = uid not in (None, 0, os.getuid())
+        client = Client(sock, Hello(Role.RUNTIME) if foreign else self._hello(), self._core.cursor())
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
-        if uid not in (None, 0, os.getuid()):
+        if foreign:
             client.refuse(
                 f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
             )
@@ -229,13 +231,14 @@ class Publisher:
         except Gone:
             self._drop(client)
             return
-        if client.inspect is not None:
-            question, client.inspect = client.inspect, None
-            Inspection(self._core, question, lambda chains: self._answer(client, chains)).proceed()
+        if client.question is not None:
+            question, client.question = client.question, None
+            client.inspection = Inspection(self._core, question, partial(self._answer, client))
+            client.inspection.proceed()
 
-    def _answer(self, client: Client, chains: Chains) -> None:
+    def _answer(self, client: Client, inspection: Inspection, chains: Chains) -> None:
         """On any thread."""
-        self._answers.append((client, chains))
+        self._answers.append((client, inspection, chains))
         self._wake()
 
     def _watch(self, client: Client) -> None:
