@@ -212,7 +212,9 @@ class Lab:
         path.write_text(source)
         return path
 
-    def run(self, program: str | Path, *arguments: str, ready: str = "^ready", env: Mapping[str, str] = {}) -> Process:
+    def run(
+        self, program: str | Path, *arguments: str, ready: str = "^ready", env: Mapping[str, str] = {}
+    ) -> Process:
         """`asynctop run` a program, and wait for its line `ready`, which it writes when it is instrumented."""
         process = self.start(*RUN, program, *arguments, env=env)
         process.stdout.line(ready)
