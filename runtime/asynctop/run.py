@@ -98,8 +98,7 @@ def _milliseconds(text: str) -> float:
 
 
 def _instrument(stall_threshold: float) -> None:
-    """Install. Raises CannotRunError where that does not work: whoever says `asynctop run` wants to see
-    something."""
+    """Install. Raises CannotRunError where that does not work: without it there is nothing to see."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
@@ -208,8 +207,7 @@ def _began(traceback: TracebackType | None) -> bool:
 
 
 def _report(error: BaseException, traceback: TracebackType | None) -> None:
-    """Do what the interpreter does with an exception that nobody has caught, and show `traceback`, without
-    our frames."""
+    """Do what the interpreter does with an exception that nobody has caught, but show this traceback of it."""
     sys.last_type, sys.last_value, sys.last_traceback = (
         type(error),
         error.with_traceback(traceback),

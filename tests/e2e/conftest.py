@@ -1,4 +1,4 @@
-"""What every end-to-end test stands on: a place of its own for sockets and programs, empty again afterwards."""
+"""What every end-to-end test stands on: a place of its own for sockets and programs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Real processes: started, listened to line by line, ended, and looked for afterwards.
 
-Nothing here sleeps for a while and hopes. It waits for what happens, and fails with what it saw when that does not happen in time.
+Nothing here sleeps for a while and hopes. It waits for what happens, and fails with what it saw when that
+does not happen in time.
 """
 
 from __future__ import annotations
@@ -212,7 +213,9 @@ class Lab:
         path.write_text(source)
         return path
 
-    def run(self, program: str | Path, *arguments: str, ready: str = "^ready", env: Mapping[str, str] = {}) -> Process:
+    def run(
+        self, program: str | Path, *arguments: str, ready: str = "^ready", env: Mapping[str, str] = {}
+    ) -> Process:
         """`asynctop run` a program, and wait for its line `ready`, which it writes when it is instrumented."""
         process = self.start(*RUN, program, *arguments, env=env)
         process.stdout.line(ready)
@@ -230,7 +233,7 @@ class Lab:
         return self.directory / f"{process.pid}.sock"
 
     def consoles(self, process: Process) -> int:
-        """How many connections a program has accepted: its end of each is in the kernel's list, under the socket's path."""
+        """How many connections a program has accepted: the kernel lists its ends under the socket's path."""
         path = str(self.socket(process))
         connected = "03"
         lines = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())

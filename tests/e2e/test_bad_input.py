@@ -1,4 +1,4 @@
-"""Bad input: one line on standard error, exit status 2, and the program that is looked at goes on undisturbed."""
+"""Bad input: one line on standard error, exit status 2, and a program that goes on undisturbed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from asynctop_protocol import Connection
 from asynctop_protocol.messages import Hello, Inspect, Message, Problem, Role, Subscribe, Tick
 
@@ -207,7 +208,7 @@ class Peer:
         self.sock = sock
         self.connection = Connection(role)
 
-    def until(self, kind: type[Message]) -> list[Message]:  # type: ignore[valid-type]
+    def until(self, kind: type[Message]) -> list[Message]:
         """The messages up to one of a kind, or to the end."""
         seen: list[Message] = []
         while not any(isinstance(message, kind) for message in seen):

@@ -1,4 +1,4 @@
-"""A hundred thousand tasks come and go at once, beside a console that reads and two that have stopped: nothing is lost or kept."""
+"""A hundred thousand tasks come and go at once, beside consoles that have stopped: nothing is lost or kept."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from asynctop_protocol import Connection
-from asynctop_protocol.messages import Hello, Role, Subscribe, Tick
+from typing import Self
 
 from asynctop_console.model import Model
+from asynctop_protocol import Connection
+from asynctop_protocol.messages import Hello, Role, Subscribe
 
 from .processes import ASYNCTOP, DEADLINE_S, Json, Lab, Process, eventually, snapshot_of
 
@@ -61,20 +61,21 @@ A_BURST = {
 BURSTS = 3
 
 MOST_KEPT = 40 << 20
-"""Bytes that the program may have more, after all bursts, than before the first: about 130 for each task that there ever was,
-a fraction of what it takes to remember one. A half of that is used, whatever the number of bursts: by the last 2000
-tasks, which are kept for consoles to come, and by hash tables that had 100,000 entries, for Python never shrinks one."""
+"""Bytes that the program may have more, after all bursts, than before the first: about 130 for each task that
+there ever was, a fraction of what it takes to remember one. Half of that is used, whatever the number of bursts:
+by the last 2000 tasks, which are kept for consoles to come, and by hash tables that had 100,000 entries, which
+Python does not shrink."""
 
 RETURNING = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
-"""With this, memory that is free goes back to the system. Python's own allocator gives back only whole megabytes in
-which not one object lives, so that resident memory would say little about what is kept."""
+"""With this, memory that is free goes back to the system. Python's own allocator gives back only whole megabytes
+in which not one object lives: resident memory would say little about what is kept."""
 
 
 def tell(program: Process, command: str) -> None:
     """Have it do something, and wait until it has."""
     done = program.stdout.so_far.count("over\n")
     program.say(command.encode() + b"\n")
-    program.stdout.line(r"^ready\n(over\n){%d}" % (done + 1))
+    program.stdout.line(rf"^ready\n(over\n){{{done + 1}}}")
 
 
 def kept(program: Process) -> int:
@@ -94,7 +95,7 @@ class Console:
         for message in (Hello(Role.CONSOLE), Subscribe(50_000_000)):
             sock.sendall(self._connection.send(message))
 
-    def tick(self) -> None:
+    def tick(self) -> Self:
         """Read up to the end of a batch."""
         ticks = self.model.ticks
         while self.model.ticks == ticks:
@@ -102,6 +103,7 @@ class Console:
             assert data, "the program hung up"
             for message in self._connection.receive(data):
                 self.model.fold(message)
+        return self
 
     def sums(self) -> Json:
         """The sums of the tasks' kind."""
@@ -114,7 +116,7 @@ class Console:
     def catches_up(self, bursts: int) -> None:
         """Read until everything is there; the sums must be exact, and never more than that."""
         expected = after(bursts)
-        eventually(lambda: self.tick() or self.sums() == expected, f"{expected}", lambda: str(self.sums()))
+        eventually(lambda: self.tick().sums() == expected, f"{expected}", lambda: str(self.sums()))
         assert not any(self.model.dropped.values())
 
 

@@ -1,4 +1,6 @@
-"""`asynctop run` is `python`: what a program writes, how it ends and what it finds around it are the same with both."""
+"""`asynctop run` is `python`: what a program writes, how it ends and what it finds around it are the same."""
+
+# ruff: noqa: E501  (the tables of programs, a line each where that is enough)
 
 from __future__ import annotations
 

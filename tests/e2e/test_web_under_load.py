@@ -20,9 +20,10 @@ KEYS = {
     "observed": "from until",
     "loops": "id thread runtime tasks busy_ns polls callbacks max_lag_ns busy_ratio state",
     "tasks": "id name kind state outcome exception loop parent spawned_at created_ns ended_ns polls busy_ns"
-    " scheduled_ns idle_ns max_poll_ns current_poll_ns wakes self_wakes last_waker await_chain waiting_on lints",
-    "kinds": "kind defined_at spawned_at spawned live returned raised cancelled destroyed polls busy_ns scheduled_ns"
-    " max_poll_ns poll_p50_ns poll_p99_ns",
+    " scheduled_ns idle_ns max_poll_ns current_poll_ns wakes self_wakes last_waker await_chain waiting_on"
+    " lints",
+    "kinds": "kind defined_at spawned_at spawned live returned raised cancelled destroyed polls busy_ns"
+    " scheduled_ns max_poll_ns poll_p50_ns poll_p99_ns",
     "stalls": "task name kind loop started_ns duration_ns ongoing cause samples stack",
     "resources": "id type description created_at holder waiters attributes",
     "lints": "lint severity subject message",
@@ -106,7 +107,7 @@ def _get(url: str) -> None:
 
 
 def all_answered(report: str) -> None:
-    """wrk has seen thousands of answers, and mentions no errors: it has a line for them only where there are some."""
+    """wrk has seen answers, and mentions no errors: it has a line for them only where there are some."""
     counted = re.search(r"^\s*(\d+) requests in ", report, re.MULTILINE)
     assert counted, report
     assert int(counted[1]) > 100, report
