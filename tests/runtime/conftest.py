@@ -46,7 +46,7 @@ def surroundings() -> dict[str, Any]:
         f"{owner.__name__}.{name}": value
         for owner in owners
         for name, value in vars(owner).items()
-        if not name.startswith("__")
+        if callable(value) and not name.startswith("__")
     }
     found["meta_path"] = tuple(sys.meta_path)
     found["gc callbacks"] = tuple(gc.callbacks)

@@ -86,6 +86,7 @@ class Publisher:
         self._clients: list[Client] = []
         self._answers: deque[tuple[Client, Chains]] = deque()
         self._due_ns = 0
+        self._listener = listen(path)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
@@ -93,7 +94,6 @@ class Publisher:
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._listener = listen(path)
         self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
 
     def start(self) -> None:
