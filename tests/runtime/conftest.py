@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from asynctop.core import Core, make_core
 from asynctop.hooks.loops import patches, unwatch_factories
 from asynctop.hooks.patches import Patches

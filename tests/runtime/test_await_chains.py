@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
 from asynctop.core import Core
 from asynctop.publisher.inspector import Inspection
 from asynctop_protocol import Chain, Chains, Inspect
@@ -17,9 +18,15 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 async def inspect(core: Core, ids: list[int]) -> list[Chains]:
     answers: list[Chains] = []
-    Inspection(core, Inspect(1, ids), answers.append).proceed()
-    while not (answers and answers[-1].done):
-        await asyncio.sleep(0)
+    complete = asyncio.Event()
+
+    def take(answer: Chains) -> None:
+        answers.append(answer)
+        if answer.done:
+            complete.set()
+
+    Inspection(core, Inspect(1, ids), take).proceed()
+    await complete.wait()
     return answers
 
 

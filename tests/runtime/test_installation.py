@@ -11,8 +11,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import asynctop
 import pytest
+
+import asynctop
 from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
 
 if sys.version_info >= (3, 12):
@@ -100,7 +101,10 @@ def test_a_threshold_that_makes_no_sense() -> None:
 
 
 def test_the_command_without_the_console() -> None:
-    code = "import sys; sys.modules['asynctop_console'] = None; import asynctop.__main__ as m; sys.exit(m.main())"
+    code = (
+        "import sys; sys.modules['asynctop_console'] = None; "
+        "import asynctop.__main__ as m; sys.exit(m.main())"
+    )
     done = subprocess.run([sys.executable, "-c", code, "ls"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1

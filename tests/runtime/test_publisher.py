@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from asynctop.core import Core
 from asynctop.publisher import server
 from asynctop.publisher.client import LONGEST_NS, SHORTEST_NS, Client
@@ -163,12 +164,12 @@ def test_a_stopped_console_holds_one_frame(core: Core) -> None:
 def test_directories_of_others_are_refused(tmp_path: Path) -> None:
     open_to_all = tmp_path / "open"
     open_to_all.mkdir(mode=0o755)
-    with pytest.raises(PermissionError, match="mode 0700, found owner .* and mode 0755; set ASYNCTOP_DIR"):
+    with pytest.raises(PermissionError, match=r"mode 0700, found owner .* and mode 0755; set ASYNCTOP_DIR"):
         listen(str(open_to_all / "socket"))
     link = tmp_path / "link"
     (tmp_path / "own").mkdir(mode=0o700)
     link.symlink_to(tmp_path / "own")
-    with pytest.raises(PermissionError, match="expected .*link to be a directory"):
+    with pytest.raises(PermissionError, match=r"expected .*link to be a directory"):
         listen(str(link / "socket"))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from recorded import Recorded
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -75,16 +76,13 @@ def test_two_lines_are_two_kinds_and_depths_do_not_stick(run: Run, recorded: Rec
 
 
 def test_from_a_callback(run: Run, recorded: Recorded) -> None:
-    made: list[asyncio.Task[None]] = []
-
-    def spawn() -> None:
-        made.append(asyncio.get_running_loop().create_task(child("from callback")))
+    def spawn(made: asyncio.Future[asyncio.Task[None]]) -> None:
+        made.set_result(asyncio.get_running_loop().create_task(child("from callback")))
 
     async def main() -> None:
-        asyncio.get_running_loop().call_soon(spawn)
-        while not made:
-            await asyncio.sleep(0)
-        await made[0]
+        made: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(spawn, made)
+        await (await made)
 
     run(main())
     recorded.update()
@@ -103,6 +101,7 @@ def test_a_librarys_spawn_is_told_by_the_users_line(
         "async def own(coroutine):\n    await spawn(coroutine)\n"
     )
     monkeypatch.syspath_prepend(str(library.parent))
+    monkeypatch.delitem(sys.modules, "spawning_library", raising=False)
     import spawning_library  # type: ignore[import-not-found]
 
     lines: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The stall watcher, look by look, with a core that says what it is told to; and once for each cause in real time."""
+"""The stall watcher, look by look, on a core that says what it is told to; and each cause once in real time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from asynctop import causes, stalls
 from asynctop.causes import Evidence
 from asynctop.core import Core
@@ -38,6 +39,10 @@ def poll(since_ms: int, took_ms: int = 0, *, loop: int = 1, task: int = 5) -> Ru
     return Running(loop, task, 2 if task else 0, "job", since_ms * MS, 77, took_ms * MS)
 
 
+def unexpected(error: BaseException) -> None:
+    raise error
+
+
 @pytest.fixture
 def fake() -> FakeCore:
     return FakeCore()
@@ -56,7 +61,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
 @pytest.fixture
 def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "thread_stack", lambda thread: list(STACK))
-    return StallWatcher(fake, 50 * MS, pytest.fail)
+    return StallWatcher(fake, 50 * MS, unexpected)
 
 
 def news(watcher: StallWatcher, version: int = 0) -> list[tuple[int, int, bool, int]]:
@@ -148,7 +153,7 @@ def test_collecting_garbage_comes_before_all_else() -> None:
 def test_in_real_time(hooked: Core, cause: Cause) -> None:
     over = threading.Event()
     ongoing: list[Stall] = []
-    watcher = StallWatcher(hooked, 50 * MS, pytest.fail)
+    watcher = StallWatcher(hooked, 50 * MS, unexpected)
 
     def block() -> None:
         over.wait()
@@ -166,7 +171,7 @@ def test_in_real_time(hooked: Core, cause: Cause) -> None:
         work[cause]()
 
     def watch() -> None:
-        while not over.wait(0.01):
+        while not over.wait(0.1):
             for stall in watcher.since(0)[1]:
                 if stall.samples >= 3 or not stall.ongoing:
                     ongoing.append(stall)

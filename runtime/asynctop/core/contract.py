@@ -51,8 +51,8 @@ class Cursor(Protocol):
 class Core(Protocol):
     """A recorder core. One at most is in use in a process.
 
-    What the hooks call raises nothing of its own: a core reports what fails in it to the `on_fault` that it was
-    made with, and the program's call goes on as if it were not there.
+    What the hooks call raises nothing of its own: a core reports what fails in it to the `on_fault` that it
+    was made with, and the program's call goes on as if it were not there.
     """
 
     name: str
