@@ -352,7 +352,7 @@ if "eager" in LOOPS:
         names = ("outer", "spawner", "inner", "suspends")
         assert [recorded.task(name).polls for name in names] == [1, 1, 1, 2]
         assert recorded.task("inner").parent == recorded.task("spawner").id
-        assert recorded.kind("at_once").returned == 2
+        assert [recorded.task(name).outcome for name in names] == [Outcome.RETURNED] * 4
 
 
 @pytest.mark.parametrize("place", ["woken", "_finish", "_kind_of"])

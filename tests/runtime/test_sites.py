@@ -21,11 +21,10 @@ def here() -> int:
 
 
 async def child(name: str = "") -> None:
+    await asyncio.sleep(0)
     task = asyncio.current_task()
     assert task is not None
-    if name:
-        task.set_name(name)
-    await asyncio.sleep(0)
+    task.set_name(name)
 
 
 def test_the_line_that_spawns(run: Run, recorded: Recorded) -> None:

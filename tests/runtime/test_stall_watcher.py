@@ -1,4 +1,4 @@
-"""The stall watcher, look by look, on a core that says what it is told to; and each cause once in real time."""
+"""The stall watcher: look by look, on a core that says what it is told to; then each cause in real time."""
 
 from __future__ import annotations
 
