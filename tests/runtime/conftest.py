@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from asynctop.core import Core, make_core
 from asynctop.hooks.loops import patches, unwatch_factories
 from asynctop.hooks.patches import Patches
@@ -46,7 +47,7 @@ def surroundings() -> dict[str, Any]:
         f"{owner.__name__}.{name}": value
         for owner in owners
         for name, value in vars(owner).items()
-        if not name.startswith("__")
+        if callable(value) and not name.startswith("__")
     }
     found["meta_path"] = tuple(sys.meta_path)
     found["gc callbacks"] = tuple(gc.callbacks)

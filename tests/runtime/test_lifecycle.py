@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+
 from asynctop.core import Core
 from asynctop_protocol import LoopState, Outcome, State, WakerSource
 from recorded import Recorded

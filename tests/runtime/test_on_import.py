@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from asynctop.hooks.imports import OnImport
 
 NAME = "awaited_module"

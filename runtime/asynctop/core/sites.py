@@ -74,7 +74,7 @@ def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType:
         code = frame.f_code
         belongs = owner(code.co_filename)
         if belongs == MACHINERY:
-            if first is not None and code.co_name in ("_run", "_run_once"):
+            if first is not None and code.co_name in ("_run", "_run_once", "__call__"):
                 break
         elif code is factory_code:
             first = None

@@ -118,6 +118,7 @@ class Publisher:
         self._clients: list[Client] = []
         self._answers: deque[tuple[Client, Inspection, Chains]] = deque()
         self._due_ns = 0
+        self._listener = listen(path)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
@@ -125,7 +126,6 @@ class Publisher:
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._listener = listen(path)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._thread: threading.Thread | None = None

@@ -399,7 +399,7 @@ def _spawn(task: Any, loop: Any) -> TaskRecord:
         record.parent = record.waker = current.id
     elif current.ref is coroutine:  # being made by create_task, below
         record = current
-        if getattr(coroutine, "cr_running", False):  # in its first poll, and ready for the next
+        if getattr(coroutine, "cr_suspended", False):  # its first poll made it ready for the next
             record.waker = record.id
             record.self_wakes = 1
     else:

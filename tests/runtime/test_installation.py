@@ -1,0 +1,111 @@
+"""`install()` and `uninstall()`, faults as consoles see them, forked children, and the bare command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import asynctop
+from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
+
+if sys.version_info >= (3, 12):
+    pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+@pytest.fixture
+def installed() -> Iterator[str]:
+    assert asynctop.install()
+    assert asynctop.install()
+    (name,) = os.listdir(os.environ["ASYNCTOP_DIR"])
+    yield os.path.join(os.environ["ASYNCTOP_DIR"], name)
+    asynctop.uninstall()
+    asynctop.uninstall()
+
+
+def first_tick(path: str) -> tuple[Hello, Tick]:
+    connection = Connection(Role.CONSOLE)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(path)
+        sock.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(1)))
+        while True:
+            for message in connection.receive(sock.recv(65536)):
+                if isinstance(message, Tick):
+                    assert connection.peer is not None
+                    return connection.peer, message
+
+
+def test_a_hook_that_fails_is_switched_off_and_says_so(
+    installed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = asynctop.core.python.handles.StockHandle
+
+    def fails(*args: object) -> None:
+        raise RuntimeError("broken by a test")
+
+    async def main() -> str:
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+        return "well"
+
+    with monkeypatch.context() as patch:
+        patch.setattr("asynctop.core.python.tasks._kind_of", fails)
+        assert asyncio.run(main()) == "well"
+    assert asyncio.events.Handle is stock
+    _, tick = first_tick(installed)
+    assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by a test"]
+
+
+def test_a_forked_child_serves_on_its_own_socket(installed: str) -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        names = sorted(thread.name for thread in threading.enumerate() if "asynctop" in thread.name)
+        os.write(writer, f"{len(os.listdir(os.environ['ASYNCTOP_DIR']))} {names}".encode())
+        asynctop.uninstall()
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as text:
+        assert text.read() == "2 ['asynctop-publisher', 'asynctop-stalls']"
+    assert os.waitpid(child, 0)[1] == 0
+    hello, _ = first_tick(installed)
+    assert hello.pid == os.getpid()
+
+
+def test_no_socket_no_hooks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    monkeypatch.setenv("ASYNCTOP_DIR", str(shared))
+    assert not asynctop.install()
+    assert "mode 0755" in caplog.text
+
+
+def test_a_core_that_there_is_not(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("ASYNCTOP_CORE", "fortran")
+    assert not asynctop.install()
+    assert 'ASYNCTOP_CORE is "fortran"' in caplog.text
+
+
+def test_a_threshold_that_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match="above 0, found -1"):
+        asynctop.install(stall_threshold=-1)
+
+
+def test_the_command_without_the_console() -> None:
+    code = (
+        "import sys; sys.modules['asynctop_console'] = None; "
+        "import asynctop.__main__ as m; sys.exit(m.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "ls"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'asynctop[console]'" in done.stderr

@@ -1,0 +1,189 @@
+"""The publisher over its real socket: greetings, refusals, limits, and a program that notices nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from asynctop.core import Core
+from asynctop.publisher import server
+from asynctop.publisher.client import LONGEST_NS, SHORTEST_NS, Client
+from asynctop.publisher.server import MAX_CLIENTS, Publisher, listen
+from asynctop.stalls import StallWatcher
+from asynctop_protocol import Connection, Hello, Message, Problem, Role, Stalls, Subscribe, Tick
+
+T = TypeVar("T", bound=Message)
+HELLO = Hello(Role.RUNTIME, pid=7)
+
+
+class Console:
+    """The other end of a connection."""
+
+    def __init__(self, path: str) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(path)
+        self.connection = Connection(Role.CONSOLE)
+        self.got: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.sock.sendall(self.connection.send(message))
+
+    def until(self, kind: type[T]) -> T:
+        """Read until a message of this kind has come, and return it."""
+        while True:
+            for number, message in enumerate(self.got):
+                if isinstance(message, kind):
+                    del self.got[: number + 1]
+                    return message
+            data = self.sock.recv(65536)
+            assert data, f"closed before a {kind.__name__}"
+            self.got += self.connection.receive(data)
+
+    def closed(self) -> bool:
+        return self.sock.recv(65536) == b""
+
+
+@pytest.fixture
+def failed() -> list[BaseException]:
+    return []
+
+
+@pytest.fixture
+def publisher(hooked: Core, failed: list[BaseException]) -> Iterator[Publisher]:
+    watcher = StallWatcher(hooked, 50_000_000, failed.append)
+    path = os.path.join(os.environ["ASYNCTOP_DIR"], "test.sock")
+    made = Publisher(hooked, watcher, lambda: HELLO, path, ["a fault"], failed.append)
+    made.start()
+    yield made
+    made.stop()
+    assert failed == []
+    assert not os.path.exists(path)
+
+
+@pytest.fixture
+def connect(publisher: Publisher) -> Iterator[Callable[[], Console]]:
+    consoles: list[Console] = []
+
+    def connect_one() -> Console:
+        consoles.append(Console(publisher.path))
+        return consoles[-1]
+
+    yield connect_one
+    for console in consoles:
+        console.sock.close()
+
+
+def test_hello_batches_and_faults(connect: Callable[[], Console]) -> None:
+    consoles = [connect(), connect()]
+    for console in consoles:
+        assert console.until(Hello) == HELLO
+        console.send(Hello(Role.CONSOLE))
+        console.send(Subscribe(SHORTEST_NS))
+    for console in consoles * 2:
+        assert console.until(Tick).faults == ["a fault"]
+
+
+def test_garbage_is_answered_with_one_problem(connect: Callable[[], Console]) -> None:
+    healthy, broken = connect(), connect()
+    broken.sock.sendall(b"GET / HTTP/1.1\r\n\r\n" * 4)
+    broken.until(Hello)
+    assert "\n" not in broken.until(Problem).text
+    assert broken.closed()
+    healthy.send(Hello(Role.CONSOLE))
+    healthy.send(Subscribe(SHORTEST_NS))
+    healthy.until(Tick)
+
+
+def test_another_version_is_told_both(connect: Callable[[], Console]) -> None:
+    console = connect()
+    console.send(Hello(Role.CONSOLE, protocol=(99, 0)))
+    console.until(Hello)
+    assert "99" in console.until(Problem).text
+    assert console.closed()
+
+
+def test_one_console_too_many_is_greeted_and_refused(connect: Callable[[], Console]) -> None:
+    consoles = [connect() for _ in range(MAX_CLIENTS)]
+    for console in consoles:
+        console.until(Hello)
+    extra = connect()
+    extra.until(Hello)
+    assert "consoles already" in extra.until(Problem).text
+    assert extra.closed()
+
+
+def test_another_users_console_learns_nothing(
+    connect: Callable[[], Console], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "peer_uid", lambda sock: os.getuid() + 1)
+    console = connect()
+    assert console.until(Hello).pid == 0
+    assert f"you are user {os.getuid() + 1}" in console.until(Problem).text
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, SHORTEST_NS), (10**15, LONGEST_NS), (10**9, 10**9)])
+def test_intervals_are_bounded(core: Core, asked: int, given: int) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        client = Client(near, HELLO, core.cursor())
+        connection = Connection(Role.CONSOLE)
+        far.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(asked)))
+        client.readable()
+        assert client.interval_ns == given
+
+
+def test_a_stopped_console_holds_one_frame(core: Core) -> None:
+    near, far = socket.socketpair()
+    made = 0
+
+    def no_stalls(version: int) -> tuple[int, Stalls]:
+        return version, Stalls([])
+
+    def tick() -> Tick:
+        nonlocal made
+        made += 1
+        return Tick(0, faults=["x" * 400] * 30)
+
+    with near, far:
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client = Client(near, HELLO, core.cursor())
+        for _ in range(2000):
+            if client.idle:
+                client.begin(no_stalls, tick)
+            client.writable()
+        assert 0 < made < 100
+        assert not client.idle
+
+
+def test_directories_of_others_are_refused(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir(mode=0o755)
+    with pytest.raises(PermissionError, match=r"mode 0700, found owner .* and mode 0755; set ASYNCTOP_DIR"):
+        listen(str(open_to_all / "socket"))
+    link = tmp_path / "link"
+    (tmp_path / "own").mkdir(mode=0o700)
+    link.symlink_to(tmp_path / "own")
+    with pytest.raises(PermissionError, match=r"expected .*link to be a directory"):
+        listen(str(link / "socket"))
+
+
+def test_a_directory_of_another_owner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "theirs"
+    directory.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    with pytest.raises(PermissionError, match=f"found owner {os.stat(directory).st_uid} "):
+        listen(str(directory / "socket"))
+
+
+def test_a_stale_socket_file_is_replaced() -> None:
+    path = os.path.join(os.environ["ASYNCTOP_DIR"], "stale")
+    listen(path).close()
+    with listen(path):
+        assert os.stat(path).st_mode & 0o777 == 0o600
+    os.unlink(path)

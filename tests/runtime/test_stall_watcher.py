@@ -1,0 +1,189 @@
+"""The stall watcher: look by look, on a core that says what it is told to; then each cause in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from asynctop import causes, stalls
+from asynctop.causes import Evidence
+from asynctop.core import Core
+from asynctop.core.contract import Running
+from asynctop.stalls import StallWatcher
+from asynctop_protocol import Cause, Stall
+
+MS = 1_000_000
+STACK = [("handler", "app.py", 3)]
+
+
+class FakeCore:
+    """Loops that do what a test says."""
+
+    def __init__(self) -> None:
+        self.now: list[Running] = []
+        self.ended: list[Running] = []
+
+    def running(self) -> list[Running]:
+        return self.now
+
+    def long_polls(self) -> list[Running]:
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def poll(since_ms: int, took_ms: int = 0, *, loop: int = 1, task: int = 5) -> Running:
+    return Running(loop, task, 2 if task else 0, "job", since_ms * MS, 77, took_ms * MS)
+
+
+def unexpected(error: BaseException) -> None:
+    raise error
+
+
+@pytest.fixture
+def fake() -> FakeCore:
+    return FakeCore()
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
+    """How much processor time every thread used between two looks."""
+    share: dict[str, int | None] = {"ns": 25 * MS}
+    monkeypatch.setattr(
+        causes.ThreadClocks, "read", lambda self, threads: dict.fromkeys(threads, share["ns"])
+    )
+    return share
+
+
+@pytest.fixture
+def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
+    monkeypatch.setattr(stalls, "thread_stack", lambda thread: list(STACK))
+    return StallWatcher(fake, 50 * MS, unexpected)
+
+
+def news(watcher: StallWatcher, version: int = 0) -> list[tuple[int, int, bool, int]]:
+    """(id, duration in ms, ongoing, samples)."""
+    return [
+        (each.id, each.duration_ns // MS, each.ongoing, each.samples) for each in watcher.since(version)[1]
+    ]
+
+
+def test_begin_go_on_end(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.now = [poll(0)]
+    seen = []
+    for now in (10, 30, 60, 110):
+        watcher.look(now * MS, 0)
+        seen.append(news(watcher))
+    fake.now, fake.ended = [], [poll(0, 120)]
+    watcher.look(130 * MS, 0)
+    seen.append(news(watcher))
+    assert seen == [[], [], [(1, 60, True, 2)], [(1, 110, True, 3)], [(1, 120, False, 3)]]
+    ((stall),) = watcher.since(0)[1]
+    assert (stall.task, stall.kind, stall.name, stall.loop, stall.stack) == (5, 2, "job", 1, STACK)
+
+
+def test_only_what_is_news_to_a_console(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.ended = [poll(0, 60), poll(70, 80, task=0)]
+    watcher.look(200 * MS, 0)
+    version, both = watcher.since(0)
+    assert [(each.id, each.task, each.samples) for each in both] == [(1, 5, 0), (2, 0, 0)]
+    assert watcher.since(version) == (version, [])
+    fake.ended = [poll(210, 60)]
+    watcher.look(300 * MS, 0)
+    assert news(watcher, version) == [(3, 60, False, 0)]
+
+
+def test_a_new_poll_is_a_new_stall(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.now = [poll(0), poll(0, loop=2)]
+    watcher.look(60 * MS, 0)
+    fake.ended = [poll(0, 61)]
+    fake.now = [poll(62), poll(0, loop=2)]
+    watcher.look(130 * MS, 0)
+    assert sorted(news(watcher)) == [(1, 61, False, 1), (2, 130, True, 2), (3, 68, True, 1)]
+
+
+def test_short_polls_are_none(fake: FakeCore, watcher: StallWatcher) -> None:
+    for now in range(0, 500, 25):
+        fake.now = [poll(now - 5)]
+        watcher.look(now * MS, 0)
+    assert watcher.since(0) == (0, [])
+
+
+def test_ended_stalls_are_bounded(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.ended = [poll(100 * number, 60) for number in range(1, 1001)]
+    watcher.look(200_000 * MS, 0)
+    assert [each.id for each in watcher.since(0)[1]] == list(range(745, 1001))
+
+
+@pytest.mark.parametrize(
+    ("busy_ns", "late_ms", "cause"),
+    [
+        (0, 0, Cause.BLOCKING),
+        (25 * MS, 5, Cause.CPU),
+        (25 * MS, 0, Cause.BLOCKING),
+        (200 * MS, 200, Cause.GIL),
+    ],
+)
+def test_causes(
+    fake: FakeCore,
+    watcher: StallWatcher,
+    busy: dict[str, int | None],
+    busy_ns: int,
+    late_ms: int,
+    cause: Cause,
+) -> None:
+    busy["ns"] = busy_ns
+    fake.now = [poll(0)]
+    for now in (0, 25, 50, 75):
+        watcher.look((now + 300) * MS, late_ms * MS)
+    (stall,) = watcher.since(0)[1]
+    assert stall.cause == cause
+
+
+def test_collecting_garbage_comes_before_all_else() -> None:
+    evidence = Evidence()
+    assert evidence.cause(0) == Cause.UNKNOWN
+    assert evidence.cause(0.5) == Cause.GC
+
+
+@pytest.mark.parametrize("cause", [Cause.BLOCKING, Cause.CPU, Cause.GIL])
+def test_in_real_time(hooked: Core, cause: Cause) -> None:
+    over = threading.Event()
+    ongoing: list[Stall] = []
+    watcher = StallWatcher(hooked, 50 * MS, unexpected)
+
+    def block() -> None:
+        over.wait()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum(range(1000))
+
+    def hold() -> None:
+        sum(range(30_000_000))  # one call into C, which never lets go of the lock
+
+    work: dict[Cause, Callable[[], None]] = {Cause.BLOCKING: block, Cause.CPU: compute, Cause.GIL: hold}
+
+    async def main() -> None:
+        work[cause]()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            for stall in watcher.since(0)[1]:
+                if stall.samples >= 3 or not stall.ongoing:
+                    ongoing.append(stall)
+                    over.set()
+
+    helper = threading.Thread(target=watch)
+    watcher.start()
+    helper.start()
+    try:
+        asyncio.run(main())
+        helper.join()
+    finally:
+        over.set()
+        watcher.stop()
+    assert ongoing[0].cause == cause
