@@ -20,10 +20,12 @@ async def inspect(core: Core, ids: list[int]) -> list[Chains]:
     answers: list[Chains] = []
     complete = asyncio.Event()
 
-    def take(answer: Chains) -> None:
+    def take(inspection: Inspection, answer: Chains) -> None:
         answers.append(answer)
         if answer.done:
             complete.set()
+        else:
+            inspection.proceed()
 
     Inspection(core, Inspect(1, ids), take).proceed()
     await complete.wait()
@@ -117,7 +119,7 @@ def test_a_loop_closed_meanwhile(hooked: Core, recorded: Recorded) -> None:
     loop.run_until_complete(asyncio.sleep(0))
     recorded.update()
     answers: list[Chains] = []
-    question = Inspection(hooked, Inspect(3, []), answers.append)
+    question = Inspection(hooked, Inspect(3, []), lambda _, answer: answers.append(answer))
     task.cancel()
     loop.run_until_complete(asyncio.wait([task]))
     loop.close()
