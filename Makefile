@@ -10,21 +10,34 @@ PYTHON ?= $(shell for python in python3.15 python3.14 python3.13 python3.12 pyth
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+TOOLS := tmux wrk
 INSTALLED_FROM := pyproject.toml $(wildcard hatch_build.py runtime/asynctop/*.c runtime/asynctop/*.h)
 
-.PHONY: demo test lint bench picture wheel clean
+.PHONY: demo test tools lint bench picture wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -q
+# Tests that need a tool which is neither there nor to be had are left out, and make says so. CI leaves none out.
+test: $(STAMP) tools
+	@without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
+	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
+	    without="$${without:+$$without and }not $$tool"; }; done; \
+	$(BIN)/python -m pytest -q $${without:+-m "$$without"}
+
+# A real terminal and a real load generator, for the end-to-end tests: installed where nobody need be asked.
+tools:
+	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$missing >/dev/null || true; \
+	fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests
+	$(BIN)/mypy benchmarks/*.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks

@@ -1,15 +1,20 @@
-"""A source without a program: as many tasks as wanted, a share of which changes with each tick."""
+"""A source without a program: as many tasks as wanted, a share of which changes with each tick.
+
+python benchmarks/synthetic.py [TASKS]     open the console on it
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Sequence
-from time import monotonic_ns, thread_time_ns, time_ns
+from time import monotonic_ns, time_ns
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asynctop_console.source.live import Phase, SourceState
+from asynctop_console.views.app import ConsoleApp
 from asynctop_protocol.messages import (
     Cause,
     Chain,
@@ -55,8 +60,6 @@ class Synthetic:
     every 8 seconds."""
 
     def __init__(self, tasks: int, share: float = 0.05, seed: int = 7) -> None:
-        self.spent_ns = 0
-        """Processor time that making up the ticks took."""
         self._count = tasks
         self._share = share
         self._random = np.random.default_rng(seed)
@@ -93,10 +96,7 @@ class Synthetic:
             yield message
         while True:
             await asyncio.sleep(self._interval_s)
-            began = thread_time_ns()
-            batch = self.tick(monotonic_ns())
-            self.spent_ns += thread_time_ns() - began
-            for message in batch:
+            for message in self.tick(monotonic_ns()):
                 yield message
 
     def opening(self, now: int) -> list[Message]:
@@ -290,3 +290,7 @@ class Synthetic:
             ("Lock.acquire", "/usr/lib/python3.13/asyncio/locks.py", 113),
         ]
         return Chain(task, frames, Waiting("lock", 3, "<asyncio.Lock [locked, waiters:12]>", 1))
+
+
+if __name__ == "__main__":
+    ConsoleApp(Synthetic(int(sys.argv[1]) if sys.argv[1:] else 100_000)).run()

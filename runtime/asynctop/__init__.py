@@ -48,7 +48,9 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     atexit.register(uninstall)
     if not _fork_hook:
         _fork_hook = True
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
     return True
 
 
@@ -62,7 +64,17 @@ def uninstall() -> None:
         session.stop()
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    if _session is not None:
+        _session.pause()
+
+
+def _after_fork_in_parent() -> None:
+    if _session is not None:
+        _session.resume()
+
+
+def _after_fork_in_child() -> None:
     global _session
     if _session is not None:
         try:

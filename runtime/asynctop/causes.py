@@ -41,8 +41,9 @@ class Evidence:
     def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
         """The poll was found running by a look that came `late_ns` late.
 
-        Since the look before `passed_ns` had passed, of which its thread was on the processor for `busy_ns`,
-        where the platform tells. On the `first` look, some of that was before the poll.
+        Since the look before `passed_ns` had passed; in the poll its thread was on the processor for at least
+        `busy_ns` of them, where the platform tells. On the `first` look, some of the time was before the
+        poll.
         """
         self._looks += 1
         self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from asynctop.core import Core, make_core
-from asynctop.core.python.collector import RETAINED
+from asynctop.core.contract import RETAINED
 from asynctop.hooks.imports import OnImport
-from asynctop.hooks.loops import patches, unwatch_factory, uvloop_patches, watch_factory
+from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
 from asynctop.hooks.patches import Patches
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
@@ -28,9 +28,11 @@ class Session:
         self._threshold_ns = int(stall_threshold * 1e9)
         self._started_at_ns = time.time_ns()
         self._faults: list[str] = []
+        self._failed: set[str] = set()
+        self._fault_lock = threading.Lock()
         self._patches = Patches()
         self._on_uvloop = OnImport("uvloop", self._patch_uvloop)
-        self._core: Core = make_core(self._threshold_ns)
+        self._core: Core = make_core(self._threshold_ns, lambda error: self._fault("hooks", error))
         self._serve()
 
     def _serve(self) -> None:
@@ -59,10 +61,7 @@ class Session:
         self._patches.apply(patches(self._core))
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
-        for loop, tasks in _present().items():
-            watch_factory(self._core, loop)
-            for task in tasks:
-                self._core.adopt(task, loop)
+        self._adopt()
         self._watcher.start()
         self._publisher.start()
 
@@ -73,29 +72,54 @@ class Session:
         self._watcher.stop()
         self._core.forget()
 
+    def pause(self) -> None:
+        """A fork is about to happen. A process with threads is not safe to fork."""
+        self._watcher.stop()
+        self._publisher.pause()
+
+    def resume(self) -> None:
+        """In the parent, after the fork."""
+        self._watcher.start()
+        self._publisher.start()
+
     def restart_after_fork(self) -> None:
         """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of
         its own."""
         self._publisher.abandon()
-        self._core.forget()
+        self._core.restart()
         self._faults.clear()
+        self._failed.clear()
+        self._adopt()
         self._serve()
         self._watcher.start()
         self._publisher.start()
 
+    def _adopt(self) -> None:
+        for loop, tasks in _present().items():
+            watch_factory(self._core, loop)
+            for task in tasks:
+                self._core.adopt(task, loop)
+
     def _patch_uvloop(self) -> None:
-        self._patches.apply(uvloop_patches(self._core))
+        try:
+            self._patches.apply(uvloop_patches(self._core))
+        except Exception as error:  # a uvloop unlike those we know: its import goes on
+            self._fault("hooks", error)
 
     def _unhook(self) -> None:
         self._on_uvloop.stop()
         self._patches.undo()
-        for loop in self._core.loops().values():
-            unwatch_factory(loop)
+        unwatch_factories()
 
     def _fault(self, part: str, error: BaseException) -> None:
         """A part of ours has failed: it is switched off, consoles are told, and the program goes on without
         it."""
-        self._faults.append(f"the {part} failed and is switched off: {type(error).__name__}: {error}"[:500])
+        line = f"the {part} failed and is switched off: {type(error).__name__}: {error}"[:500]
+        with self._fault_lock:
+            if part in self._failed:
+                return  # steps that were under way end with the same
+            self._failed.add(part)
+            self._faults.append(line)
         if part != "stall watcher":
             self._unhook()
 
@@ -105,7 +129,7 @@ class Session:
             role=Role.RUNTIME,
             pid=os.getpid(),
             argv=list(getattr(sys, "orig_argv", sys.argv)),
-            python=platform.python_version(),
+            python=sys.version.partition(" ")[0],
             runtime="uvloop" if "uvloop" in runtimes else "asyncio",
             core=self._core.name,
             started_at_ns=self._started_at_ns,

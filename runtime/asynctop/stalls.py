@@ -59,18 +59,20 @@ class StallWatcher:
         self._last_look_ns = time.monotonic_ns()
         self._version = 0
         self._count = 0
-        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, or go on after a pause."""
+        self._stop.clear()
         self._collections.start()
+        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching, and wait until it has."""
+        """End the thread; what was seen is kept."""
         self._collections.stop()
         self._stop.set()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
 
     def since(self, version: int) -> tuple[int, list[Stall]]:
@@ -92,7 +94,8 @@ class StallWatcher:
 
     def look(self, now: int, late: int) -> None:
         """Look at every loop once, at `now`, `late` ns later than meant to."""
-        passed, self._last_look_ns = now - self._last_look_ns, now
+        previous, self._last_look_ns = self._last_look_ns, now
+        passed = now - previous
         ended, running = self._core.long_polls(), self._core.running()
         used = self._clocks.read({each.thread for each in running})
         for each in ended:
@@ -100,7 +103,7 @@ class StallWatcher:
             if watched is None or watched.running.since_ns != each.since_ns:
                 watched = _Watched(each)
             if each.since_ns <= now - late:
-                watched.evidence.delay(late, used.get(each.thread))
+                watched.evidence.delay(late, _at_least(used.get(each.thread), each.since_ns - previous))
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -110,7 +113,8 @@ class StallWatcher:
                 watched = _Watched(each)
             self._watched[each.loop] = watched
             if each.since_ns <= now - late:
-                watched.evidence.look(late, passed, used.get(each.thread), first=not known)
+                busy = _at_least(used.get(each.thread), each.since_ns - previous)
+                watched.evidence.look(late, passed, busy, first=not known)
             age = now - each.since_ns
             if age >= self._period_ns and now >= watched.next_sample_ns:
                 self._sample(watched, now, age)
@@ -151,3 +155,9 @@ class StallWatcher:
             else:
                 self._ongoing.pop(running.loop, None)
                 self._log.append((self._version, stall))
+
+
+def _at_least(busy_ns: int | None, before_ns: int) -> int | None:
+    """How long the thread was on the processor within the poll, where `before_ns` of the time was before
+    it."""
+    return None if busy_ns is None else busy_ns - max(before_ns, 0)

@@ -13,6 +13,13 @@ import pytest
 from .processes import Lab
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a tool are marked with its name, so that one can leave them out on purpose."""
+    for item in items:
+        for tool in {"tmux", "wrk"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(tool)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """A job in the background of a shell ignores SIGINT, and its children would inherit that."""

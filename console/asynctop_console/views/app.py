@@ -163,6 +163,9 @@ class ConsoleApp(App[None]):
         if isinstance(message, Tick):
             now = self.clock_ns()
             self._tick_gap_ns, self._ticked_ns = now - self._ticked_ns, now
+            if self.model.ticks == 1:  # what the user has been waiting for
+                self._next_paint_ns = 0
+                self._maybe_paint()
 
     # Painting
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from asynctop.core.contract import Core
 from asynctop.core.python.core import PythonCore
@@ -15,11 +16,13 @@ __all__ = ["Core", "make_core"]
 VARIABLE = "ASYNCTOP_CORE"
 
 
-def make_core(threshold_ns: int) -> Core:
-    """The core this process uses. ValueError where `ASYNCTOP_CORE` asks for one that there is not."""
+def make_core(threshold_ns: int, on_fault: Callable[[Exception], None]) -> Core:
+    """The core this process uses. `on_fault` is told of what fails in its hooks.
+
+    ValueError where `ASYNCTOP_CORE` asks for one that there is not."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "python"):
         raise ValueError(
             f'{VARIABLE} is "{wanted}", but the cores of this build are: "python". Unset it or name one.'
         )
-    return PythonCore(threshold_ns)
+    return PythonCore(threshold_ns, on_fault)

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 from asynctop_protocol import Message, WakerSource
 
+RETAINED = 2000
+"""Ended tasks kept for consoles that connect later."""
+
 
 class Patch(NamedTuple):
     """One attribute to replace while hooks are in place."""
@@ -46,7 +49,11 @@ class Cursor(Protocol):
 
 
 class Core(Protocol):
-    """A recorder core. One at most is in use in a process."""
+    """A recorder core. One at most is in use in a process.
+
+    What the hooks call raises nothing of its own: a core reports what fails in it to the `on_fault` that it
+    was made with, and the program's call goes on as if it were not there.
+    """
 
     name: str
     """"c" or "python"."""
@@ -70,8 +77,11 @@ class Core(Protocol):
     def release(self, loop: Any) -> None:
         """`loop` has been closed: let go of the steps it will never run."""
 
+    def restart(self) -> None:
+        """The process has forked: forget everything, and begin anew."""
+
     def forget(self) -> None:
-        """The hooks are gone, or the process has forked: let go of everything."""
+        """The hooks are gone: let go of everything. What still runs of ours leaves no mark from now on."""
 
     # -- for the stall watcher and the inspector --
 

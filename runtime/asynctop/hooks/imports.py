@@ -16,6 +16,8 @@ class OnImport:
     def __init__(self, name: str, then: Callable[[], None]) -> None:
         self._name = name
         self._then = then
+        self._asking = False
+        """Whether the other finders are being asked just now."""
 
     def start(self) -> None:
         """Begin to wait."""
@@ -30,13 +32,22 @@ class OnImport:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """As `importlib.abc.MetaPathFinder` has it."""
-        if name != self._name:
+        if name != self._name or self._asking:
             return None
-        self.stop()
-        spec = importlib.util.find_spec(name)
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking = False
+        # The program may only want to know whether there is such a module, or its import may fail: go on
+        # waiting until it has been imported.
         if spec is not None and spec.loader is not None:
-            spec.loader = _ThenLoader(spec.loader, self._then)  # type: ignore[assignment]
+            spec.loader = _ThenLoader(spec.loader, self._imported)  # type: ignore[assignment]
         return spec
+
+    def _imported(self) -> None:
+        self.stop()
+        self._then()
 
 
 class _ThenLoader:
@@ -45,6 +56,9 @@ class _ThenLoader:
     def __init__(self, loader: Any, then: Callable[[], None]) -> None:
         self._loader = loader
         self._then = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         spec.loader = self._loader

@@ -7,6 +7,7 @@ that already run. uvloop's handles are its own and cannot be replaced: there the
 from __future__ import annotations
 
 import sys
+import weakref
 from asyncio import base_events
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,7 @@ def patches(core: Core) -> Iterator[Patch]:
     """All patches for the loops of this process."""
     yield from core.loop_patches()
     yield from _common(core, base_events.BaseEventLoop)
-    if "uvloop" in sys.modules:
+    if sys.modules.get("uvloop") is not None:
         yield from uvloop_patches(core)
 
 
@@ -81,13 +82,19 @@ def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
     yield Patch(loop_class, "set_task_factory", patched_set_task_factory)
 
 
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The loops whose `create_task` is ours."""
+
+
 def watch_factory(core: Core, loop: Any) -> None:
     """A task factory may be eager and run polls that never meet the loop: see to it that they are counted.
 
     Only a loop that has a factory pays for this.
     """
     if loop.get_task_factory() is None:
-        vars(loop).pop("create_task", None)
+        if loop in _watched:
+            _watched.remove(loop)
+            del loop.create_task
         return
     create = type(loop).create_task
 
@@ -95,8 +102,11 @@ def watch_factory(core: Core, loop: Any) -> None:
         return core.create_task(loop, lambda coro, **kw: create(loop, coro, **kw), coroutine, kwargs)
 
     loop.create_task = create_task
+    _watched.add(loop)
 
 
-def unwatch_factory(loop: Any) -> None:
-    """Undo `watch_factory`."""
-    vars(loop).pop("create_task", None)
+def unwatch_factories() -> None:
+    """Undo every `watch_factory`."""
+    for loop in tuple(_watched):
+        vars(loop).pop("create_task", None)
+    _watched.clear()

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from asynctop.core.contract import Cursor
+from asynctop.publisher.inspector import Inspection
 from asynctop_protocol import (
     Chains,
     Connection,
@@ -46,12 +47,15 @@ class Client:
         self.interval_ns: int | None = None
         """None until it subscribes."""
         self.due_ns = 0
-        self.inspect: Inspect | None = None
-        """A question that has not been taken up yet; a newer one replaces it."""
+        self.question: Inspect | None = None
+        """One that has not been taken up yet; a newer one replaces it."""
+        self.inspection: Inspection | None = None
+        """The answer in the making."""
         self._cursor = cursor
         self._stalls_version = 0
         self._connection = Connection(Role.RUNTIME)
-        self._answers: list[Chains] = []
+        self._answer: Chains | None = None
+        """The slice of it that is to be sent next."""
         self._frames: Iterator[bytes] = _NOTHING
         # The hello goes out whatever follows: even a refusal makes no sense without it.
         self._out = memoryview(self._connection.send(hello))
@@ -77,7 +81,7 @@ class Client:
                 self.interval_ns = min(max(message.interval_ns, SHORTEST_NS), LONGEST_NS)
                 self.due_ns = 0
             elif isinstance(message, Inspect):
-                self.inspect = message
+                self.question = message
             elif isinstance(message, Problem):
                 raise Gone
 
@@ -88,15 +92,15 @@ class Client:
             self.interval_ns = None
             self._frames = iter((self._connection.send(Problem(text)),))
 
-    def answer(self, chains: Chains) -> None:
-        """Send a slice of the answer to its question."""
-        if not self._last_words:
-            self._answers.append(chains)
+    def answer(self, inspection: Inspection, chains: Chains) -> None:
+        """Send a slice of the answer to its question, unless it has asked another one meanwhile."""
+        if inspection is self.inspection and not self._last_words:
+            self._answer = chains
 
     @property
     def idle(self) -> bool:
         """Whether everything has left, so that the next batch may begin."""
-        return not self._out and not self._answers and self._frames is _NOTHING
+        return not self._out and self._answer is None and self._frames is _NOTHING
 
     def begin(self, stalls: Callable[[int], tuple[int, Stalls]], tick: Callable[[], Tick]) -> None:
         """Begin a batch: everything that changed since the last one."""
@@ -129,8 +133,11 @@ class Client:
         frame = next(self._frames, None)
         if frame is None:
             self._frames = _NOTHING
-            if self._answers:
-                return self._connection.send(self._answers.pop(0))
+            if self._answer is not None:
+                answer, self._answer = self._answer, None
+                if self.inspection is not None and not answer.done:
+                    self.inspection.proceed()
+                return self._connection.send(answer)
             return b""
         return frame
 

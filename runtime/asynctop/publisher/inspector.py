@@ -7,51 +7,45 @@ from typing import Any
 
 from asynctop.core.contract import Core
 from asynctop.stacks import await_chain
-from asynctop_protocol import Chain, Chains, Inspect
+from asynctop_protocol import Chains, Inspect
 
 SLICE = 40
 """Tasks read in one turn of a loop: about a quarter of a millisecond."""
 
 
 class Inspection:
-    """The answer to one question, in the making. Its steps run as callbacks of the loops it asks about."""
+    """The answer to one question, in the making: the next slice is read when the one before has been sent."""
 
-    def __init__(self, core: Core, question: Inspect, deliver: Callable[[Chains], None]) -> None:
+    def __init__(self, core: Core, question: Inspect, deliver: Callable[[Inspection, Chains], None]) -> None:
         self._core = core
         self._request = question.request
         self._deliver = deliver
         wanted = set(question.tasks)
-        self._loops = core.loops()
-        self._left: list[tuple[int, list[int]]] = []
-        for number in self._loops:
+        self._left: list[tuple[Any, list[int]]] = []
+        """Loops, and the ids of the tasks that are still to be read there."""
+        for number, loop in core.loops().items():
             ids = core.tasks_of(number)
-            self._left.append((number, [each for each in ids if each in wanted] if wanted else ids))
+            self._left.append((loop, [each for each in ids if each in wanted] if wanted else ids))
 
     def proceed(self) -> None:
-        """Hand the next loop its tasks, or say that this was all."""
+        """Have the next slice read by its loop, or say that this was all."""
         while self._left:
-            number, ids = self._left.pop()
-            if not ids:
-                continue
-            loop = self._loops[number]
+            loop, ids = self._left[-1]
+            some = ids[-SLICE:]
+            del ids[-SLICE:]
             try:
-                loop.call_soon_threadsafe(self._read, loop, ids)
-            except RuntimeError:  # closed meanwhile
-                continue
-            return
-        self._deliver(Chains(self._request, [], done=True))
+                if some:
+                    loop.call_soon_threadsafe(self._read, some)
+                    return
+            except RuntimeError:
+                pass  # closed meanwhile
+            self._left.pop()
+        self._deliver(self, Chains(self._request, [], done=True))
 
-    def _read(self, loop: Any, ids: list[int]) -> None:
+    def _read(self, ids: list[int]) -> None:
+        """On the loop's thread."""
         try:
-            some, rest = ids[:SLICE], ids[SLICE:]
-            self._deliver(Chains(self._request, self._chains(some), done=False))
-            if rest:
-                loop.call_soon(self._read, loop, rest)
-            else:
-                self.proceed()
+            chains = [await_chain(number, task, self._core.identify) for number, task in self._core.find(ids)]
         except Exception:
-            # Whatever a foreign awaitable did to us must not reach the program's loop.
-            self._deliver(Chains(self._request, [], done=True))
-
-    def _chains(self, ids: list[int]) -> list[Chain]:
-        return [await_chain(number, task, self._core.identify) for number, task in self._core.find(ids)]
+            chains = []  # whatever a foreign awaitable did to us must not reach the program's loop
+        self._deliver(self, Chains(self._request, chains, done=False))

@@ -12,12 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Chains, Hello, Stalls, Tick
+from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
@@ -43,6 +45,7 @@ def listen(path: str) -> socket.socket:
             f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):04o}; "
             "set ASYNCTOP_DIR to another one"
         )
+    _sweep(directory)
     if os.path.lexists(path):
         os.unlink(path)  # left behind by an earlier process with our number
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,6 +58,35 @@ def listen(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _sweep(directory: str) -> None:
+    """Remove the sockets of processes that were killed and could not do it themselves."""
+    for name in os.listdir(directory):
+        pid = pid_of(name)
+        if pid is None or _exists(pid):
+            continue
+        # It may still live in another container that shares the directory: a dead one refuses.
+        path = os.path.join(directory, name)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                with suppress(OSError):
+                    os.unlink(path)
+            except OSError:
+                pass
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def peer_uid(sock: socket.socket) -> int | None:
@@ -84,7 +116,7 @@ class Publisher:
         self._faults = faults
         self._on_fault = on_fault
         self._clients: list[Client] = []
-        self._answers: deque[tuple[Client, Chains]] = deque()
+        self._answers: deque[tuple[Client, Inspection, Chains]] = deque()
         self._due_ns = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
@@ -94,18 +126,27 @@ class Publisher:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._listener = listen(path)
-        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve, or go on after a pause."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Close everything, and wait until it is closed."""
+    def pause(self) -> None:
+        """End the thread; consoles stay connected and wait."""
         self._stopping = True
         self._wake()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
+
+    def stop(self) -> None:
+        """Close everything."""
+        self.pause()
+        self._close(unlink=True)
 
     def abandon(self) -> None:
         """In a forked child, which has the descriptors but not the thread: close them, and leave the socket
@@ -120,13 +161,10 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            self._selector.register(self._listener, selectors.EVENT_READ)
-            self._selector.register(self._wake_out, selectors.EVENT_READ)
             while not self._stopping:
                 self._turn()
         except Exception as error:
             self._on_fault(error)
-        finally:
             self._close(unlink=True)
 
     def _turn(self) -> None:
@@ -141,8 +179,8 @@ class Publisher:
             else:
                 self._serve(key.data, events)
         while self._answers:
-            client, chains = self._answers.popleft()
-            client.answer(chains)
+            client, inspection, chains = self._answers.popleft()
+            client.answer(inspection, chains)
         self._begin_batches()
         for client in tuple(self._clients):
             self._watch(client)
@@ -173,10 +211,11 @@ class Publisher:
         except OSError:
             return  # it went away again
         uid = peer_uid(sock)
-        client = Client(sock, self._hello(), self._core.cursor())
+        foreign = uid not in (None, 0, os.getuid())
+        client = Client(sock, Hello(Role.RUNTIME) if foreign else self._hello(), self._core.cursor())
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
-        if uid not in (None, 0, os.getuid()):
+        if foreign:
             client.refuse(
                 f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
             )
@@ -192,13 +231,14 @@ class Publisher:
         except Gone:
             self._drop(client)
             return
-        if client.inspect is not None:
-            question, client.inspect = client.inspect, None
-            Inspection(self._core, question, lambda chains: self._answer(client, chains)).proceed()
+        if client.question is not None:
+            question, client.question = client.question, None
+            client.inspection = Inspection(self._core, question, partial(self._answer, client))
+            client.inspection.proceed()
 
-    def _answer(self, client: Client, chains: Chains) -> None:
+    def _answer(self, client: Client, inspection: Inspection, chains: Chains) -> None:
         """On any thread."""
-        self._answers.append((client, chains))
+        self._answers.append((client, inspection, chains))
         self._wake()
 
     def _watch(self, client: Client) -> None:

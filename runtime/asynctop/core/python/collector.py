@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from time import monotonic_ns
 
+from asynctop.core.contract import RETAINED
 from asynctop.core.python.handles import Settings
 from asynctop.core.python.records import NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, records
@@ -39,9 +40,6 @@ from asynctop_protocol import (
     Totals,
     WakerSource,
 )
-
-RETAINED = 2000
-"""Ended tasks kept for consoles that connect later."""
 
 ROWS = 2048
 """Rows in one message: about two milliseconds with the interpreter's lock held."""
@@ -130,7 +128,7 @@ class Collector:
             record.born = record.name_version = self.version
             record.told_name = None
         if record.name is None:
-            record.name = _name_before_first_poll(record)
+            record.name = _name_not_taken_yet(record)
         if record.told_name is not record.name:
             record.told_name = record.name
             record.name_version = self.version
@@ -298,13 +296,15 @@ def _state(record: TaskRecord) -> tuple[State, int]:
     return (State.IDLE if record._callback is None else State.SCHEDULED), record.since
 
 
-def _name_before_first_poll(record: TaskRecord) -> str | None:
-    """The name of a task whose first poll is yet to come."""
+def _name_not_taken_yet(record: TaskRecord) -> str | None:
+    """The name of a task that the loop has not run yet."""
     try:
-        # One expression: the reference to the task is gone before another thread can run.
+        # One expression each: the reference to the task is gone before another thread can run.
+        if record.ref is not None:
+            return record.ref().get_name()  # type: ignore[no-any-return]
         return record._callback.__self__.get_name()  # type: ignore[no-any-return]
     except AttributeError:
-        return None  # it is polled for the first time just now, and has said its name
+        return None  # it is run for the first time, or has ended, just now, and has said its name
 
 
 def _length(histogram: list[int]) -> int:
@@ -341,7 +341,7 @@ def _loops() -> Loops:
                 lag,
                 stats.lag_ever_ns,
                 max(current.id, 0),
-                current.name,
+                current.name or "",
                 since if current is not NOTHING else 0,
             )
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from asyncio import base_events, events
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from asynctop.core.contract import Patch, Running
 from asynctop.core.python import handles, tasks
 from asynctop.core.python.collector import Collector, Cursor
-from asynctop.core.python.records import NOTHING, LoopStats, loop_stats, registry
+from asynctop.core.python.records import NOTHING, loop_stats, registry
 
 
 class PythonCore:
@@ -18,8 +18,10 @@ class PythonCore:
 
     name = "python"
 
-    def __init__(self, threshold_ns: int) -> None:
+    def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         handles.Settings.threshold_ns = threshold_ns
+        handles.Settings.on_fault = staticmethod(on_fault)
+        registry.open = True
         self._collector = Collector()
         self.drain = self._collector.drain
 
@@ -33,29 +35,44 @@ class PythonCore:
 
     wrap = staticmethod(tasks.wrap)
     create_task = staticmethod(tasks.create_task)
-    adopt = staticmethod(tasks.adopt)
+
+    def adopt(self, task: Any, loop: Any) -> None:
+        """Begin the record of a task that was there before the hooks."""
+        try:
+            tasks.adopt(task, loop)
+        except Exception as error:
+            handles.fault(error)
 
     def release(self, loop: Any) -> None:
         """`loop` has been closed: let go of the steps it will never run."""
-        stats = loop_stats(loop)
-        stats.closed = True
-        for record in _records_of(stats):
-            record._callback = record._args = None
+        try:
+            stats = loop_stats(loop)
+            stats.closed = True
+            for record in tuple(tasks.records.values()):
+                if record.stats is stats:
+                    record.let_go()
+        except Exception as error:
+            handles.fault(error)
+
+    def restart(self) -> None:
+        """The process has forked: forget everything, and begin anew."""
+        self.forget()
+        self.__init__(handles.Settings.threshold_ns, handles.Settings.on_fault)  # type: ignore[misc]
 
     def forget(self) -> None:
-        """The hooks are gone, or the process has forked: let go of everything."""
+        """The hooks are gone: let go of everything."""
         for record in tuple(tasks.records.values()):
             task = record.task()
             if task is not None:
                 task.remove_done_callback(tasks.adopted_ended)
             record.ref = None
+            record.key = -1
         tasks.records.clear()
         for stats in registry.loops:
             loop = stats.loop()
             if loop is not None:
                 del loop._asynctop_stats
         registry.__init__()  # type: ignore[misc]
-        self.__init__(handles.Settings.threshold_ns)  # type: ignore[misc]
 
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
@@ -66,7 +83,7 @@ class PythonCore:
                 kind = current.kind_stats.number if type(current) is tasks.TaskRecord else 0
                 task = max(current.id, 0)
                 found.append(
-                    Running(stats.number, task, kind, current.name, since, stats.thread_id() or 0, 0)
+                    Running(stats.number, task, kind, current.name or "", since, stats.thread_id() or 0, 0)
                 )
         return found
 
@@ -107,7 +124,3 @@ class PythonCore:
         """What was lost, by name; without the names of which nothing was lost."""
         lost = sum(stats.lost_long_polls for stats in registry.loops)
         return {"stalls": lost} if lost else {}
-
-
-def _records_of(stats: LoopStats) -> list[tasks.TaskRecord]:
-    return [record for record in tuple(tasks.records.values()) if record.stats is stats]

@@ -32,6 +32,16 @@ class Settings:
     """What the hot path reads besides its arguments. Set by the core when it begins."""
 
     threshold_ns = 50_000_000
+    on_fault: Callable[[Exception], None]
+    """Told of what fails in our own code: it must not reach the program."""
+
+
+def fault(error: Exception) -> None:
+    """Something of ours has failed, and the program goes on."""
+    try:
+        Settings.on_fault(error)
+    except Exception:
+        pass  # there is nobody left to tell
 
 
 class _LooksLikeStock(type):
@@ -70,12 +80,15 @@ def _run_callback(self: Any) -> None:
 
 def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) -> None:
     """Account for a callback that ends now."""
-    stats.current = before
-    took = monotonic_ns() - started
-    stats.callbacks += 1
-    stats.callback_ns += took
-    if took > Settings.threshold_ns:
-        stats.note_long_poll(0, 0, describe(callback), started, took)
+    try:
+        stats.current = before
+        took = monotonic_ns() - started
+        stats.callbacks += 1
+        stats.callback_ns += took
+        if took > Settings.threshold_ns:
+            stats.note_long_poll(0, 0, describe(callback), started, took)
+    except Exception as error:
+        fault(error)
 
 
 class Handle(StockHandle, metaclass=_LooksLikeStock):

@@ -12,6 +12,7 @@ from collections import deque
 from types import CodeType
 from typing import Any, NamedTuple
 
+from asynctop.core.contract import RETAINED
 from asynctop_protocol import WakerSource
 
 BUCKETS = 130
@@ -151,7 +152,7 @@ class LoopStats:
         self.kinds: dict[tuple[int, int, int], KindStats] = {}
         self.changed: list[Any] = []
         """Task records touched since the publisher last took them away, each once: see `TaskRecord.dirty`."""
-        self.room = 0
+        self.room = RETAINED
         """How many more tasks that ended unseen are kept until the publisher comes by again."""
         self.long_polls: deque[LongPollNote] = deque(maxlen=MAX_LONG_POLLS)
         self.lost_long_polls = 0
@@ -183,6 +184,9 @@ class Registry:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.open = False
+        """Whether loops are marked with their statistics. Handles of ours that run after the hooks are gone
+        must leave no mark."""
         self.loops: list[LoopStats] = []
         self.loops_seen = 0
         self.kinds: list[KindInfo] = [KindInfo("", "", 0, "", 0)]
@@ -201,6 +205,8 @@ class Registry:
             if stats is None:
                 self.loops_seen += 1
                 stats = LoopStats(self.loops_seen, loop)
+                if not self.open:
+                    return stats
                 self.loops.append(stats)
                 loop._asynctop_stats = stats
         return stats
@@ -291,6 +297,8 @@ def loop_stats(loop: Any) -> LoopStats:
 
 def describe(callback: Any) -> str:
     """A callback's name for a person: its qualified name, looked for inside partials and wrappers."""
+    if callback is None:
+        return ""  # its handle was cancelled while it runs
     for _ in range(8):
         inner = getattr(callback, "func", None)
         if inner is None:
@@ -317,4 +325,7 @@ def exception_text(exception: BaseException) -> str:
     own_text = getattr(type(exception).__str__, "__objclass__", None)  # None: written in Python
     if own_text is None or not all(type(part) in (str, int, float, bool) for part in exception.args):
         return name
-    return f"{name}: {exception}"[:MAX_NAME]
+    try:
+        return f"{name}: {exception}"[:MAX_NAME]
+    except Exception:  # an attribute that the text is made of, as an OSError's filename, is the program's own
+        return name

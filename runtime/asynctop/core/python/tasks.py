@@ -23,7 +23,7 @@ from time import monotonic_ns
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
-from asynctop.core.python.handles import Callback, Handle, Settings, StockHandle, report
+from asynctop.core.python.handles import Callback, Handle, Settings, StockHandle, fault, report
 from asynctop.core.python.records import (
     KindInfo,
     KindStats,
@@ -142,7 +142,7 @@ class TaskRecord(StockHandle):
     id: int
     key: int
     """id() of the task object, under which `records` has it; 0 while there is no task yet: see
-    `create_task`."""
+    `create_task`; -1 once the hooks are gone."""
     stats: LoopStats
     kind_stats: KindStats
     name: str | None
@@ -179,10 +179,8 @@ class TaskRecord(StockHandle):
         callback = self._callback
         args = self._args
         stats = self.stats
-        if not self.polls:
-            self.name = (
-                callback.__self__.get_name()
-            )  # not earlier: some factories name a task after making it
+        if self.name is None:
+            self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -205,8 +203,8 @@ class TaskRecord(StockHandle):
         callback = self._callback
         stats = self.stats
         stats.thread = get_ident()
-        if not self.polls:
-            self.name = callback.__self__.get_name()
+        if self.name is None:
+            self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -216,6 +214,13 @@ class TaskRecord(StockHandle):
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
 
+    def take_name(self, task: Any) -> None:
+        """At the first poll and not earlier: some factories name a task after making it."""
+        try:
+            self.name = task.get_name()
+        except Exception as error:
+            fault(error)
+
     def task(self) -> Any:
         """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
         thread."""
@@ -223,6 +228,13 @@ class TaskRecord(StockHandle):
             return self.ref()
         callback = self._callback
         return callback.__self__ if callback is not None else None
+
+    def let_go(self) -> None:
+        """Its loop will not run it again. It lives on as long as the task does."""
+        task = self.task()
+        if self.ref is None and task is not None:
+            self.ref = weakref.ref(task, self.gone)
+        self._callback = self._args = None
 
     def __repr__(self) -> str:
         return super().__repr__() if self._callback is None else repr(self._callback)
@@ -232,6 +244,8 @@ class TaskRecord(StockHandle):
         if records.pop(self.key, None) is not None:
             self.ended_ns = monotonic_ns()
             self.outcome = Outcome.DESTROYED
+            self.exception = None
+            self.ref = self._callback = self._args = self._context = self._loop = None
             if not self.dirty or not self.born:
                 self.dirty = True
                 self.stats.changed.append(self)
@@ -250,31 +264,34 @@ def _settle(
 ) -> None:
     """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager
     one."""
-    ended = monotonic_ns()
-    stats.current = before
-    took = ended - started
-    kind = record.kind_stats
-    record.polls += 1
-    record.busy_ns += took
-    record.scheduled_ns += waited
-    kind.busy_ns += took
-    kind.scheduled_ns += waited
-    kind.histogram[(took * took).bit_length()] += 1
-    if waited > stats.lag_ns:
-        stats.lag_ns = waited
-    if task.done():
-        _finish(record, task, ended)
-    elif record._callback is callback:  # else it has been woken again by now
-        record._callback = record._args = None
-        record.since = ended
-    if took > record.max_poll_ns:  # true for the first poll
-        record.max_poll_ns = took
-        if took > kind.max_poll_ns:
-            kind.max_poll_ns = took
-        if record.ref is None and not record.ended_ns:
-            record.ref = weakref.ref(task, record.gone)
-    if took > Settings.threshold_ns:
-        stats.note_long_poll(record.id, kind.number, record.name or "", started, took)
+    try:
+        ended = monotonic_ns()
+        stats.current = before
+        took = ended - started
+        kind = record.kind_stats
+        record.polls += 1
+        record.busy_ns += took
+        record.scheduled_ns += waited
+        kind.busy_ns += took
+        kind.scheduled_ns += waited
+        kind.histogram[(took * took).bit_length()] += 1
+        if waited > stats.lag_ns:
+            stats.lag_ns = waited
+        if task.done():
+            _finish(record, task, ended)
+        elif record._callback is callback:  # else it has been woken again by now
+            record._callback = record._args = None
+            record.since = ended
+        if took > record.max_poll_ns:  # true for the first poll
+            record.max_poll_ns = took
+            if took > kind.max_poll_ns:
+                kind.max_poll_ns = took
+            if record.ref is None and not record.ended_ns:
+                record.ref = weakref.ref(task, record.gone)
+        if took > Settings.threshold_ns:
+            stats.note_long_poll(record.id, kind.number, record.name or "", started, took)
+    except Exception as error:
+        fault(error)
 
 
 def _finish(record: TaskRecord, task: Any, ended: int) -> None:
@@ -319,7 +336,13 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         or (kind is BuiltinMethodType and callback.__name__ == "task_wakeup")
         or (kind is MethodType and callback.__func__ in _PY_STEPS)
     ):
-        handle: Any = woken(loop, callback)
+        try:
+            handle: Any = woken(loop, callback)
+        except Exception as error:
+            fault(error)
+            handle = StockHandle(callback, args, loop, context)
+            loop._ready.append(handle)
+            return handle
         handle._context = context
         handle._callback = callback
         handle._args = args
@@ -376,6 +399,9 @@ def _spawn(task: Any, loop: Any) -> TaskRecord:
         record.parent = record.waker = current.id
     elif current.ref is coroutine:  # being made by create_task, below
         record = current
+        if getattr(coroutine, "cr_running", False):  # in its first poll, and ready for the next
+            record.waker = record.id
+            record.self_wakes = 1
     else:
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         running = getattr(current.ref, "cr_running", False)
@@ -451,12 +477,16 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     hears of the task. So a record stands ready, without a key yet: `_spawn` takes it if the task schedules a
     step the usual way.
     """
-    stats = loop_stats(loop)
-    before, since = stats.current, stats.since
-    record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-    record.parent = record.waker = before.id
+    try:
+        stats = loop_stats(loop)
+        before, since = stats.current, stats.since
+        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
+        record.parent = record.waker = before.id
+    except Exception as error:
+        fault(error)
+        return create(coroutine, **kwargs)
     record.ref = coroutine
-    record.name = str(kwargs.get("name") or getattr(coroutine, "__qualname__", ""))
+    record.name = getattr(coroutine, "__qualname__", "")
     stats.current = record
     stats.since = started = monotonic_ns()
     try:
@@ -477,6 +507,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
             _register(record, task)
         _settle(record, task, None, stats, before, started, 0)
         stats.since = since
+        if not record.ended_ns:
+            record.name = None  # its maker may name it yet
     return task
 
 
@@ -502,16 +534,23 @@ def adopted_ended(task: Any) -> None:
     """An adopted task has ended. Where its last poll was seen, this comes too late to matter."""
     record = _find(id(task))
     if record is not None:
-        _finish(record, task, monotonic_ns())
+        try:
+            _finish(record, task, monotonic_ns())
+        except Exception as error:
+            fault(error)
 
 
 def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
     """What to give to a loop with handles of its own in place of `callback`."""
-    stats = loop_stats(loop)
-    if stats.closed:
-        return callback  # the loop is about to refuse it
-    if not is_step(callback):
-        return Callback(callback, source, stats)
-    record = woken(loop, callback)
+    try:
+        stats = loop_stats(loop)
+        if stats.closed:
+            return callback  # the loop is about to refuse it
+        if not is_step(callback):
+            return Callback(callback, source, stats)
+        record = woken(loop, callback)
+    except Exception as error:
+        fault(error)
+        return callback
     record._callback = callback
     return record

@@ -1,0 +1,166 @@
+"""What the benchmarks share: fresh programs to measure, a console that only reads, and the statistics.
+
+Everything measured runs in a fresh interpreter, which says what it has to say in lines of JSON and goes on
+when it is sent a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+INTERVAL_NS = 250_000_000
+"""The console's own: four ticks a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median with its quartiles."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of some values; one value is its own quartiles."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        return cls(*statistics.quantiles(values, n=4, method="inclusive"))
+
+
+Cell = str | int | float | Spread
+
+
+@dataclass(slots=True)
+class Table:
+    """The figures of one benchmark: what JSON, the terminal and RESULTS.md all show."""
+
+    title: str
+    rows: list[dict[str, Cell]] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """As a Markdown table, aligned so that a terminal shows it too."""
+        header = list(self.rows[0])
+        texts = [header, *([_text(cell) for cell in row.values()] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        yield f"## {self.title}"
+        yield ""
+        for number, row in enumerate(texts):
+            yield f"| {' | '.join(text.ljust(width) for text, width in zip(row, widths, strict=True))} |"
+            if number == 0:
+                yield f"| {' | '.join('-' * width for width in widths)} |"
+        yield ""
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON: a spread becomes its median and quartiles."""
+        rows = [{name: _plain(cell) for name, cell in row.items()} for row in self.rows]
+        return {"title": self.title, "rows": rows}
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, Spread):
+        return f"{_text(cell.median)} ({_text(cell.low)} to {_text(cell.high)})"
+    if isinstance(cell, float):
+        return f"{cell:.2f}" if cell < 10 else f"{cell:,.0f}"
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def _plain(cell: Cell) -> Any:
+    return {"median": cell.median, "quartiles": [cell.low, cell.high]} if isinstance(cell, Spread) else cell
+
+
+def arguments(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=rounds, help="how often each is measured (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def show(tables: Sequence[Table], as_json: bool) -> None:
+    """Print the tables."""
+    if as_json:
+        print(json.dumps([table.plain() for table in tables], indent=2))
+    else:
+        print("\n".join(line for table in tables for line in table.lines()), end="")
+
+
+def main(parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace], list[Table]]) -> None:
+    """What each benchmark does when it is run by itself."""
+    options = parser.parse_args()
+    show(measure(options), options.json)
+
+
+@contextmanager
+def environment() -> Iterator[dict[str, str]]:
+    """Environment variables for programs that see this source tree, and nobody else's programs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASYNCTOP", "PYTHON"))}
+    folders = (str(ROOT / name) for name in ("runtime", "protocol", "console"))
+    with tempfile.TemporaryDirectory(prefix="top") as directory:
+        yield kept | {"PYTHONPATH": os.pathsep.join(folders), "ASYNCTOP_DIR": directory}
+
+
+class Program:
+    """A fresh interpreter with a script of this folder."""
+
+    def __init__(self, python: str, script: str, *arguments: str, env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [python, str(HERE / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def hear(self) -> Any:
+        """What it says next. SystemExit where it ends instead; its own error is on the terminal by then."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"expected a line of JSON from {self._process.args!r}, found its end")
+        return json.loads(line)
+
+    def go_on(self) -> None:
+        """Send it a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def stop(self) -> None:
+        """As Ctrl-Z would."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """After `stop`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@contextmanager
+def reader(program: Program, env: dict[str, str]) -> Iterator[Program]:
+    """A console that only reads `program`, which has been heard of by now. Returns after its first tick."""
+    path = Path(env["ASYNCTOP_DIR"], f"{program.pid}.sock")
+    with Program(sys.executable, "reader.py", str(path), env=env) as console:
+        console.hear()
+        yield console

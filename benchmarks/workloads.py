@@ -1,0 +1,87 @@
+"""The programs whose time `overhead.py` takes.
+
+    python benchmarks/workloads.py WORKLOAD SHARE LOOP install|-
+
+Says "ready", waits for a line, does SHARE of the workload and says how many seconds it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from time import perf_counter
+
+
+async def sleep0(share: float) -> None:
+    """One task that yields 300,000 times: the bare cost of a poll."""
+    for _ in range(int(300_000 * share)):
+        await asyncio.sleep(0)
+
+
+async def pingpong(share: float) -> None:
+    """100 pairs of tasks that wake each other through queues, 300,000 times in all."""
+
+    async def ping(there: asyncio.Queue[int], back: asyncio.Queue[int], times: int) -> None:
+        for number in range(times):
+            await there.put(number)
+            await back.get()
+
+    async def pong(there: asyncio.Queue[int], back: asyncio.Queue[int], times: int) -> None:
+        for number in range(times):
+            await there.get()
+            await back.put(number)
+
+    times = int(1500 * share)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(100):
+            there: asyncio.Queue[int] = asyncio.Queue()
+            back: asyncio.Queue[int] = asyncio.Queue()
+            group.create_task(ping(there, back, times))
+            group.create_task(pong(there, back, times))
+
+
+async def spawn(share: float) -> None:
+    """100,000 tasks that end at their first poll, a hundred at a time: the cost of a task's whole life."""
+
+    async def nothing() -> None: ...
+
+    for _ in range(int(1000 * share)):
+        await asyncio.gather(*[nothing() for _ in range(100)])
+
+
+async def timers(share: float) -> None:
+    """10,000 tasks that sleep 20 times, each sleep shorter than what the others take to be woken."""
+
+    async def sleeper(times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(*[sleeper(int(20 * share)) for _ in range(10_000)])
+
+
+WORKLOADS = {workload.__name__: workload for workload in (sleep0, pingpong, spawn, timers)}
+
+
+async def timed(name: str, share: float) -> float:
+    """Seconds that the workload takes."""
+    began = perf_counter()
+    await WORKLOADS[name](share)
+    return perf_counter() - began
+
+
+def main() -> None:
+    """One run."""
+    name, share, loop, install = sys.argv[1:]
+    if install == "install":
+        importlib.import_module("asynctop").install()
+    factory = None if loop == "asyncio" else importlib.import_module(loop).new_event_loop
+    print('"ready"', flush=True)
+    sys.stdin.readline()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        print(json.dumps(runner.run(timed(name, float(share)))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The README says only what is true: each command in it is run here as it stands there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .processes import ASYNCTOP, DEADLINE_S, Lab
+
+pytestmark = pytest.mark.source_tree
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
+
+APP = """
+import asyncio, sys
+
+async def main():
+    print("ready", *sys.argv[1:], flush=True)
+    await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+
+SHOP = """
+from fastapi import FastAPI
+
+app = FastAPI()
+"""
+
+
+def asynctop(command: str) -> list[str]:
+    """A command of the README, for the asynctop under test."""
+    first, *rest = shlex.split(command)
+    assert first == "asynctop"
+    return [*ASYNCTOP, *rest]
+
+
+def makes(lab: Lab, command: str) -> None:
+    """A target that make knows; set-up and all, it is what CI begins with."""
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def installs(lab: Lab, command: str) -> None:
+    """An extra that the distribution has."""
+    (extra,) = re.findall(r"asynctop\[(\w+)\]", command)
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def succeeds(lab: Lab, command: str) -> None:
+    """Beside a running program, it says something and nothing is wrong."""
+    lab.run(lab.program(APP, "app.py"))
+    process = lab.start(*asynctop(command))
+    assert process.status() == 0, process.stderr.so_far
+    assert process.stdout.all()
+
+
+def runs_app(lab: Lab, command: str) -> None:
+    """The program gets its arguments."""
+    lab.program(APP, "app.py")
+    lab.start(*asynctop(command)).stdout.line("^ready --port 8080$")
+
+
+def runs_uvicorn(lab: Lab, command: str) -> None:
+    """The real uvicorn serves a real application."""
+    lab.program(SHOP, "shop.py")
+    process = lab.start(*asynctop(command), "--port", "0")
+    process.stderr.line("Uvicorn running")
+    assert lab.snapshot(process)["target"]["pid"] == process.pid
+
+
+def opens_console(lab: Lab, command: str) -> None:
+    """In a terminal: it shows a program, live, and `q` ends it."""
+    if "demo" not in command:
+        process = lab.run(lab.program(APP, "app.py"))
+        command = command.replace("TARGET", str(process.pid))
+    argv = asynctop(command.replace("NAME", "healthy"))
+    controller, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    with subprocess.Popen(
+        argv, env=lab.env, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+    ) as console:
+        os.close(terminal)
+        shown = b""
+        asked_to_quit = False
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            if not select.select([controller], [], [], 0.1)[0]:
+                continue
+            try:
+                shown += os.read(controller, 65536)
+            except OSError:  # the other end is closed: the console has ended
+                break
+            if b"live" in shown and not asked_to_quit:
+                asked_to_quit = True
+                os.write(controller, b"q")
+        assert asked_to_quit, shown[-2000:]
+        assert console.wait(DEADLINE_S) == 0
+    os.close(controller)
+
+
+COMMANDS: dict[str, Callable[[Lab, str], None]] = {
+    "make demo": makes,
+    "make test": makes,
+    "make lint": makes,
+    "make bench": makes,
+    "pip install 'asynctop[console]'": installs,
+    "asynctop": opens_console,
+    "asynctop connect TARGET": opens_console,
+    "asynctop demo NAME": opens_console,
+    "asynctop demo web": opens_console,
+    "asynctop demo --list": succeeds,
+    "asynctop ls": succeeds,
+    "asynctop snapshot --for 5": succeeds,
+    "asynctop run app.py --port 8080": runs_app,
+    "asynctop run -m uvicorn shop:app": runs_uvicorn,
+}
+"""How each command of the README is tried."""
+
+
+def commands() -> set[str]:
+    """The commands that the README has: after a `$`, and between backquotes."""
+    typed = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
+    quoted = re.findall(r"`((?:asynctop|make)(?: [^`]+)?)`", README)
+    return {*typed, *quoted}
+
+
+def test_every_command_of_the_readme_is_tried() -> None:
+    assert commands() - OTHERWISE_TRIED == set(COMMANDS)
+
+
+OTHERWISE_TRIED = {"asynctop run", "asynctop run PROGRAM"}
+"""Not whole commands; `test_run_is_python` has them with all sorts of programs."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_does_what_it_should(lab: Lab, command: str) -> None:
+    COMMANDS[command](lab, command)
+
+
+def test_what_the_readme_imports_works(lab: Lab) -> None:
+    (block,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+    program = lab.program(block + "print('ready', flush=True)\n" + APP, "app.py")
+    process = lab.start(sys.executable, program)
+    process.stdout.line("^ready")
+    assert lab.snapshot(process)["target"]["pid"] == process.pid
+
+
+def test_files_that_the_readme_names_are_there() -> None:
+    named = re.findall(r"\]\(((?!https?:)[^)]+)\)", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,0 +1,125 @@
+"""Cores, loops, and the check that each test leaves no trace of us."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from asyncio import base_events, events
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from asynctop.core import Core, make_core
+from asynctop.hooks.loops import patches, unwatch_factories
+from asynctop.hooks.patches import Patches
+from recorded import Recorded
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.SelectorEventLoop}
+if sys.version_info >= (3, 12):
+
+    def eager_loop() -> asyncio.AbstractEventLoop:
+        loop = asyncio.SelectorEventLoop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
+    LOOPS["eager"] = eager_loop
+if importlib.util.find_spec("uvloop"):
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+
+def surroundings() -> dict[str, Any]:
+    """What we touch while we are installed, as the very objects that stand there."""
+    owners: list[Any] = [base_events.BaseEventLoop, events]
+    if "uvloop" in sys.modules:
+        owners.append(sys.modules["uvloop"].Loop)
+    found: dict[str, Any] = {
+        f"{owner.__name__}.{name}": value
+        for owner in owners
+        for name, value in vars(owner).items()
+        if not name.startswith("__")
+    }
+    found["meta_path"] = tuple(sys.meta_path)
+    found["gc callbacks"] = tuple(gc.callbacks)
+    found["threads"] = {thread.name for thread in threading.enumerate() if "asynctop" in thread.name}
+    found["sockets"] = os.listdir(os.environ["ASYNCTOP_DIR"])
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="at-") as directory:
+        monkeypatch.setenv("ASYNCTOP_DIR", directory)
+        before = surroundings()
+        yield
+        assert surroundings() == before
+        marked = [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, asyncio.AbstractEventLoop)
+            and {"_asynctop_stats", "create_task"} & vars(each).keys()
+        ]
+        assert marked == []
+
+
+@pytest.fixture
+def faults() -> list[Exception]:
+    """What failed in the core."""
+    return []
+
+
+@pytest.fixture(params=["python"])
+def core(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, faults: list[Exception]
+) -> Iterator[Core]:
+    """Each core, not hooked to anything."""
+    monkeypatch.setenv("ASYNCTOP_CORE", request.param)
+    made = make_core(50_000_000, faults.append)
+    yield made
+    made.forget()
+
+
+@contextmanager
+def hooks(core: Core) -> Iterator[None]:
+    """The core's hooks in place."""
+    patched = Patches()
+    patched.apply(patches(core))
+    try:
+        yield
+    finally:
+        patched.undo()
+        unwatch_factories()
+
+
+@pytest.fixture
+def hooked(core: Core, faults: list[Exception]) -> Iterator[Core]:
+    """Each core, its hooks in place, and nothing in it that fails."""
+    with hooks(core):
+        yield core
+    assert faults == []
+
+
+@pytest.fixture
+def recorded(hooked: Core) -> Recorded:
+    """A console of the hooked core."""
+    return Recorded(hooked)
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """`asyncio.run` on each kind of loop."""
+
+    def run_on_loop(main: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(main)
+
+    return run_on_loop
