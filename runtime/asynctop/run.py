@@ -207,8 +207,7 @@ def _began(traceback: TracebackType | None) -> bool:
 
 
 def _report(error: BaseException, traceback: TracebackType | None) -> None:
-    """Do what the interpreter does with an exception that nobody has caught, but show this traceback of
-    it."""
+    """Do what the interpreter does with an exception that nobody caught, but show this traceback of it."""
     sys.last_type, sys.last_value, sys.last_traceback = (
         type(error),
         error.with_traceback(traceback),

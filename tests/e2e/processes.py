@@ -216,8 +216,7 @@ class Lab:
     def run(
         self, program: str | Path, *arguments: str, ready: str = "^ready", env: Mapping[str, str] = {}
     ) -> Process:
-        """`asynctop run` a program, and wait for its line `ready`, which it writes when it is
-        instrumented."""
+        """`asynctop run` a program, and wait for its line `ready`: it is instrumented by then."""
         process = self.start(*RUN, program, *arguments, env=env)
         process.stdout.line(ready)
         assert self.socket(process).exists()

@@ -1,5 +1,4 @@
-"""A hundred thousand tasks come and go at once, beside consoles that have stopped: nothing is lost or
-kept."""
+"""A hundred thousand tasks come and go at once, beside stopped consoles: nothing is lost or kept."""
 
 from __future__ import annotations
 
@@ -62,8 +61,8 @@ A_BURST = {
 BURSTS = 3
 
 MOST_KEPT = 40 << 20
-"""Bytes that the program may have more, after all bursts, than before the first: about 130 for each task that
-there ever was, a fraction of what it takes to remember one. Half of that is used, whatever the number of
+"""Bytes that the program may have more, after all bursts, than before the first: about 130 for each task
+that there ever was, a fraction of what it takes to remember one. Half of that is used, whatever the number of
 bursts: by the last 2000 tasks, which are kept for consoles to come, and by hash tables that had 100,000
 entries, which Python does not shrink."""
 

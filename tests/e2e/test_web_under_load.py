@@ -1,5 +1,4 @@
-"""Web servers under load from wrk: every request is answered, and a blocking call is named within a
-second."""
+"""Web servers under load from wrk: all are answered, and a blocking call is named within a second."""
 
 from __future__ import annotations
 
