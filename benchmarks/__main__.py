@@ -2,7 +2,8 @@
 
     python benchmarks [--json] [--write] [--rounds N] [--python PATH]... [--loop asyncio|uvloop]...
 
-`--write` also puts the tables into RESULTS.md. See README.md for what they mean.
+`--write` also puts the tables into RESULTS.md, and the one of the overhead into the project's README. See README.md
+here for what they mean.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ def _measure(rounds: int, chosen: list[str]) -> Iterator[Table]:
     yield from overhead.measure(overhead.parser().parse_args([*few, *chosen]))
 
 
+def _into_readme(table: Table) -> None:
+    readme = HERE.parent / "README.md"
+    before, begin, rest = readme.read_text().partition("<!-- overhead -->\n")
+    _, end, after = rest.partition("<!-- end of overhead -->")
+    _title, _blank, *lines = table.lines()
+    readme.write_text("".join([before, begin, "\n", *(line + "\n" for line in lines), end, after]))
+
+
 def main() -> None:
     """The command line."""
     parser = arguments(__doc__, rounds=3)
@@ -43,6 +52,7 @@ def main() -> None:
     if options.write:
         lines = [_HEAD, *(line for table in tables for line in table.lines())]
         (HERE / "RESULTS.md").write_text("\n".join(lines))
+        _into_readme(tables[-1])
     show(tables, options.json)
 
 
