@@ -23,7 +23,7 @@ from time import monotonic_ns
 from asynctop.core.contract import RETAINED
 from asynctop.core.python.handles import Settings
 from asynctop.core.python.records import NOTHING, LoopStats, registry
-from asynctop.core.python.tasks import TaskRecord, destroyed, records
+from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
 from asynctop_protocol import (
     Ended,
     Kinds,
@@ -127,10 +127,9 @@ class Collector:
         if not record.born:
             record.born = record.name_version = self.version
             record.told_name = None
-        if record.name is None:
-            record.name = _name_not_taken_yet(record)
-        if record.told_name is not record.name:
-            record.told_name = record.name
+        name = name_of(record)
+        if record.told_name != name:
+            record.told_name = name
             record.name_version = self.version
         record.version = self.version
         self.by_version.pop(record.id, None)
@@ -296,17 +295,6 @@ def _state(record: TaskRecord) -> tuple[State, int]:
     return (State.IDLE if record._callback is None else State.SCHEDULED), record.since
 
 
-def _name_not_taken_yet(record: TaskRecord) -> str | None:
-    """The name of a task that the loop has not run yet."""
-    try:
-        # One expression each: the reference to the task is gone before another thread can run.
-        if record.ref is not None:
-            return record.ref().get_name()  # type: ignore[no-any-return]
-        return record._callback.__self__.get_name()  # type: ignore[no-any-return]
-    except AttributeError:
-        return None  # it is run for the first time, or has ended, just now, and has said its name
-
-
 def _length(histogram: list[int]) -> int:
     """Without the empty buckets at the end."""
     length = len(histogram)
@@ -341,7 +329,7 @@ def _loops() -> Loops:
                 lag,
                 stats.lag_ever_ns,
                 max(current.id, 0),
-                current.name or "",
+                name_of(current) if type(current) is TaskRecord else current.name,
                 since if current is not NOTHING else 0,
             )
         )

@@ -80,11 +80,11 @@ class PythonCore:
         for stats in tuple(registry.loops):
             since, current = stats.since, stats.current
             if current is not NOTHING and current is stats.current:
-                kind = current.kind_stats.number if type(current) is tasks.TaskRecord else 0
-                task = max(current.id, 0)
-                found.append(
-                    Running(stats.number, task, kind, current.name or "", since, stats.thread_id() or 0, 0)
-                )
+                kind, name = 0, current.name
+                if type(current) is tasks.TaskRecord:
+                    kind, name = current.kind_stats.number, tasks.name_of(current)
+                thread = stats.thread_id() or 0
+                found.append(Running(stats.number, max(current.id, 0), kind, name, since, thread, 0))
         return found
 
     def long_polls(self) -> list[Running]:

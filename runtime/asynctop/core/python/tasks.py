@@ -179,8 +179,6 @@ class TaskRecord(StockHandle):
         callback = self._callback
         args = self._args
         stats = self.stats
-        if self.name is None:
-            self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -203,8 +201,6 @@ class TaskRecord(StockHandle):
         callback = self._callback
         stats = self.stats
         stats.thread = get_ident()
-        if self.name is None:
-            self.take_name(callback.__self__)
         before = stats.current
         stats.current = self
         stats.since = started = monotonic_ns()
@@ -213,13 +209,6 @@ class TaskRecord(StockHandle):
             callback(*args)
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
-
-    def take_name(self, task: Any) -> None:
-        """At the first poll and not earlier: some factories name a task after making it."""
-        try:
-            self.name = task.get_name()
-        except Exception as error:
-            fault(error)
 
     def task(self) -> Any:
         """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
@@ -234,6 +223,7 @@ class TaskRecord(StockHandle):
         task = self.task()
         if self.ref is None and task is not None:
             self.ref = weakref.ref(task, self.gone)
+            self.name = task.get_name()
         self._callback = self._args = None
 
     def __repr__(self) -> str:
@@ -257,6 +247,19 @@ records: dict[int, TaskRecord] = {}
 _find = records.get
 destroyed: list[TaskRecord] = []
 """Records of tasks collected while pending, until the collector has counted them."""
+
+
+def name_of(record: TaskRecord) -> str:
+    """A task's name, even before its first poll is over. On any thread."""
+    if record.name is None:
+        try:
+            # One expression each: the reference to the task is gone before another thread can run.
+            if record.ref is not None:
+                return record.ref().get_name()  # type: ignore[no-any-return]
+            return record._callback.__self__.get_name()  # type: ignore[no-any-return]
+        except AttributeError:
+            pass  # it has just been polled, or has ended
+    return record.name or ""
 
 
 def _settle(
@@ -288,8 +291,9 @@ def _settle(
                 kind.max_poll_ns = took
             if record.ref is None and not record.ended_ns:
                 record.ref = weakref.ref(task, record.gone)
+                record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns:
-            stats.note_long_poll(record.id, kind.number, record.name or "", started, took)
+            stats.note_long_poll(record.id, kind.number, task.get_name(), started, took)
     except Exception as error:
         fault(error)
 
