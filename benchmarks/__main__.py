@@ -2,8 +2,8 @@
 
     python benchmarks [--json] [--write] [--rounds N] [--python PATH]... [--loop asyncio|uvloop]...
 
-`--write` also puts the tables into RESULTS.md, and the one of the overhead into the project's README. See README.md
-here for what they mean.
+`--write` also puts the tables into RESULTS.md, and the one of the overhead into the project's README.
+See README.md for what they mean.
 """
 
 from __future__ import annotations

@@ -127,9 +127,10 @@ class Collector:
         if not record.born:
             record.born = record.name_version = self.version
             record.told_name = None
-        name = name_of(record)
-        if record.told_name != name:
-            record.told_name = name
+        if record.name is None:
+            record.name = name_of(record) or None
+        if record.told_name != record.name:
+            record.told_name = record.name
             record.name_version = self.version
         record.version = self.version
         self.by_version.pop(record.id, None)
