@@ -129,8 +129,6 @@ def test_loops_in_threads_and_inside_each_other(recorded: Recorded) -> None:
     async def outer() -> None:
         running = asyncio._get_running_loop()
         asyncio._set_running_loop(None)
-        outer_task = asyncio.current_task(running)
-        assert outer_task is not None
         inner = asyncio.SelectorEventLoop()
         try:
             inner.call_soon(inner.stop)

@@ -134,6 +134,8 @@ if sys.version_info >= (3, 14):
                 if not self._cancelled:
                     _run_callback(self)
 
+    ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
+
 
 class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
     """A timer's handle."""
