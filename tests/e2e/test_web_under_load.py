@@ -82,7 +82,10 @@ def test_a_blocking_call_under_load_is_named_within_a_second(
         "sqlite": ("LockedDatabase.query", SERVERS / "locked_database.py", "self._asker.execute("),
         "sleep": ("call_slow_library", server.file, "time.sleep(0.2)"),
     }[call]
-    (stall,) = snapshot["stalls"]
+    # On a busy machine another poll may have waited for a processor for too long.
+    (stall,) = [
+        stall for stall in snapshot["stalls"] if stall["stack"] and stall["stack"][-1]["file"] == str(source)
+    ]
     assert (stall["cause"], stall["ongoing"]) == ("blocking", False)
     assert stall["duration_ns"] > 100_000_000
     theirs = [frame for frame in stall["stack"] if Path(frame["file"]).parent == SERVERS]
