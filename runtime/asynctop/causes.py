@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from typing import TypeAlias
 
 from asynctop_protocol import Cause
 
@@ -28,6 +29,10 @@ BUSY_SHARE = 0.5
 """Share of the time on the processor from which on a thread computes rather than waits."""
 
 
+Place: TypeAlias = tuple[int, int]
+"""A code object's id and an instruction in it: where a thread is."""
+
+
 class Evidence:
     """What the looks at one poll have told."""
 
@@ -37,6 +42,11 @@ class Evidence:
         self._wall_ns = 0
         self._busy_ns = 0
         self._held = False
+        self._places: set[Place] = set()
+
+    def sample(self, place: Place) -> None:
+        """The thread's stack was read: where it was."""
+        self._places.add(place)
 
     def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
         """The poll was found running by a look that came `late_ns` late.
@@ -67,8 +77,10 @@ class Evidence:
             return Cause.UNKNOWN
         if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
             return Cause.BLOCKING
-        # It computes. In C code without the lock, as in a database query, that blocks the loop like a wait.
-        return Cause.BLOCKING if 2 * self._free_looks > self._looks else Cause.CPU
+        # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
+        # loop: a query in a database's own code, for example.
+        free = 2 * self._free_looks > self._looks and len(self._places) <= 1
+        return Cause.BLOCKING if free else Cause.CPU
 
 
 class Collections:
@@ -115,20 +127,19 @@ class ThreadClocks:
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
         """By thread identifier, as of the last look."""
-        self._natives: dict[int, int] = {}
 
     def read(self, threads: set[int]) -> dict[int, int | None]:
-        """Processor time, in ns, that each thread used since the last call; None where that is not known.
+        """Processor time, in ns, that each thread used since the last call: 0 the first time.
 
-        Threads asked for once are followed until they end.
+        None where the platform does not tell, or the thread has ended.
         """
         used: dict[int, int | None] = {}
-        for thread in threads | self._last.keys():
-            before = self._last.pop(thread, None)
-            now = self._busy_ns(thread)
+        last, self._last = self._last, {}
+        for thread in threads:
+            before, now = last.get(thread), self._busy_ns(thread)
             if now is not None:
                 self._last[thread] = now
-            used[thread] = None if now is None or before is None else now - before
+            used[thread] = None if now is None else now - before if before is not None else 0
         return used
 
     def _busy_ns(self, thread: int) -> int | None:

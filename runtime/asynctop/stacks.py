@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from asynctop.causes import Place
 from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
 from asynctop_protocol import Chain, Waiting
 
@@ -25,10 +26,11 @@ def frame_of(frame: FrameType) -> Frame:
     return code.co_qualname, code.co_filename, frame.f_lineno or code.co_firstlineno
 
 
-def thread_stack(thread: int) -> list[Frame]:
+def thread_stack(thread: int) -> tuple[list[Frame], Place]:
     """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if
-    it runs nothing."""
+    it runs nothing. And the place where it is."""
     frame = sys._current_frames().get(thread)
+    place = (id(frame.f_code), frame.f_lasti) if frame is not None else (0, 0)
     stack: list[Frame] = []
     while frame is not None:
         if frame.f_code.co_filename.startswith(OWN_DIRECTORY):
@@ -38,9 +40,9 @@ def thread_stack(thread: int) -> list[Frame]:
             stack.append(frame_of(frame))
         frame = frame.f_back
     else:
-        return _before_the_loop(stack)
+        return _before_the_loop(stack), place
     stack.reverse()
-    return stack
+    return stack, place
 
 
 def _before_the_loop(stack: list[Frame]) -> list[Frame]:

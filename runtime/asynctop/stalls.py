@@ -97,7 +97,7 @@ class StallWatcher:
         previous, self._last_look_ns = self._last_look_ns, now
         passed = now - previous
         ended, running = self._core.long_polls(), self._core.running()
-        used = self._clocks.read({each.thread for each in running})
+        used = self._clocks.read(self._core.threads())
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
@@ -121,9 +121,10 @@ class StallWatcher:
 
     def _sample(self, watched: _Watched, now: int, age: int) -> None:
         running = watched.running
-        stack = tuple(thread_stack(running.thread))
+        stack, place = thread_stack(running.thread)
         if stack:
-            watched.stacks[stack] += 1
+            watched.stacks[tuple(stack)] += 1
+            watched.evidence.sample(place)
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
         if age >= self._threshold_ns:

@@ -26,6 +26,10 @@ class FakeCore:
     def __init__(self) -> None:
         self.now: list[Running] = []
         self.ended: list[Running] = []
+        self.place = (1, 2)
+
+    def threads(self) -> set[int]:
+        return {77}
 
     def running(self) -> list[Running]:
         return self.now
@@ -60,7 +64,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
 
 @pytest.fixture
 def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
-    monkeypatch.setattr(stalls, "thread_stack", lambda thread: list(STACK))
+    monkeypatch.setattr(stalls, "thread_stack", lambda thread: (list(STACK), fake.place))
     return StallWatcher(fake, 50 * MS, unexpected)
 
 
@@ -141,6 +145,17 @@ def test_causes(
         watcher.look((now + 300) * MS, late_ms * MS)
     (stall,) = watcher.since(0)[1]
     assert stall.cause == cause
+
+
+def test_code_that_moves_on_computes_however_promptly_others_run(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now = [poll(0)]
+    for instruction in range(4):
+        fake.place = (1, instruction)
+        watcher.look((instruction + 2) * 30 * MS, 0)
+    (stall,) = watcher.since(0)[1]
+    assert stall.cause == Cause.CPU
 
 
 def test_collecting_garbage_comes_before_all_else() -> None:

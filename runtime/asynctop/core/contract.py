@@ -91,6 +91,9 @@ class Core(Protocol):
     def long_polls(self) -> list[Running]:
         """Polls and callbacks past the threshold that ended since the last call."""
 
+    def threads(self) -> set[int]:
+        """Identifiers of the threads that the open loops run in."""
+
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
 

@@ -96,6 +96,11 @@ class PythonCore:
                 found.append(Running(stats.number, *note[:4], stats.thread_id() or 0, note.took_ns))
         return found
 
+    def threads(self) -> set[int]:
+        """Identifiers of the threads that the open loops run in."""
+        threads = {stats.thread_id() for stats in tuple(registry.loops) if not stats.closed}
+        return {thread for thread in threads if thread is not None}
+
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
         found = ((stats.number, stats.loop()) for stats in tuple(registry.loops) if not stats.closed)
