@@ -1,6 +1,6 @@
-"""Why a poll takes long, told from outside: from processor time, and from how easily others get to run.
+"""Why a poll takes long, told from outside: by how busy its thread is, and by how easily others get to run.
 
-Two things are seen at each look of the stall watcher. How much processor time the loop's thread used since
+Two things are seen at each look of the stall watcher. For how long the loop's thread has been busy since
 the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
 who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
 another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
@@ -26,7 +26,7 @@ FREE_FACTOR = 0.5
 less."""
 
 BUSY_SHARE = 0.5
-"""Share of the time on the processor from which on a thread computes rather than waits."""
+"""Busy share of the time from which on a thread computes rather than waits."""
 
 
 Place: TypeAlias = tuple[int, int]
@@ -49,10 +49,10 @@ class Evidence:
         self._places.add(place)
 
     def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
-        """The poll was found running by a look that came `late_ns` late.
+        """The poll was found running by a look that came late, by `late_ns` since the poll began.
 
-        Since the look before `passed_ns` had passed; in the poll its thread was on the processor for at least
-        `busy_ns` of them, where the platform tells. On the `first` look, some of the time was before the
+        Since the look before `passed_ns` had passed; in the poll its thread was busy for at least `busy_ns`
+        of them, where the platform tells. On the `first` look, some of the time was before the
         poll.
         """
         self._looks += 1
@@ -63,7 +63,7 @@ class Evidence:
             self._busy_ns += busy_ns
 
     def delay(self, late_ns: int, busy_ns: int | None) -> None:
-        """The poll went on all the while that a look was late; by the look it may have ended."""
+        """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
         if late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9:
             self._held = self._held or busy_ns is None or busy_ns >= BUSY_SHARE * late_ns
 
@@ -122,14 +122,14 @@ class Collections:
 
 
 class ThreadClocks:
-    """Processor time of threads, from look to look."""
+    """For how long threads ran, or would have if there had been a free processor, from look to look."""
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
         """By thread identifier, as of the last look."""
 
     def read(self, threads: set[int]) -> dict[int, int | None]:
-        """Processor time, in ns, that each thread used since the last call: 0 the first time.
+        """How many ns each thread was busy since the last call: 0 the first time.
 
         None where the platform does not tell, or the thread has ended.
         """
@@ -143,15 +143,15 @@ class ThreadClocks:
         return used
 
     def _busy_ns(self, thread: int) -> int | None:
-        # Linux numbers the clocks of threads by their kernel ids, and answers with an error for one that has
-        # ended.
-        # pthread_getcpuclockid() would read the freed memory of such a thread.
-        if sys.platform != "linux":
-            return None
+        # By the kernel's own id of the thread, which is safe even if it has ended meanwhile: there
+        # pthread_getcpuclockid() would read freed memory.
         alive = threading._active.get(thread)  # type: ignore[attr-defined]
-        if alive is None or alive.native_id is None:
+        if alive is None or sys.platform != "linux":
             return None
         try:
-            return time.clock_gettime_ns((~alive.native_id << 3) | 6)
-        except OSError:
+            with open(f"/proc/self/task/{alive.native_id}/schedstat", "rb") as file:
+                running, runnable, _slices = map(int, file.read().split())
+        except (OSError, ValueError):  # it has ended, or this kernel does not keep it
             return None
+        # A thread that wants to run but has to wait for a processor computes, too.
+        return running + runnable

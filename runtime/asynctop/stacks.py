@@ -3,6 +3,7 @@ for."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -11,6 +12,8 @@ from typing import Any
 from asynctop.causes import Place
 from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
 from asynctop_protocol import Chain, Waiting
+
+CORE_DIRECTORY = os.path.join(OWN_DIRECTORY, "core") + os.sep
 
 MAX_FRAMES = 64
 """Frames of a stack that are kept, the innermost ones: a deep recursion would fill the screen and the
@@ -26,34 +29,25 @@ def frame_of(frame: FrameType) -> Frame:
     return code.co_qualname, code.co_filename, frame.f_lineno or code.co_firstlineno
 
 
+_POLLS = {"_run", "_run_callback", "__call__", "create_task"}
+"""Functions of ours that run a task's step or a callback: what they call is the program's."""
+
+
 def thread_stack(thread: int) -> tuple[list[Frame], Place]:
     """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if
-    it runs nothing. And the place where it is."""
+    it is in no poll. And the place where it is."""
     frame = sys._current_frames().get(thread)
     place = (id(frame.f_code), frame.f_lasti) if frame is not None else (0, 0)
     stack: list[Frame] = []
     while frame is not None:
-        if frame.f_code.co_filename.startswith(OWN_DIRECTORY):
-            if stack or frame.f_code.co_name in ("_run", "_run_callback", "__call__"):
-                break
-        elif len(stack) < MAX_FRAMES:
-            stack.append(frame_of(frame))
+        if not frame.f_code.co_filename.startswith(CORE_DIRECTORY):
+            if len(stack) < MAX_FRAMES:
+                stack.append(frame_of(frame))
+        elif frame.f_code.co_name in _POLLS:
+            stack.reverse()
+            return stack, place
         frame = frame.f_back
-    else:
-        return _before_the_loop(stack), place
-    stack.reverse()
-    return stack, place
-
-
-def _before_the_loop(stack: list[Frame]) -> list[Frame]:
-    """Where none of our frames bounds the stack, everything inside the loop's own innermost frame."""
-    inner = []
-    for each in stack:
-        if each[1].startswith(ASYNCIO_DIRECTORY) and each[0].endswith(("_run", "_run_once", "run_forever")):
-            break
-        inner.append(each)
-    inner.reverse()
-    return inner
+    return [], place
 
 
 _AWAITED = (

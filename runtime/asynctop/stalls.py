@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from asynctop.causes import Collections, Evidence, ThreadClocks
+from asynctop.causes import Collections, Evidence, Place, ThreadClocks
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, thread_stack
 from asynctop_protocol import Stall
@@ -64,6 +64,7 @@ class StallWatcher:
     def start(self) -> None:
         """Begin to watch, or go on after a pause."""
         self._stop.clear()
+        self._read_clocks()
         self._collections.start()
         self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
         self._thread.start()
@@ -95,15 +96,16 @@ class StallWatcher:
     def look(self, now: int, late: int) -> None:
         """Look at every loop once, at `now`, `late` ns later than meant to."""
         previous, self._last_look_ns = self._last_look_ns, now
-        passed = now - previous
         ended, running = self._core.long_polls(), self._core.running()
-        used = self._clocks.read(self._core.threads())
+        # At once: whatever lets go of the interpreter's lock, as reading the clocks does, lets the polls go on.
+        stacks = {each.loop: thread_stack(each.thread) for each in running if self._is_due(each, now)}
+        used = self._read_clocks()
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
                 watched = _Watched(each)
-            if each.since_ns <= now - late:
-                watched.evidence.delay(late, _at_least(used.get(each.thread), each.since_ns - previous))
+            within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
+            watched.evidence.delay(within, _at_least(used.get(each.thread), each.since_ns - previous))
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -112,21 +114,29 @@ class StallWatcher:
             if watched is None or not known:
                 watched = _Watched(each)
             self._watched[each.loop] = watched
-            if each.since_ns <= now - late:
-                busy = _at_least(used.get(each.thread), each.since_ns - previous)
-                watched.evidence.look(late, passed, busy, first=not known)
-            age = now - each.since_ns
-            if age >= self._period_ns and now >= watched.next_sample_ns:
-                self._sample(watched, now, age)
+            busy = _at_least(used.get(each.thread), each.since_ns - previous)
+            watched.evidence.look(min(late, now - each.since_ns), now - previous, busy, first=not known)
+            if each.loop in stacks:
+                self._sample(watched, now, *stacks[each.loop])
 
-    def _sample(self, watched: _Watched, now: int, age: int) -> None:
-        running = watched.running
-        stack, place = thread_stack(running.thread)
+    def _read_clocks(self) -> dict[int, int | None]:
+        # The main thread as well: a loop may begin there, and stall at once.
+        return self._clocks.read({threading.main_thread().ident or 0, *self._core.threads()})
+
+    def _is_due(self, running: Running, now: int) -> bool:
+        """Whether the stack of what runs is to be read at this look."""
+        watched = self._watched.get(running.loop)
+        if watched is not None and watched.running.since_ns == running.since_ns:
+            return now >= watched.next_sample_ns and now - running.since_ns >= self._period_ns
+        return now - running.since_ns >= self._period_ns
+
+    def _sample(self, watched: _Watched, now: int, stack: list[Frame], place: Place) -> None:
         if stack:
             watched.stacks[tuple(stack)] += 1
             watched.evidence.sample(place)
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
+        age = now - watched.running.since_ns
         if age >= self._threshold_ns:
             self._keep(watched, age, ongoing=True)
 
