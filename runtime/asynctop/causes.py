@@ -25,8 +25,14 @@ FREE_FACTOR = 0.5
 """Switch intervals of delay up to which nobody had the lock. What the system takes to wake a thread is far
 less."""
 
-BUSY_SHARE = 0.5
-"""Busy share of the time from which on a thread computes rather than waits."""
+BUSY_SHARE = 0.25
+"""Share of the time on a processor from which on a thread computes rather than waits.
+
+Far from what either has on an idle machine: on a busy one, a thread that computes may have to share.
+"""
+
+MOST = 0.5
+"""Share of a poll's time from which on something is its cause."""
 
 
 Place: TypeAlias = tuple[int, int]
@@ -41,7 +47,7 @@ class Evidence:
         self._free_looks = 0
         self._wall_ns = 0
         self._busy_ns = 0
-        self._held = False
+        self._held_ns = 0
         self._places: set[Place] = set()
 
     def sample(self, place: Place) -> None:
@@ -65,13 +71,14 @@ class Evidence:
     def delay(self, late_ns: int, busy_ns: int | None) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
         if late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9:
-            self._held = self._held or busy_ns is None or busy_ns >= BUSY_SHARE * late_ns
+            if busy_ns is None or busy_ns >= BUSY_SHARE * late_ns:
+                self._held_ns += late_ns
 
-    def cause(self, collecting: float) -> Cause:
-        """The verdict, as of now. `collecting`: which part of the time garbage was collected."""
-        if collecting >= BUSY_SHARE:
+    def cause(self, took_ns: int, collecting_ns: int) -> Cause:
+        """The verdict on a poll that took so long, of which so much garbage was collected."""
+        if collecting_ns > MOST * took_ns:
             return Cause.GC
-        if self._held:
+        if self._held_ns > MOST * took_ns:
             return Cause.GIL
         if not self._looks:
             return Cause.UNKNOWN
@@ -103,8 +110,8 @@ class Collections:
         if self._notice in gc.callbacks:
             gc.callbacks.remove(self._notice)
 
-    def share(self, since_ns: int, took_ns: int) -> float:
-        """Which part of a span of time was spent collecting."""
+    def within(self, since_ns: int, took_ns: int) -> int:
+        """How many ns of a span of time were spent collecting."""
         until_ns = since_ns + took_ns
         spans = [*self._recent, (self._started_ns or until_ns, until_ns)]
         return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans) / max(
@@ -122,7 +129,7 @@ class Collections:
 
 
 class ThreadClocks:
-    """For how long threads ran, or would have if there had been a free processor, from look to look."""
+    """For how long threads were on a processor, from look to look."""
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
@@ -143,15 +150,12 @@ class ThreadClocks:
         return used
 
     def _busy_ns(self, thread: int) -> int | None:
-        # By the kernel's own id of the thread, which is safe even if it has ended meanwhile: there
-        # pthread_getcpuclockid() would read freed memory.
+        # Linux numbers the clocks of threads by their kernel ids, and answers with an error for one that has
+        # ended; pthread_getcpuclockid() would read freed memory there. And this keeps the interpreter's lock.
         alive = threading._active.get(thread)  # type: ignore[attr-defined]
-        if alive is None or sys.platform != "linux":
+        if alive is None or alive.native_id is None or sys.platform != "linux":
             return None
         try:
-            with open(f"/proc/self/task/{alive.native_id}/schedstat", "rb") as file:
-                running, runnable, _slices = map(int, file.read().split())
-        except (OSError, ValueError):  # it has ended, or this kernel does not keep it
+            return time.clock_gettime_ns((~alive.native_id << 3) | 6)
+        except OSError:
             return None
-        # A thread that wants to run but has to wait for a processor computes, too.
-        return running + runnable

@@ -40,10 +40,11 @@ def thread_stack(thread: int) -> tuple[list[Frame], Place]:
     place = (id(frame.f_code), frame.f_lasti) if frame is not None else (0, 0)
     stack: list[Frame] = []
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(CORE_DIRECTORY):
+        file = frame.f_code.co_filename
+        if not file.startswith(OWN_DIRECTORY):
             if len(stack) < MAX_FRAMES:
                 stack.append(frame_of(frame))
-        elif frame.f_code.co_name in _POLLS:
+        elif file.startswith(CORE_DIRECTORY) and frame.f_code.co_name in _POLLS:
             stack.reverse()
             return stack, place
         frame = frame.f_back

@@ -97,7 +97,7 @@ class StallWatcher:
         """Look at every loop once, at `now`, `late` ns later than meant to."""
         previous, self._last_look_ns = self._last_look_ns, now
         ended, running = self._core.long_polls(), self._core.running()
-        # At once: whatever lets go of the interpreter's lock, as reading the clocks does, lets the polls go on.
+        # At once, while what was found running still does.
         stacks = {each.loop: thread_stack(each.thread) for each in running if self._is_due(each, now)}
         used = self._read_clocks()
         for each in ended:
@@ -157,7 +157,7 @@ class StallWatcher:
                 started_ns=running.since_ns,
                 duration_ns=took_ns,
                 ongoing=ongoing,
-                cause=watched.evidence.cause(self._collections.share(running.since_ns, took_ns)),
+                cause=watched.evidence.cause(took_ns, self._collections.within(running.since_ns, took_ns)),
                 samples=watched.stacks.total(),
                 stack=list(stack),
             )

@@ -160,8 +160,8 @@ def test_code_that_moves_on_computes_however_promptly_others_run(
 
 def test_collecting_garbage_comes_before_all_else() -> None:
     evidence = Evidence()
-    assert evidence.cause(0) == Cause.UNKNOWN
-    assert evidence.cause(0.5) == Cause.GC
+    assert evidence.cause(100, 0) == Cause.UNKNOWN
+    assert evidence.cause(100, 51) == Cause.GC
 
 
 @pytest.mark.parametrize("cause", [Cause.BLOCKING, Cause.CPU, Cause.GIL])
