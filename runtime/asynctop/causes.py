@@ -70,9 +70,9 @@ class Evidence:
 
     def delay(self, late_ns: int, busy_ns: int | None) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
-        if late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9:
-            if busy_ns is None or busy_ns >= BUSY_SHARE * late_ns:
-                self._held_ns += late_ns
+        long = late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9
+        if long and (busy_ns is None or busy_ns >= BUSY_SHARE * late_ns):
+            self._held_ns += late_ns
 
     def cause(self, took_ns: int, collecting_ns: int) -> Cause:
         """The verdict on a poll that took so long, of which so much garbage was collected."""
@@ -114,9 +114,7 @@ class Collections:
         """How many ns of a span of time were spent collecting."""
         until_ns = since_ns + took_ns
         spans = [*self._recent, (self._started_ns or until_ns, until_ns)]
-        return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans) / max(
-            took_ns, 1
-        )
+        return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans)
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()

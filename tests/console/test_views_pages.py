@@ -120,7 +120,8 @@ def test_the_detail_says_all_about_a_task_and_leads_to_its_parent() -> None:
 def test_the_detail_of_an_ended_task_says_how() -> None:
     async def run() -> None:
         gone = ended([2], outcome=Outcome.RAISED, at=NOW, exception=4)
-        async with console(*three(), gone, Tick(NOW + 2 * SECOND)) as screen:
+        async with console(*three()) as screen:
+            await screen.say(gone, Tick(NOW + SECOND), after_ns=SECOND)
             await screen.press("G", "enter")
             assert "✗ raised 2s ago" in screen.page
             assert "exception   ValueError: no" in screen.page

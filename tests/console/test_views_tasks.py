@@ -94,7 +94,8 @@ def test_following_keeps_the_chosen_row_in_sight() -> None:
 def test_finished_tasks_stand_last_and_can_be_hidden() -> None:
     async def run() -> None:
         gone = ended([1], outcome=Outcome.RAISED, at=NOW, exception=4)
-        async with console(*three(), gone, Tick(NOW)) as screen:
+        async with console(*three()) as screen:
+            await screen.say(gone, Tick(NOW), after_ns=SECOND)  # the order is taken once a second
             assert screen.ids == [2, 3, 1]
             await screen.press("d")
             assert screen.ids == [2, 3]

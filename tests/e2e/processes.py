@@ -164,6 +164,11 @@ class Process:
         assert found
         return int(found[1]) * 1024
 
+    @property
+    def asleep(self) -> bool:
+        """Whether its main thread waits for something."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
     def threads(self) -> int:
         """How many threads it has."""
         return len(os.listdir(f"/proc/{self.pid}/task"))

@@ -8,11 +8,12 @@ import re
 import signal
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from .processes import PYTHON, RUN, Lab, Process
+from .processes import PYTHON, RUN, Lab, Process, eventually
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ def test_a_signal_ends_it_in_the_same_way(lab: Lab, name: str, number: signal.Si
     for runner in (PYTHON, RUN):
         process = lab.start(*runner, lab.program(WAITS[name]))
         process.stdout.line("^ready")
+        eventually(partial(getattr, process, "asleep"), "a program that waits")
         process.signal(number)
         ends.append(end(process))
     plain, watched = ends
