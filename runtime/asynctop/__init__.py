@@ -30,9 +30,9 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError
     where it is not positive.
 
-    Returns whether the process is instrumented now. Where the socket cannot be made, or ASYNCTOP_CORE asks
-    for a core that there is not, the reason goes to the logger "asynctop" as a warning and the program is
-    left as it was. A second call does nothing.
+    Returns whether the process is instrumented now. Where the socket or a thread cannot be made, or
+    ASYNCTOP_CORE asks for a core that there is not, the reason goes to the logger "asynctop" as a warning and
+    the program is left as it was. A second call does nothing.
     """
     global _session, _fork_hook
     if not stall_threshold > 0:
@@ -40,11 +40,12 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     if _session is not None:
         return True
     try:
-        _session = Session(stall_threshold)
-    except (OSError, ValueError) as error:
+        session = Session(stall_threshold)
+        session.start()
+    except (OSError, ValueError, RuntimeError) as error:
         logging.getLogger("asynctop").warning("not instrumented: %s", error)
         return False
-    _session.start()
+    _session = session
     atexit.register(uninstall)
     if not _fork_hook:
         _fork_hook = True

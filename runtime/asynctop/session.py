@@ -57,13 +57,17 @@ class Session:
         return self._publisher.path
 
     def start(self) -> None:
-        """Put the hooks in place and begin to serve."""
+        """Begin to serve, and put the hooks in. Raises RuntimeError where there can be no more threads."""
+        try:
+            self._watcher.start()
+            self._publisher.start()
+        except RuntimeError:
+            self.stop()
+            raise
         self._patches.apply(patches(self._core))
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
-        self._watcher.start()
-        self._publisher.start()
 
     def stop(self) -> None:
         """Take everything out again."""

@@ -66,8 +66,9 @@ class StallWatcher:
         self._stop.clear()
         self._read_clocks()
         self._collections.start()
-        self._thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """End the thread; what was seen is kept."""

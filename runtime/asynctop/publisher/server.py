@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -23,6 +24,9 @@ from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
+
+OUT_OF_FILES_S = 0.1
+"""How long a console waits that cannot be accepted, the program having used up its file descriptors."""
 
 UNWATCHED_NS = 250_000_000
 """How often changes are taken note of while no console is connected, so that what waits for it stays
@@ -133,8 +137,9 @@ class Publisher:
     def start(self) -> None:
         """Begin to serve, or go on after a pause."""
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def pause(self) -> None:
         """End the thread; consoles stay connected and wait."""
@@ -208,8 +213,10 @@ class Publisher:
     def _accept(self) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:
-            return  # it went away again
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(OUT_OF_FILES_S)
+            return  # else it went away again
         uid = peer_uid(sock)
         foreign = uid not in (None, 0, os.getuid())
         client = Client(sock, Hello(Role.RUNTIME) if foreign else self._hello(), self._core.cursor())
