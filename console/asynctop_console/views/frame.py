@@ -70,9 +70,12 @@ class Frame:
         hello: Hello | None = self.model.hello
         return (hello.stall_threshold_ns if hello else 0) or _USUAL_THRESHOLD_NS
 
-    @cached_property
+    @property
     def blocking(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Row by row, which tasks were in a poll for too long at the last tick."""
+        """Row by row, which tasks were in a poll for too long at the last tick.
+
+        Asked anew each time: a key or a resize may come when the model has more rows than at the last painting.
+        """
         tasks = self.model.tasks
         polling = tasks.state == State.POLLING
         late = self.model.now_ns - tasks.since_ns > self.threshold_ns

@@ -268,13 +268,13 @@ class Cursor:
 
 
 def _unborn() -> list[TaskRecord]:
-    """Records that no drain has seen yet: all at the end of `records`, which other threads change meanwhile.
-
-    Each attempt is one call into C and so sees one state of the dict.
-    """
+    """Records that no drain has seen yet: all at the end of `records`, which other threads change meanwhile."""
     count = 64
     while True:
-        latest = list(islice(reversed(records.values()), count))
+        try:
+            latest = list(islice(reversed(records.values()), count))
+        except RuntimeError:  # it was changed between making the iterator and running it
+            continue
         if len(latest) < count or latest[-1].born:
             fresh = list(takewhile(lambda record: not record.born, latest))
             fresh.reverse()

@@ -68,6 +68,7 @@ class PythonCore:
             record.ref = None
             record.key = -1
         tasks.records.clear()
+        tasks.destroyed.clear()
         for stats in registry.loops:
             loop = stats.loop()
             if loop is not None:

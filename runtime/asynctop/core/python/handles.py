@@ -28,6 +28,10 @@ _SOURCE_BY_MAKER = {
 for."""
 
 
+_LATEST_NS = 1e15
+"""Eleven days: a timer later than that was meant for no time at all, such as minus infinity."""
+
+
 class Settings:
     """What the hot path reads besides its arguments. Set by the core when it begins."""
 
@@ -66,8 +70,8 @@ def _run_callback(self: Any) -> None:
     except AttributeError:
         stats = loop_stats(self._loop)
     before = stats.current
-    stats.current = self
     stats.since = started = monotonic_ns()
+    stats.current = self
     try:
         self._context.run(callback, *self._args)
     except (SystemExit, KeyboardInterrupt):
@@ -150,10 +154,10 @@ class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
     def _run(self) -> None:
         # A timer that fires late is what a blocked loop looks like to everybody who sleeps.
         loop = self._loop
-        late_ns = int((loop.time() - self._when) * 1e9)
+        late = loop.time() - self._when
         stats = loop_stats(loop)
-        if late_ns > stats.lag_ns:
-            stats.lag_ns = late_ns
+        if stats.lag_ns < late * 1e9 < _LATEST_NS:
+            stats.lag_ns = int(late * 1e9)
         _run_callback(self)
 
     @property
@@ -177,8 +181,8 @@ class Callback:
         stats = self.stats
         stats.thread = get_ident()
         before = stats.current
-        stats.current = self
         stats.since = started = monotonic_ns()
+        stats.current = self
         try:
             return self.callback(*args)
         finally:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from types import CodeType
+from functools import partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from asynctop.core.contract import RETAINED
@@ -295,19 +296,20 @@ def loop_stats(loop: Any) -> LoopStats:
         return registry.add_loop(loop)
 
 
+_PLAIN = (FunctionType, MethodType, BuiltinFunctionType, type)
+"""Callables whose qualified name is the interpreter's own, so that asking for it runs nothing of the program's."""
+
+
 def describe(callback: Any) -> str:
-    """A callback's name for a person: its qualified name, looked for inside partials and wrappers."""
+    """A callback's name for a person: its qualified name, looked for inside partials; else that of its type."""
     if callback is None:
         return ""  # its handle was cancelled while it runs
-    for _ in range(8):
-        inner = getattr(callback, "func", None)
-        if inner is None:
-            break
-        callback = inner
-    name = getattr(callback, "__qualname__", None)
+    while type(callback) is partial:
+        callback = callback.func
+    name = callback.__qualname__ if type(callback) in _PLAIN else type(callback).__qualname__
     if name == "_set_result_unless_cancelled":  # asyncio's own, set by sleep()
         return "sleep"
-    return name[:MAX_NAME] if type(name) is str else type(callback).__qualname__[:MAX_NAME]
+    return str(name)[:MAX_NAME]
 
 
 def code_of(coroutine: Any) -> CodeType | None:
@@ -321,11 +323,13 @@ def code_of(coroutine: Any) -> CodeType | None:
 
 def exception_text(exception: BaseException) -> str:
     """ "Type: text", or the type alone where making the text would run the program's own code."""
-    name = type(exception).__qualname__
+    name = type(exception).__qualname__[:MAX_NAME]
     own_text = getattr(type(exception).__str__, "__objclass__", None)  # None: written in Python
-    if own_text is None or not all(type(part) in (str, int, float, bool) for part in exception.args):
+    if own_text is None:
         return name
     try:
-        return f"{name}: {exception}"[:MAX_NAME]
-    except Exception:  # an attribute that the text is made of, as an OSError's filename, is the program's own
-        return name
+        if all(type(part) in (str, int, float, bool) for part in exception.args):
+            return f"{name}: {exception}"[:MAX_NAME]
+    except Exception:  # what the text is made of, as an OSError's filename, may be the program's own
+        pass
+    return name

@@ -180,8 +180,8 @@ class TaskRecord(StockHandle):
         args = self._args
         stats = self.stats
         before = stats.current
+        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
-        stats.since = started = monotonic_ns()
         waited = started - self.since
         try:
             # A step takes nothing or one future: two plain calls cost less than one with `*args`.
@@ -202,8 +202,8 @@ class TaskRecord(StockHandle):
         stats = self.stats
         stats.thread = get_ident()
         before = stats.current
+        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
-        stats.since = started = monotonic_ns()
         waited = started - self.since
         try:
             callback(*args)
@@ -232,10 +232,9 @@ class TaskRecord(StockHandle):
     def gone(self, ref: object) -> None:
         """The task was collected before it ended. On whatever thread that happens."""
         if records.pop(self.key, None) is not None:
-            self.ended_ns = monotonic_ns()
             self.outcome = Outcome.DESTROYED
-            self.exception = None
             self.ref = self._callback = self._args = self._context = self._loop = None
+            self.ended_ns = monotonic_ns()
             if not self.dirty or not self.born:
                 self.dirty = True
                 self.stats.changed.append(self)
@@ -280,16 +279,17 @@ def _settle(
         kind.histogram[(took * took).bit_length()] += 1
         if waited > stats.lag_ns:
             stats.lag_ns = waited
-        if task.done():
-            _finish(record, task, ended)
-        elif record._callback is callback:  # else it has been woken again by now
-            record._callback = record._args = None
-            record.since = ended
-        if took > record.max_poll_ns:  # true for the first poll
+        if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
                 kind.max_poll_ns = took
-            if record.ref is None and not record.ended_ns:
+        if task.done():
+            _finish(record, task, ended)
+        else:
+            if record._callback is callback:  # else it has been woken again by now
+                record._callback = record._args = None
+                record.since = ended
+            if record.ref is None:
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns:
@@ -304,7 +304,6 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
         del records[record.key]
     except KeyError:
         pass  # forgotten
-    record.ended_ns = ended
     record.ref = record._callback = record._args = record._context = record._loop = None
     kind = record.kind_stats
     stats = record.stats
@@ -320,11 +319,14 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
         record.outcome = RETURNED
     if not record.born:
         if stats.room <= 0:
+            record.ended_ns = ended
             return  # one of very many, and nobody saw it alive: its kind's sums have it, and that is enough
         stats.room -= 1
         record.dirty = False
     record.name = task.get_name()
-    record.exception = None if exception is None else exception_text(exception)
+    if exception is not None:
+        record.exception = exception_text(exception)
+    record.ended_ns = ended  # last of all: whoever sees it may read the rest
     if not record.dirty:
         record.dirty = True
         stats.changed.append(record)
@@ -424,6 +426,7 @@ def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecor
     record.id = _next_id()
     record.stats = stats
     record.kind_stats = kind_stats
+    record.exception = None
     record.key = record.polls = record.busy_ns = record.scheduled_ns = record.max_poll_ns = 0
     record.self_wakes = record.ended_ns = record.outcome = record.born = 0
     record.created_ns = record.since = monotonic_ns()
@@ -491,8 +494,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         return create(coroutine, **kwargs)
     record.ref = coroutine
     record.name = getattr(coroutine, "__qualname__", "")
-    stats.current = record
     stats.since = started = monotonic_ns()
+    stats.current = record
     try:
         task = create(coroutine, **kwargs)
     finally:
