@@ -14,6 +14,8 @@ from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
 _INTERVAL_NS = 100_000_000
 _GRACE_S = 10.0
 """For the first batch, which may hold a million tasks, and for reading all await chains."""
+_PATIENCE_NS = 500_000_000
+"""How long to wait for await chains while a loop is blocked: it is the loop that reads them."""
 _REQUEST = 1
 
 
@@ -36,7 +38,7 @@ async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     source.send(Subscribe(min(_INTERVAL_NS, max(length_ns // 4, 1))))
-    asked = False
+    asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
             _fold(source, model, message)
@@ -45,9 +47,13 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
             # Only between two batches is the model all of one time.
             if model.answered >= _REQUEST:
                 return
-            if not asked and model.now_ns - model.observed_from_ns >= length_ns:
+            if asked_ns:
+                blocked = any(stall.ongoing for stall in model.stalls)
+                if blocked and model.now_ns - asked_ns >= _PATIENCE_NS:
+                    return
+            elif model.now_ns - model.observed_from_ns >= length_ns:
                 source.send(Inspect(_REQUEST, []))
-                asked = True
+                asked_ns = model.now_ns
 
 
 def _fold(source: SocketSource, model: Model, message: Message) -> None:

@@ -28,21 +28,21 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     """Instrument every event loop of this process, running ones too, and serve consoles on a Unix socket.
 
     `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError
-    where it is not positive.
+    where it is not between a millisecond and an hour.
 
     Returns whether the process is instrumented now. Where the socket or a thread cannot be made, or
     ASYNCTOP_CORE asks for a core that there is not, the reason goes to the logger "asynctop" as a warning and
     the program is left as it was. A second call does nothing.
     """
     global _session, _fork_hook
-    if not stall_threshold > 0:
-        raise ValueError(f"expected a stall_threshold in seconds above 0, found {stall_threshold!r}")
+    if not 0.001 <= stall_threshold <= 3600:
+        raise ValueError(f"expected a stall_threshold of 0.001 to 3600 seconds, found {stall_threshold!r}")
     if _session is not None:
         return True
     try:
         session = Session(stall_threshold)
         session.start()
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:
         logging.getLogger("asynctop").warning("not instrumented: %s", error)
         return False
     _session = session

@@ -20,6 +20,9 @@ from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
 
+MAX_WORDS, MAX_WORD = 64, 400
+"""Words of the command line that consoles are told, and characters of each: enough to know the program by."""
+
 
 class Session:
     """What `install()` makes and `uninstall()` ends. Not to be made twice in a process."""
@@ -72,9 +75,11 @@ class Session:
     def stop(self) -> None:
         """Take everything out again."""
         self._unhook()
-        self._publisher.stop()
-        self._watcher.stop()
-        self._core.forget()
+        try:
+            self._publisher.stop()
+        finally:
+            self._watcher.stop()
+            self._core.forget()
 
     def pause(self) -> None:
         """A fork is about to happen. A process with threads is not safe to fork."""
@@ -132,7 +137,7 @@ class Session:
         return Hello(
             role=Role.RUNTIME,
             pid=os.getpid(),
-            argv=list(getattr(sys, "orig_argv", sys.argv)),
+            argv=[str(word)[:MAX_WORD] for word in (sys.orig_argv or sys.argv)][:MAX_WORDS],
             python=sys.version.partition(" ")[0],
             runtime="uvloop" if "uvloop" in runtimes else "asyncio",
             core=self._core.name,

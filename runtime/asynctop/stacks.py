@@ -15,6 +15,9 @@ from asynctop_protocol import Chain, Waiting
 
 CORE_DIRECTORY = os.path.join(OWN_DIRECTORY, "core") + os.sep
 
+MAX_TEXT = 400
+"""Characters of a name or path that are kept, the last ones."""
+
 MAX_FRAMES = 64
 """Frames of a stack that are kept, the innermost ones: a deep recursion would fill the screen and the
 wire."""
@@ -26,7 +29,7 @@ Frame = tuple[str, str, int]
 def frame_of(frame: FrameType) -> Frame:
     """What a person needs of a frame."""
     code = frame.f_code
-    return code.co_qualname, code.co_filename, frame.f_lineno or code.co_firstlineno
+    return code.co_qualname[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], frame.f_lineno or code.co_firstlineno
 
 
 _POLLS = {"_run", "_run_callback", "__call__", "create_task"}

@@ -56,7 +56,7 @@ def makes(lab: Lab, command: str) -> None:
 
 def installs(lab: Lab, command: str) -> None:
     """An extra that the distribution has."""
-    (extra,) = re.findall(r"asynctop\[(\w+)\]", command)
+    (extra,) = re.findall(r"\[(\w+)\]", command)
     assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
@@ -117,7 +117,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "make test": makes,
     "make lint": makes,
     "make bench": makes,
-    "pip install 'asynctop[console]'": installs,
+    "pip install '.[console]'": installs,
     "asynctop": opens_console,
     "asynctop connect TARGET": opens_console,
     "asynctop demo NAME": opens_console,

@@ -127,6 +127,7 @@ class SocketSource:
             while messages:
                 for message in messages:
                     yield message
+                await asyncio.sleep(0)  # a flood never makes `receive` wait, and others want their turn
                 messages = await link.receive()
         finally:
             self._link = None

@@ -74,7 +74,7 @@ class Frame:
     def blocking(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Row by row, which tasks were in a poll for too long at the last tick.
 
-        Asked anew each time: a key or a resize may come when the model has more rows than at the last painting.
+        Asked anew each time: at a key or a resize the model may have more rows than when it was painted.
         """
         tasks = self.model.tasks
         polling = tasks.state == State.POLLING

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import BindingType
 
+from asynctop_console.model.limits import LARGEST
 from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import ago, count
@@ -68,7 +69,7 @@ def groups(frame: Frame, numbers: Numbers) -> list[Group]:
         lasted = frame.lasted_ns(stall)
         group.who = frame.model.kinds.label(stall.kind) if stall.kind else (stall.name or "callback")
         group.stalls.append(stall)
-        group.total_ns += lasted
+        group.total_ns = min(group.total_ns + lasted, LARGEST)
         group.max_ns = max(group.max_ns, lasted)
         group.last_ns = 0 if stall.ongoing else max(frame.now_ns - stall.started_ns - lasted, 1)
         group.ongoing_ns = max(group.ongoing_ns, lasted if stall.ongoing else 0)

@@ -10,6 +10,7 @@ import sys
 import weakref
 from asyncio import base_events
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from asynctop.core.contract import Core, Patch
@@ -57,10 +58,13 @@ def _wrapping(
 
         return at_once
 
-    def later(loop: Any, first: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
-        if callable(callback):
-            callback = wrap(loop, callback, source)
-        return method(loop, first, callback, *args, **kwargs)
+    def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
+        # The callback is the second argument, or is given by name.
+        if callable(kwargs.get("callback")):
+            kwargs["callback"] = wrap(loop, kwargs["callback"], source)
+        elif len(args) > 1 and callable(args[1]):
+            args = (args[0], wrap(loop, args[1], source), *args[2:])
+        return method(loop, *args, **kwargs)
 
     return later
 
@@ -98,8 +102,8 @@ def watch_factory(core: Core, loop: Any) -> None:
         return
     create = type(loop).create_task
 
-    def create_task(coroutine: Any, **kwargs: Any) -> Any:
-        return core.create_task(loop, lambda coro, **kw: create(loop, coro, **kw), coroutine, kwargs)
+    def create_task(coro: Any, **kwargs: Any) -> Any:
+        return core.create_task(loop, partial(create, loop), coro, kwargs)
 
     loop.create_task = create_task
     _watched.add(loop)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from asynctop.core.contract import Cursor
 from asynctop.publisher.inspector import Inspection
+from asynctop.publisher.owned import identity, release
 from asynctop_protocol import (
     Chains,
     Connection,
@@ -43,6 +44,7 @@ class Client:
 
     def __init__(self, sock: socket.socket, hello: Hello, cursor: Cursor) -> None:
         self.sock = sock
+        self._ours = identity(sock)
         sock.setblocking(False)
         self.interval_ns: int | None = None
         """None until it subscribes."""
@@ -84,6 +86,10 @@ class Client:
                 self.question = message
             elif isinstance(message, Problem):
                 raise Gone
+
+    def close(self) -> None:
+        """Close the connection."""
+        release(self.sock, self._ours)
 
     def refuse(self, text: str) -> None:
         """Tell the console why this ends, and end it."""

@@ -34,7 +34,7 @@ class Inspection:
             some = ids[-SLICE:]
             del ids[-SLICE:]
             try:
-                if some:
+                if some and loop.is_running():
                     loop.call_soon_threadsafe(self._read, some)
                     return
             except RuntimeError:

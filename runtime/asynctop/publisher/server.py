@@ -19,6 +19,7 @@ from functools import partial
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
+from asynctop.publisher.owned import identity, release
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
 
@@ -124,7 +125,8 @@ class Publisher:
         self._due_ns = 0
         self._listener = listen(path)
         self._stopping = False
-        self._selector = selectors.DefaultSelector()
+        # Not epoll: that is one more descriptor, which cannot be told from others'.
+        self._selector = selectors.PollSelector()
         # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
         # descriptor.
         self._wake_out, self._wake_in = socket.socketpair()
@@ -133,6 +135,7 @@ class Publisher:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._thread: threading.Thread | None = None
+        self._ours = {sock: identity(sock) for sock in (self._listener, self._wake_in, self._wake_out)}
 
     def start(self) -> None:
         """Begin to serve, or go on after a pause."""
@@ -159,10 +162,9 @@ class Publisher:
         self._close(unlink=False)
 
     def _wake(self) -> None:
-        try:
-            self._wake_in.send(b"\0")
-        except OSError:
-            pass  # full: it is about to wake anyway; or closed
+        if identity(self._wake_in) == self._ours[self._wake_in]:
+            with suppress(OSError):  # full: it is about to wake anyway
+                self._wake_in.send(b"\0")
 
     def _run(self) -> None:
         try:
@@ -173,6 +175,8 @@ class Publisher:
             self._close(unlink=True)
 
     def _turn(self) -> None:
+        if any(identity(sock) != ours for sock, ours in self._ours.items()):
+            raise RuntimeError("the program has closed our descriptors")
         now = time.monotonic_ns()
         due = min([client.due_ns for client in self._subscribed() if client.idle], default=now + UNWATCHED_NS)
         due = min(due, self._due_ns)
@@ -238,6 +242,10 @@ class Publisher:
         except Gone:
             self._drop(client)
             return
+        except Exception as error:  # something that cannot be sent: this console ends, the others go on
+            self._faults.append(f"a console was dropped: {type(error).__name__}: {error}"[:500])
+            self._drop(client)
+            return
         if client.question is not None:
             question, client.question = client.question, None
             client.inspection = Inspection(self._core, question, partial(self._answer, client))
@@ -256,17 +264,15 @@ class Publisher:
     def _drop(self, client: Client) -> None:
         self._clients.remove(client)
         self._selector.unregister(client.sock)
-        client.sock.close()
+        client.close()
 
     def _close(self, *, unlink: bool) -> None:
         if unlink:
-            try:
+            with suppress(OSError):  # somebody has tidied up
                 os.unlink(self.path)
-            except OSError:
-                pass  # somebody has tidied up
         self._selector.close()
         for client in self._clients:
-            client.sock.close()
-        self._listener.close()
-        self._wake_in.close()
-        self._wake_out.close()
+            client.close()
+        self._clients.clear()
+        for sock, ours in self._ours.items():
+            release(sock, ours)

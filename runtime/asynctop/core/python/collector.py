@@ -129,8 +129,9 @@ class Collector:
             record.told_name = None
         if record.name is None:
             record.name = name_of(record) or None
-        if record.told_name != record.name:
-            record.told_name = record.name
+        name = name_of(record)
+        if record.told_name != name:
+            record.told_name = name
             record.name_version = self.version
         record.version = self.version
         self.by_version.pop(record.id, None)
@@ -268,7 +269,7 @@ class Cursor:
 
 
 def _unborn() -> list[TaskRecord]:
-    """Records that no drain has seen yet: all at the end of `records`, which other threads change meanwhile."""
+    """Records that no drain has seen yet: all at the end of `records`, which other threads change."""
     count = 64
     while True:
         try:

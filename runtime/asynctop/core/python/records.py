@@ -170,7 +170,7 @@ class LoopStats:
     def thread_name(self) -> str:
         """The name of the loop's thread; empty while it does not run."""
         thread = threading._active.get(self.thread_id())  # type: ignore[attr-defined]
-        return thread.name if thread is not None else ""
+        return clipped(thread.name) if thread is not None else ""
 
     def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
         """A poll or callback was past the threshold."""
@@ -296,12 +296,23 @@ def loop_stats(loop: Any) -> LoopStats:
         return registry.add_loop(loop)
 
 
+def clipped(text: Any) -> str:
+    """A text of the program's, as long as it is kept, and without the program's own kinds of text."""
+    return (
+        text[:MAX_NAME]
+        if type(text) is str
+        else str.__str__(text)[:MAX_NAME]
+        if isinstance(text, str)
+        else ""
+    )
+
+
 _PLAIN = (FunctionType, MethodType, BuiltinFunctionType, type)
-"""Callables whose qualified name is the interpreter's own, so that asking for it runs nothing of the program's."""
+"""Callables whose qualified name is the interpreter's own: asking for it runs nothing of the program's."""
 
 
 def describe(callback: Any) -> str:
-    """A callback's name for a person: its qualified name, looked for inside partials; else that of its type."""
+    """A callback's name for a person: its qualified name, found inside partials; else that of its type."""
     if callback is None:
         return ""  # its handle was cancelled while it runs
     while type(callback) is partial:

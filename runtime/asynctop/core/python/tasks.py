@@ -28,6 +28,7 @@ from asynctop.core.python.records import (
     KindInfo,
     KindStats,
     LoopStats,
+    clipped,
     code_of,
     exception_text,
     loop_stats,
@@ -254,11 +255,11 @@ def name_of(record: TaskRecord) -> str:
         try:
             # One expression each: the reference to the task is gone before another thread can run.
             if record.ref is not None:
-                return record.ref().get_name()  # type: ignore[no-any-return]
-            return record._callback.__self__.get_name()  # type: ignore[no-any-return]
+                return clipped(record.ref().get_name())
+            return clipped(record._callback.__self__.get_name())
         except AttributeError:
             pass  # it has just been polled, or has ended
-    return record.name or ""
+    return clipped(record.name or "")
 
 
 def _settle(
@@ -293,7 +294,7 @@ def _settle(
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns:
-            stats.note_long_poll(record.id, kind.number, task.get_name(), started, took)
+            stats.note_long_poll(record.id, kind.number, clipped(task.get_name()), started, took)
     except Exception as error:
         fault(error)
 
@@ -323,7 +324,7 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
             return  # one of very many, and nobody saw it alive: its kind's sums have it, and that is enough
         stats.room -= 1
         record.dirty = False
-    record.name = task.get_name()
+    record.name = clipped(task.get_name())
     if exception is not None:
         record.exception = exception_text(exception)
     record.ended_ns = ended  # last of all: whoever sees it may read the rest
