@@ -96,7 +96,7 @@ def test_a_core_that_there_is_not(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 
 
 def test_a_threshold_that_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match="0.001 to 3600 seconds, found -1"):
+    with pytest.raises(ValueError, match=r"0\.001 to 3600 seconds, found -1"):
         asynctop.install(stall_threshold=-1)
 
 
