@@ -13,7 +13,7 @@ import gc
 import sys
 import threading
 import time
-from collections import deque
+from array import array
 from typing import TypeAlias
 
 from asynctop_protocol import Cause
@@ -96,10 +96,15 @@ class Collections:
     SHORTEST_NS = 1_000_000
     """Shorter ones, and there are thousands, cannot be what a stall is made of."""
 
+    KEPT = 256
+    """The newest ones: those of the poll that is judged are among them."""
+
     def __init__(self) -> None:
         self._started_ns = 0
-        self._recent: deque[tuple[int, int]] = deque(maxlen=256)
-        """(start, end), oldest first."""
+        # Numbers in one block: objects made while a program's memory grows keep it from shrinking again.
+        self._starts = array("q", bytes(8 * self.KEPT))
+        self._ends = array("q", bytes(8 * self.KEPT))
+        self._count = 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -113,7 +118,8 @@ class Collections:
     def within(self, since_ns: int, took_ns: int) -> int:
         """How many ns of a span of time were spent collecting."""
         until_ns = since_ns + took_ns
-        spans = [*self._recent, (self._started_ns or until_ns, until_ns)]
+        now = (self._started_ns or until_ns, until_ns)
+        spans = [*zip(self._starts, self._ends, strict=True), now]
         return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans)
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
@@ -122,7 +128,9 @@ class Collections:
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
-                self._recent.append((self._started_ns, now))
+                self._starts[self._count % self.KEPT] = self._started_ns
+                self._ends[self._count % self.KEPT] = now
+                self._count += 1
             self._started_ns = 0
 
 
