@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.source_tree
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
     "asynctop": ROOT / "runtime/asynctop",
