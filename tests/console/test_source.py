@@ -287,7 +287,7 @@ def test_a_lost_program_is_tried_again_and_subscribed_again(tmp_path: Path) -> N
             phases.append((source.state.phase, source.state.tries))
             if len(waits) == 2:
                 server.close()
-                (tmp_path / "s").unlink()
+                (tmp_path / "s").unlink(missing_ok=True)
             if len(waits) == 5:
                 raise asyncio.CancelledError
 
