@@ -54,11 +54,6 @@ class Session:
             lambda error: self._fault("publisher", error),
         )
 
-    @property
-    def path(self) -> str:
-        """The socket's path."""
-        return self._publisher.path
-
     def start(self) -> None:
         """Begin to serve, and put the hooks in. Raises RuntimeError where there can be no more threads."""
         try:

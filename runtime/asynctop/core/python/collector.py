@@ -1,15 +1,13 @@
 """From the records to messages: what changed since a console's cursor. Runs on the publisher's thread alone.
 
 Each `drain` is a version. A record carries the version at which it was last seen to change, and
-`_by_version` holds the records in that order, so a batch is the tail of it after the console's cursor.
+`by_version` holds the records in that order, so a batch is the tail of it after the console's cursor.
 
 - A record that is woken or has ended stands in its loop's `changed`. The drain clears `dirty` first and
-  reads afterwards, so
-  whatever changes later puts the record there again. A new one is found at the end of `records`: one that
-  came and went between two drains costs nothing here, and only so many of those are kept.
+  reads afterwards, so whatever changes later puts the record there again. A new one is found at the end of
+  `records`: one that came and went between two drains costs nothing here, and only so many of those are kept.
 - A record that is scheduled or being polled when it is read stays *restless*: it is read again at each drain
-  until it is idle,
-  so that polls need not mark their record a second time.
+  until it is idle, so that polls need not mark their record a second time.
 - An ended record is kept for consoles that connect later; `RETAINED` of them at most.
 """
 

@@ -17,7 +17,7 @@ from asynctop.core.contract import RETAINED
 from asynctop_protocol import WakerSource
 
 BUCKETS = 130
-"""Half-octave buckets: bucket 128 of the protocol's histogram holds polls of 2**64 ns, five centuries."""
+"""Half-octave buckets, up to polls of 2**64 ns, five centuries: no poll is without one."""
 
 MAX_KINDS = 4096
 """Kinds kept apart. A program that makes code objects as it runs would otherwise grow without bound."""
