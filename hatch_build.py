@@ -1,7 +1,7 @@
-"""Builds the C core, `asynctop.core.native._native`, into the wheel or, for an editable install, into the tree.
+"""Builds the C core, `asynctop.core.native._native`: into the wheel, or into the tree for an editable install.
 
-Where it cannot be built, the wheel has the pure-Python core alone and fits every Python. The environment variable
-ASYNCTOP_BUILD_C=required makes that an error.
+Where that fails, the wheel has the Python core alone, and fits every Python. The environment variable
+ASYNCTOP_BUILD_C=required makes it an error.
 """
 
 from __future__ import annotations
@@ -44,17 +44,15 @@ class CustomBuildHook(BuildHookInterface[Any]):
         self._scratch = tempfile.TemporaryDirectory()
         with contextlib.chdir(self.root):
             if version == "editable":
-                # A stale one must not outlive a failed build. Nor is it written over: programs that run have it mapped.
+                # A stale one must not outlive a failed build, nor one that a program has mapped be written over.
                 installed = FOLDER / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
                 installed.unlink(missing_ok=True)
             try:
                 built = _build(Path(self._scratch.name))
             except NotBuiltError as error:
                 if wanted:
-                    self.app.abort(f'the C core cannot be built, and {VARIABLE} is "required": {error}')
-                self.app.display_warning(
-                    f"The C core is left out, asynctop will use its slower pure-Python core: {error}"
-                )
+                    self.app.abort(f'{VARIABLE} is "required", but the C core cannot be built: {error}')
+                self.app.display_warning(f"asynctop will use its slower Python core: {error}")
                 return
             if version == "editable":
                 shutil.copy(built, installed)

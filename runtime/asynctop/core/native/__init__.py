@@ -1,1 +1,1 @@
-"""The core in C: the extension module `_native`, and what makes a recorder core of it."""
+"""The C core: the extension module `_native`, and what makes a recorder core of it."""
