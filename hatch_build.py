@@ -1,4 +1,4 @@
-"""Builds the C core, `asynctop.core.native._native`: into the wheel, or into the tree for an editable install.
+"""Builds the C core, `asynctop.core.native._native`: into the wheel, or editable, into the tree.
 
 Where that fails, the wheel has the Python core alone, and fits every Python. The environment variable
 ASYNCTOP_BUILD_C=required makes it an error.
@@ -44,7 +44,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         self._scratch = tempfile.TemporaryDirectory()
         with contextlib.chdir(self.root):
             if version == "editable":
-                # A stale one must not outlive a failed build, nor one that a program has mapped be written over.
+                # A stale one must not outlive a failed build, nor one that a program runs be written over.
                 installed = FOLDER / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
                 installed.unlink(missing_ok=True)
             try:

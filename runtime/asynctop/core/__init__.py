@@ -1,8 +1,8 @@
 """Recorder cores, and which one this process uses.
 
 `ASYNCTOP_CORE` names one ("c" or "python") and forbids falling back to the other. Where it is not set, the C
-core is used if it is there, else the Python core. Consoles are told which one it is; the logger "asynctop" says,
-at INFO, why there is no C core.
+core is used if it is there, else the Python core. Consoles are told which one it is; the reason why it is not
+the C core goes to the logger "asynctop", at INFO.
 """
 
 from __future__ import annotations
