@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -81,6 +82,14 @@ def _build(scratch: Path) -> Path:
         command.ensure_finalized()
         command.run()
     except (BaseError, CCompilerError, OSError) as error:
-        text = " ".join(str(error).split())
-        raise NotBuiltError(f"{text} (are a C compiler and Python's headers installed?)") from error
+        raise NotBuiltError(f"{_reason(error)} (are a C compiler and Python's headers installed?)") from error
     return Path(command.get_outputs()[0])
+
+
+def _reason(error: BaseException) -> str:
+    """In one line, without the compiler's thirty arguments. Its own words are on standard error already."""
+    while error.__context__ is not None:
+        error = error.__context__
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{error.cmd[0]} ended with status {error.returncode}"
+    return " ".join(str(error).split())
