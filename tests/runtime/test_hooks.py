@@ -167,7 +167,7 @@ def test_a_callbacks_error_is_reported_in_the_stock_words(core: Core, debug: boo
                 context["message"],
                 sorted(context),
                 type(context["exception"]),
-                [line.name for line in context.get("source_traceback", ())][-2:],
+                [line.name for line in context.get("source_traceback", ())][-1:],
             )
             for context in seen
         ]

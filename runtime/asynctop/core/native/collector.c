@@ -33,6 +33,7 @@ typedef struct {
 } List;
 
 static List restless, retained;
+static size_t nameless; /* of the restless ones: tasks that were not polled yet, and whose names nobody read */
 
 static bool list_add(List *list, TaskRecord *record)
 {
@@ -134,6 +135,7 @@ static void note(TaskRecord *record)
     else if (state == STATE_SCHEDULED || polled_now(record)) {
         if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
             SET(record, RESTLESS);
+            nameless += LOAD(record->name) == 0;
         }
     }
 }
@@ -179,6 +181,7 @@ static void drain_restless(void)
 {
     List before = restless;
     restless = (List){0};
+    nameless = 0;
     for (size_t i = 0; i < before.count; i++) {
         TaskRecord *record = before.items[before.first + i];
         CLEAR(record, RESTLESS);
@@ -222,6 +225,25 @@ void collector_drain(void)
     drain_changed();
     drain_registry();
     pthread_mutex_unlock(&collector_lock);
+}
+
+/* On the loops' side: read the names of tasks that wait for their first poll. Where the loop is stuck, that may
+ * be long. Whether there were any. */
+bool collector_name(void)
+{
+    if (LOAD(nameless) == 0 || pthread_mutex_trylock(&collector_lock) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < restless.count; i++) {
+        TaskRecord *record = restless.items[restless.first + i];
+        if (record->name == 0 && record->task != NULL) {
+            learn_name(record, record->task);
+            record_changed(record);
+        }
+    }
+    nameless = 0;
+    pthread_mutex_unlock(&collector_lock);
+    return true;
 }
 
 /* -- batches -- */

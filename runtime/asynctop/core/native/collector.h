@@ -19,6 +19,7 @@ void collector_drain(void);
 void cursor_begin(Cursor *);            /* a batch: everything that changed since the last one */
 bool cursor_next(Cursor *, Buffer *);   /* append a message of it; false where there are no more */
 void cursor_free(Cursor *);
+bool collector_name(void);
 void collector_forget(void);
 
 #endif

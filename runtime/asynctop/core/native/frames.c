@@ -138,14 +138,14 @@ static bool take(Frame *frame, PyCodeObject **found, int *lasti)
     return true;
 }
 
-static bool guessed(const Guess *guess, PyCodeObject **found, int *lasti)
+static bool guessed(const Guess *guess, void *bottom, PyCodeObject **found, int *lasti)
 {
     Frame *frame = complete(current(PyThreadState_Get())), *inner = NULL;
-    for (int depth = 0; frame != NULL && depth < guess->depth; depth++) {
+    for (int depth = 0; frame != NULL && frame != bottom && depth < guess->depth; depth++) {
         inner = frame;
         frame = complete(frame->previous);
     }
-    return frame != NULL && owner(code(frame)) == USER && (inner == NULL || owner(code(inner)) == MACHINERY)
+    return frame != NULL && frame != bottom && owner(code(frame)) == USER && (inner == NULL || owner(code(inner)) == MACHINERY)
            && take(frame, found, lasti);
 }
 
@@ -155,7 +155,7 @@ static bool guessed(const Guess *guess, PyCodeObject **found, int *lasti)
 int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **found, int *lasti)
 {
     Guess *guess = &guesses[((uintptr_t)coroutine_code >> 4) * 0x9E3779B97F4A7C15u >> 40 & (GUESSES - 1)];
-    if (factory == NULL && guess->coroutine == coroutine_code && guessed(guess, found, lasti)) {
+    if (factory == NULL && guess->coroutine == coroutine_code && guessed(guess, bottom, found, lasti)) {
         return 1;
     }
     PyObject *makes = factory != NULL ? factory_code(factory) : NULL;

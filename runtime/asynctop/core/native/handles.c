@@ -208,6 +208,7 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     Py_XSETREF(FIELD(self, at_when), Py_NewRef(when));
     Py_XSETREF(FIELD(self, at_scheduled), Py_NewRef(Py_False));
+    extra_of(self)->source = BY_TIMER;
     return 0;
 }
 

@@ -128,6 +128,7 @@ static PyObject *running_name(const LoopStats *stats)
 
 static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
+    collector_name();
     PyObject *found = PyList_New(0);
     for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
         TaskRecord *record = stats->now.task;
@@ -256,6 +257,9 @@ static PyObject *drain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     Py_BEGIN_ALLOW_THREADS
     collector_drain();
     Py_END_ALLOW_THREADS
+    if (collector_name()) {
+        collector_drain();
+    }
     Py_RETURN_NONE;
 }
 

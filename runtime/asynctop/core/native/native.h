@@ -228,6 +228,7 @@ TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Run
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
+void learn_name(TaskRecord *, PyObject *task);
 void fault(void); /* takes the current exception: something of ours has failed */
 PyObject *take_exception(void);
 void raise_again(PyObject *error);

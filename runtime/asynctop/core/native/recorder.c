@@ -92,7 +92,7 @@ PyObject *task_name(PyObject *task)
     return name;
 }
 
-static void learn_name(TaskRecord *record, PyObject *task)
+void learn_name(TaskRecord *record, PyObject *task)
 {
     PyObject *name = task_name(task);
     if (name != NULL) {
@@ -425,21 +425,16 @@ void poll_end(TaskRecord *record, PyObject *task, const Running *before)
         note_long_poll(stats, record->id, record->kind, name, started, took);
         Py_XDECREF(name);
     }
-    if (record->state == STATE_SCHEDULED) {
-        return;
-    }
-    int done = asks(task, task_done, s_done);
-    if (done < 0) {
-        fault();
-    }
-    else if (done) {
-        finish(record, task, ended);
-    }
-    else {
-        STORE(record->since_ns, ended);
-        if (record->name == 0) { /* not earlier: some factories name a task after making it */
-            learn_name(record, task);
+    if (record->state != STATE_SCHEDULED) {
+        int done = asks(task, task_done, s_done);
+        if (done != 0) {
+            done > 0 ? finish(record, task, ended) : fault();
+            return;
         }
+        STORE(record->since_ns, ended);
+    }
+    if (record->name == 0) { /* not earlier: most tasks end in their first poll, and nobody asks for their names */
+        learn_name(record, task);
     }
 }
 

@@ -697,6 +697,9 @@ void loop_closed(LoopStats *stats)
         if (record->stats == stats) {
             record->part = &record->part->kind->archive;
             STORE(record->state, STATE_IDLE);
+            if (record->name == 0) {
+                learn_name(record, record->task);
+            }
             record_changed(record);
         }
     }
