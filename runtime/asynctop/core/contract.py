@@ -58,8 +58,6 @@ class Core(Protocol):
 
     name: str
     """"c" or "python"."""
-    sees_eager_tasks: bool
-    """Whether it sees tasks that never meet their loop; else `create_task` must be called for them."""
 
     # -- for the hooks, on the loops' threads --
 

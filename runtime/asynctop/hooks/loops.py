@@ -89,8 +89,6 @@ def watch_factory(core: Core, loop: Any) -> None:
 
     Only a loop that has a factory pays for this.
     """
-    if core.sees_eager_tasks:
-        return
     if loop.get_task_factory() is None:
         if loop in _watched:
             _watched.remove(loop)

@@ -5,8 +5,8 @@
  *
  * - A record that is woken or has ended stands in `core.changed`. The drain clears `dirty` first and reads
  *   afterwards, so whatever changes later puts the record there again. A new one is found among the unborn.
- * - A record that is scheduled or being polled when it is noted stays restless: it is noted again at each
- *   drain until it is idle, so that polls need not mark their record a second time.
+ * - A record that is scheduled or being polled when it is noted, or has no name yet, stays restless: it is noted
+ *   again at each drain until it is idle, so that polls need not mark their record a second time.
  * - An ended record is kept for consoles that connect later; `core.retained` of them at most. One that a batch
  *   under way still lists is freed by that batch. */
 #include "collector.h"
@@ -33,7 +33,7 @@ typedef struct {
 } List;
 
 static List restless, retained;
-static size_t nameless; /* of the restless ones: tasks that were not polled yet, and whose names nobody read */
+static size_t nameless; /* of the restless ones: tasks whose names nobody has read, most often because they were not polled yet */
 
 static bool list_add(List *list, TaskRecord *record)
 {
@@ -132,7 +132,7 @@ static void note(TaskRecord *record)
             SET(record, KEPT);
         }
     }
-    else if (state == STATE_SCHEDULED || polled_now(record)) {
+    else if (state == STATE_SCHEDULED || polled_now(record) || LOAD(record->name) == 0) {
         if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
             SET(record, RESTLESS);
             nameless += LOAD(record->name) == 0;
@@ -227,8 +227,8 @@ void collector_drain(void)
     pthread_mutex_unlock(&collector_lock);
 }
 
-/* On the loops' side: read the names of tasks that wait for their first poll. Where the loop is stuck, that may
- * be long. Whether there were any. */
+/* On the loops' side: read the names of restless tasks. Where the loop is stuck they may stay so for
+ * long. Whether there were any. */
 bool collector_name(void)
 {
     if (LOAD(nameless) == 0 || pthread_mutex_trylock(&collector_lock) != 0) {

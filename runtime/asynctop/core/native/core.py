@@ -35,11 +35,24 @@ if sys.version_info >= (3, 14):
     ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
 
 
+class _TaskSlots:
+    """Slots of `asyncio.Task`, as something to patch: see slots.c."""
+
+    def __init__(self) -> None:
+        vars(self)["borrowed"] = False
+
+    def __setattr__(self, name: str, value: bool) -> None:
+        super().__setattr__(name, value)
+        _native.borrow_slots(value)
+
+
+_task_slots = _TaskSlots()
+
+
 class NativeCore:
     """See `asynctop.core.contract.Core`. Its state is the extension's."""
 
     name = "c"
-    sees_eager_tasks = True
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         self._threshold_ns = threshold_ns
@@ -60,6 +73,7 @@ class NativeCore:
     def loop_patches(self) -> Iterable[Patch]:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
         loop_class = base_events.BaseEventLoop
+        yield Patch(_task_slots, "borrowed", True)
         yield Patch(loop_class, "_call_soon", _native.call_soon_of(loop_class))
         yield Patch(events, "Handle", Handle)
         yield Patch(events, "TimerHandle", TimerHandle)
@@ -75,8 +89,10 @@ class NativeCore:
     def create_task(
         self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
     ) -> Any:
-        """Call `create(coroutine, **kwargs)`."""
-        return create(coroutine, **kwargs)
+        """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
+        task = create(coroutine, **kwargs)
+        _native.named(task)
+        return task
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""

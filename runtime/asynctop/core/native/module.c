@@ -28,14 +28,12 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
     core.retained = retained;
     Py_XSETREF(core.on_fault, Py_NewRef(on_fault));
     core.open = true;
-    slots_borrow();
     Py_RETURN_NONE;
 }
 
 static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     core.open = false;
-    slots_return();
     recorder_forget();
     records_unlist();
     collector_forget();
@@ -86,6 +84,18 @@ static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:adopt", &task, &loop) || adopt(task, loop) < 0) {
         return NULL;
     }
+    Py_RETURN_NONE;
+}
+
+static PyObject *borrow_slots(PyObject *Py_UNUSED(module), PyObject *borrow)
+{
+    borrow == Py_True ? slots_borrow() : slots_return();
+    Py_RETURN_NONE;
+}
+
+static PyObject *named(PyObject *Py_UNUSED(module), PyObject *task)
+{
+    task_named(task);
     Py_RETURN_NONE;
 }
 
@@ -325,6 +335,8 @@ static PyMethodDef functions[] = {
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
+    {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},
+    {"named", named, METH_O, PyDoc_STR("A task that a factory has made has its name by now.")},
     {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
     {"running", running, METH_NOARGS, PyDoc_STR("What each loop's thread is in, as fields of `Running`.")},

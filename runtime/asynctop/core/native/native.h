@@ -226,6 +226,7 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
+void task_named(PyObject *task);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
 void learn_name(TaskRecord *, PyObject *task);

@@ -398,11 +398,11 @@ static void finish(TaskRecord *record, PyObject *task, int64_t ended)
     end(record, ended);
 }
 
-/* The step of a task has run. `record` is pinned. */
-void poll_end(TaskRecord *record, PyObject *task, const Running *before)
+/* Account for a poll that ends now. Whether the task goes on. */
+static bool settle(TaskRecord *record, PyObject *task, const Running *before)
 {
     if (HAS(record, FORGOTTEN)) {
-        return;
+        return false;
     }
     LoopStats *stats = record->stats;
     KindStats *part = record->part;
@@ -429,11 +429,17 @@ void poll_end(TaskRecord *record, PyObject *task, const Running *before)
         int done = asks(task, task_done, s_done);
         if (done != 0) {
             done > 0 ? finish(record, task, ended) : fault();
-            return;
+            return false;
         }
         STORE(record->since_ns, ended);
     }
-    if (record->name == 0) { /* not earlier: most tasks end in their first poll, and nobody asks for their names */
+    return true;
+}
+
+/* The step of a task has run. `record` is pinned. */
+void poll_end(TaskRecord *record, PyObject *task, const Running *before)
+{
+    if (settle(record, task, before) && record->name == 0) { /* not earlier: most tasks end in their first poll, and nobody asks for their names */
         learn_name(record, task);
     }
 }
@@ -472,6 +478,11 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
 
 /* -- eager tasks, adopted tasks, tasks that die -- */
 
+static struct {
+    PyObject *task; /* an address, to compare with */
+    TaskRecord *record;
+} latest_eager;
+
 /* A task's first poll is about to run while the task is being made. NULL where nothing is to be recorded. */
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before)
 {
@@ -489,7 +500,7 @@ TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Run
 void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool made)
 {
     if (made) {
-        poll_end(record, task, before);
+        settle(record, task, before); /* its maker may name it yet */
     }
     else if (!HAS(record, FORGOTTEN)) {
         leave(record->stats, before);
@@ -499,7 +510,22 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
             end(record, now_ns());
         }
     }
-    record_unpin(record);
+    if (latest_eager.record != NULL) {
+        record_unpin(latest_eager.record);
+    }
+    latest_eager.task = task;
+    latest_eager.record = record; /* and its pin */
+}
+
+/* A task that a factory has made has its name by now. One that goes on may get another one yet, and is asked when
+ * somebody wants to know. */
+void task_named(PyObject *task)
+{
+    TaskRecord *record = latest_eager.record;
+    if (record != NULL && latest_eager.task == task && record->task == NULL && !HAS(record, FORGOTTEN)) {
+        learn_name(record, task);
+        record_changed(record);
+    }
 }
 
 /* Begin the record of a task that was there before the hooks. -1 with an error. */
@@ -560,6 +586,11 @@ void recorder_forget(void)
         }
     }
     PyDict_Clear(foreign);
+    if (latest_eager.record != NULL) {
+        record_unpin(latest_eager.record);
+        latest_eager.record = NULL;
+        latest_eager.task = NULL;
+    }
 }
 
 /* -- what asyncio's own names for these things are -- */

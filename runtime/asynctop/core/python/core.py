@@ -23,7 +23,6 @@ class PythonCore:
     """See `asynctop.core.contract.Core`. Its state is the modules': the hot path must not look for it."""
 
     name = "python"
-    sees_eager_tasks = False
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         handles.Settings.threshold_ns = threshold_ns
