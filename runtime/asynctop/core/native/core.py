@@ -82,17 +82,10 @@ class NativeCore:
 
     wrap = staticmethod(_native.wrap)
     wrapping = staticmethod(_native.wrapping)
+    create_task = staticmethod(_native.create_task)
     release = staticmethod(_native.release)
     drain = staticmethod(_native.drain)
     identify = staticmethod(_native.identify)
-
-    def create_task(
-        self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
-        task = create(coroutine, **kwargs)
-        _native.named(task)
-        return task
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""

@@ -160,6 +160,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *factory; /* the task factory that makes a task just now: borrowed; NULL most of the time */
     int64_t last_id;
     LoopStats *loops;
     int loops_seen;
@@ -226,7 +227,7 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
-void task_named(PyObject *task);
+PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
 void learn_name(TaskRecord *, PyObject *task);
