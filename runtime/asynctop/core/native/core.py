@@ -74,7 +74,9 @@ class NativeCore:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
         loop_class = base_events.BaseEventLoop
         yield Patch(_task_slots, "borrowed", True)
-        yield Patch(loop_class, "_call_soon", _native.call_soon_of(loop_class))
+        call_soon, inner = _native.call_soon_of(loop_class)
+        yield Patch(loop_class, "call_soon", call_soon)
+        yield Patch(loop_class, "_call_soon", inner)
         yield Patch(events, "Handle", Handle)
         yield Patch(events, "TimerHandle", TimerHandle)
         if sys.version_info >= (3, 14):

@@ -61,7 +61,7 @@ static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
         PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
         return NULL;
     }
-    return call_soon_descriptor(loop_class);
+    return call_soon_descriptors(loop_class);
 }
 
 static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
@@ -335,7 +335,7 @@ static PyMethodDef functions[] = {
     {"derive_handles", derive_handles, METH_VARARGS,
      PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
-    {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's _call_soon.")},
+    {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
     {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},

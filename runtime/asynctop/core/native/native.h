@@ -98,7 +98,7 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
-    bool stock_debug, stock_time; /* get_debug() and time() are BaseEventLoop's own */
+    bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
     unsigned long thread;         /* that of the last poll */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     char *thread_name;            /* allocated; replaced under `names_lock` */
@@ -245,7 +245,7 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
-PyObject *call_soon_descriptor(PyObject *loop_class);
+PyObject *call_soon_descriptors(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);

@@ -240,9 +240,11 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
         const Running *now = &record->stats->now;
         STORE(record->waker, now->waker);
         if (now->task == record) {
-            ADD(record->self_wakes, 1);
+            ADD(record->self_wakes, 1); /* it waits from the end of its poll on: see `settle` */
         }
-        STORE(record->since_ns, now_ns());
+        else {
+            STORE(record->since_ns, now_ns());
+        }
         STORE(record->state, STATE_SCHEDULED);
         if (!LOAD(record->dirty)) {
             learn_name(record, task);
@@ -425,7 +427,12 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
         note_long_poll(stats, record->id, record->kind, name, started, took);
         Py_XDECREF(name);
     }
-    if (record->state != STATE_SCHEDULED) {
+    if (record->state == STATE_SCHEDULED) {
+        if (record->waker == record->id) {
+            STORE(record->since_ns, ended);
+        }
+    }
+    else {
         int done = asks(task, task_done, s_done);
         if (done != 0) {
             done > 0 ? finish(record, task, ended) : fault();

@@ -15,7 +15,7 @@ pthread_mutex_t unborn_lock = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static PyObject *s_cr_code, *s_gi_code, *s_ag_code, *s_qualname, *s_module, *s_uvloop;
-static PyObject *s_get_debug, *s_time;
+static PyObject *s_get_debug, *s_time, *s_check_closed;
 
 /* -- slabs -- */
 
@@ -658,6 +658,7 @@ LoopStats *loop_stats(PyObject *loop)
     stats->room = core.retained;
     stats->stock_debug = inherits(loop, s_get_debug);
     stats->stock_time = inherits(loop, s_time);
+    stats->stock_checks = inherits(loop, s_check_closed);
     stats->runtime = is_uvloop(loop) ? "uvloop" : "asyncio";
     pthread_mutex_lock(&registry_lock);
     forget_oldest();
@@ -782,6 +783,7 @@ int records_init(PyObject *loop_class)
     intern(&s_uvloop, "uvloop");
     intern(&s_get_debug, "get_debug");
     intern(&s_time, "time");
+    intern(&s_check_closed, "_check_closed");
     collected = PyCFunction_New(&collected_def, NULL);
     return PyErr_Occurred() ? -1 : 0;
 }
