@@ -327,3 +327,28 @@ def test_records_keep_nothing_of_the_program_alive(run: Run, recorded: Recorded)
     gc.collect()
     assert [ref() for ref in refs] == [None] * len(refs)
     assert len(recorded.by_id) >= 4
+
+
+def test_drains_while_tasks_come_and_go(run: Run, recorded: Recorded) -> None:
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            recorded.update()
+
+    async def main() -> None:
+        for _ in range(10):
+            tasks = [asyncio.create_task(steps(each % 3)) for each in range(3000)]
+            await asyncio.gather(*tasks)
+
+    console = threading.Thread(target=look)
+    console.start()
+    try:
+        run(main())
+    finally:
+        over.set()
+        console.join()
+    recorded.update()
+    sums = recorded.kind("steps")
+    assert (sums.spawned, sums.returned) == (30_000, 30_000)
+    assert sums.polls == 60_000

@@ -32,7 +32,10 @@ typedef struct {
     size_t first, count, room;
 } List;
 
-static List restless, retained;
+static List restless;
+/* The ended ones, in the order of their ends; linked through `changed`, which they need no more. */
+static TaskRecord *retained_first, *retained_last;
+static int64_t retained_count;
 static size_t nameless; /* of the restless ones: tasks whose names nobody has read, most often because they were not polled yet */
 
 static bool list_add(List *list, TaskRecord *record)
@@ -79,13 +82,13 @@ static void link_newest(TaskRecord *record)
 /* At the start of a drain: a console that keeps up has seen the last one whole. */
 static void evict(void)
 {
-    while (retained.count > (size_t)core.retained) {
-        TaskRecord *record = retained.items[retained.first];
-        if (__atomic_load_n(&record->pins, __ATOMIC_ACQUIRE) || LOAD(record->dirty)) {
-            break; /* its loop is not done with it */
+    while (retained_count > core.retained) {
+        TaskRecord *record = retained_first;
+        if (__atomic_load_n(&record->pins, __ATOMIC_ACQUIRE) || LOAD(record->dirty) || HAS(record, RESTLESS)) {
+            break; /* its loop is not done with it, or it is listed still */
         }
-        retained.first++;
-        retained.count--;
+        retained_first = record->changed;
+        retained_count--;
         unlink_record(record);
         if (record->born < record->version && record->version > evicted_version) {
             evicted_version = record->version;
@@ -127,10 +130,12 @@ static void note(TaskRecord *record)
     link_newest(record);
     kind_number(record->kind)->totals_version = version;
     int state = __atomic_load_n(&record->state, __ATOMIC_ACQUIRE);
-    if (state == STATE_DONE) {
-        if (list_add(&retained, record)) {
-            SET(record, KEPT);
-        }
+    if (state == STATE_DONE && !LOAD(record->dirty)) { /* else it is about to come once more */
+        record->changed = NULL;
+        *(retained_count > 0 ? &retained_last->changed : &retained_first) = record;
+        retained_last = record;
+        retained_count++;
+        SET(record, KEPT);
     }
     else if (state == STATE_SCHEDULED || polled_now(record) || LOAD(record->name) == 0) {
         if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
@@ -755,7 +760,8 @@ void collector_forget(void)
     }
     newest = NULL;
     free(restless.items);
-    free(retained.items);
-    restless = retained = (List){0};
+    restless = (List){0};
+    retained_first = retained_last = NULL;
+    retained_count = 0;
     version = evicted_version = 0;
 }

@@ -35,10 +35,6 @@ static Extra *extra_of(PyObject *handle)
 
 /* -- memory -- */
 
-#define SPARE_HANDLES 128
-static PyObject *spare[SPARE_HANDLES];
-static int spares;
-
 static void unpin(Extra *extra)
 {
     if (extra->record != NULL) {
@@ -95,12 +91,7 @@ static void handle_dealloc(PyObject *self)
     }
     unpin(extra_of(self));
     handle_clear(self);
-    if (type == handle_type && spares < SPARE_HANDLES) {
-        spare[spares++] = self;
-    }
-    else {
-        type->tp_free(self);
-    }
+    type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
@@ -214,18 +205,6 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-static PyObject *handle_alloc(void)
-{
-    if (spares == 0) {
-        return handle_type->tp_alloc(handle_type, 0);
-    }
-    PyObject *self = spare[--spares];
-    Py_INCREF(handle_type);
-    _Py_NewReference(self);
-    PyObject_GC_Track(self);
-    return self;
-}
-
 static PyTypeObject *deque_type;
 static PyCFunction deque_append; /* deque's own */
 
@@ -250,7 +229,7 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
         PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
         return NULL;
     }
-    PyObject *callback = args[0], *handle = handle_alloc();
+    PyObject *callback = args[0], *handle = handle_type->tp_alloc(handle_type, 0);
     if (handle == NULL) {
         return NULL;
     }

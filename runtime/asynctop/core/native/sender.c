@@ -1,5 +1,7 @@
 #include "sender.h"
 
+#include "collector.h" /* Python.h comes before the system's headers */
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,8 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#include "collector.h"
 
 #define UNWATCHED_NS 250000000 /* how often changes are taken note of while no console is connected */
 #define PATIENCE_MS 20         /* with a slow console: how long until the others are looked at again */

@@ -16,10 +16,6 @@ typedef struct {
 
 static PyTypeObject *wrapper_type;
 
-#define SPARE_WRAPPERS 128
-static Wrapper *spare[SPARE_WRAPPERS];
-static int spares;
-
 static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Wrapper *self = (Wrapper *)callable;
@@ -90,12 +86,7 @@ static void wrapper_dealloc(PyObject *object)
         self->record = NULL;
     }
     wrapper_clear(object);
-    if (spares < SPARE_WRAPPERS) {
-        spare[spares++] = self;
-    }
-    else {
-        PyObject_GC_Del(object);
-    }
+    PyObject_GC_Del(object);
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
@@ -126,21 +117,13 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     if (stats == NULL || (step && record == NULL)) {
         return Py_NewRef(callback);
     }
-    Wrapper *self;
-    if (spares > 0) {
-        self = spare[--spares];
-        Py_INCREF(wrapper_type);
-        _Py_NewReference((PyObject *)self);
-    }
-    else {
-        self = PyObject_GC_New(Wrapper, wrapper_type);
-        if (self == NULL) {
-            PyErr_Clear();
-            if (record != NULL) {
-                record_unpin(record);
-            }
-            return Py_NewRef(callback);
+    Wrapper *self = PyObject_GC_New(Wrapper, wrapper_type);
+    if (self == NULL) {
+        PyErr_Clear();
+        if (record != NULL) {
+            record_unpin(record);
         }
+        return Py_NewRef(callback);
     }
     self->vectorcall = step ? run_step : run_callback;
     self->callback = Py_NewRef(callback);
