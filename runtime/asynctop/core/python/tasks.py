@@ -96,7 +96,9 @@ class DebugHandle(StockHandle):
     _source_traceback: Any
 
     def _run(self) -> None:
-        self.record._run()
+        record = self.record
+        self = None  # type: ignore[assignment]  # see `TaskRecord._run`
+        record._run()
 
 
 class TaskRecord(StockHandle):
@@ -196,6 +198,8 @@ class TaskRecord(StockHandle):
             report(self, error)
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
+            # A traceback keeps this frame: it must not keep the task, or one that failed would be a cycle.
+            self = callback = args = before = None  # type: ignore[assignment]
 
     def __call__(self, *args: Any) -> None:
         """One poll, called by a loop that has entered the task's context itself."""
@@ -210,6 +214,7 @@ class TaskRecord(StockHandle):
             callback(*args)
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
+            self = callback = args = before = None  # type: ignore[assignment]  # as in `_run`
 
     def task(self) -> Any:
         """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
