@@ -98,7 +98,7 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
-    bool stock_debug, stock_time; /* get_debug() and time() are BaseEventLoop's own */
+    bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
     unsigned long thread;         /* that of the last poll */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     char *thread_name;            /* allocated; replaced under `names_lock` */
@@ -160,6 +160,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *factory; /* the task factory that makes a task just now: borrowed; NULL most of the time */
     int64_t last_id;
     LoopStats *loops;
     int loops_seen;
@@ -226,7 +227,7 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
-void task_named(PyObject *task);
+PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
 void learn_name(TaskRecord *, PyObject *task);
@@ -244,7 +245,7 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
-PyObject *call_soon_descriptor(PyObject *loop_class);
+PyObject *call_soon_descriptors(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);
