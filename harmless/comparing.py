@@ -97,10 +97,10 @@ def compare(suite: Suite, core: str, *, debug: bool) -> int:
     tests = 0
     for module in suite.modules:
         plain, ours = (rounds[module, way] for way in WAYS)
-        suspects = different(plain, ours)
+        problems = [f"{way}: {rounds[module, way].problem}" for way in WAYS if rounds[module, way].problem]
+        suspects = [] if problems else different(plain, ours)
         again = {way: [run((module, way)) for _ in range(RERUNS if suspects else 0)] for way in WAYS}
         lines, differ = judged(suite, suspects, [plain, *again["plain"]], [ours, *again["instrumented"]])
-        problems = [f"{way}: {each.problem}" for each, way in zip((plain, ours), WAYS, strict=True) if each.problem]
         passed = sum(outcome.what == "passed" for outcome in plain.outcomes.values())
         print(
             f"{module:<40} {len(plain.outcomes):>6} {passed:>7} {differ:>7} {ours.polls:>7}"
