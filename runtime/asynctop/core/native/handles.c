@@ -15,7 +15,7 @@ static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
 static PyObject *stock_handle_init, *report;
 static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run;
-static PyObject *s_closed, *s_context, *s_call_soon_inner;
+static PyObject *s_context, *s_call_soon_inner;
 
 #define FIELD(handle, offset) (*(PyObject **)((char *)(handle) + (offset)))
 
@@ -29,7 +29,8 @@ static Py_ssize_t handle_extra, timer_extra;
 
 static Extra *extra_of(PyObject *handle)
 {
-    return (Extra *)((char *)handle + (PyType_IsSubtype(Py_TYPE(handle), timer_type) ? timer_extra : handle_extra));
+    bool timer = Py_TYPE(handle) != handle_type && PyType_IsSubtype(Py_TYPE(handle), timer_type);
+    return (Extra *)((char *)handle + (timer ? timer_extra : handle_extra));
 }
 
 /* -- memory -- */
@@ -298,7 +299,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     }
     LoopStats *stats = loop_stats(loop);
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)
-        || !is_false(loop, s_closed)) {
+        || stats->loop == NULL) {
         PyObject *all = PyTuple_New(count + 1);
         PyObject *kwargs = keywords != NULL ? PyDict_New() : NULL;
         PyObject *result = NULL;
@@ -655,7 +656,7 @@ int handles_init(void)
     } interned[] = {
         {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
         {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
-        {&s_closed, "_closed"}, {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
+        {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };
     for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {
         *interned[i].place = PyUnicode_InternFromString(interned[i].text);

@@ -24,6 +24,7 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
     }
     frames_begin(owner);
     recorder_begin(exception_text, thread_name);
+    clock_begin();
     core.threshold_ns = threshold;
     core.retained = retained;
     Py_XSETREF(core.on_fault, Py_NewRef(on_fault));

@@ -1,6 +1,7 @@
 /* The native core: what its rooms share.
  *
  * records.c     the statistics of loops, kinds and tasks: where they live, and how they are found
+ * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
@@ -26,7 +27,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* The numbers of the wire: see protocol/SPEC.md. */
 enum { STATE_IDLE, STATE_SCHEDULED, STATE_POLLING, STATE_DONE };
@@ -45,13 +47,6 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
 #define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
 #define ADD(place, value) STORE(place, (place) + (value)) /* only its writer adds */
-
-static inline int64_t now_ns(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
-}
 
 /* Sums over all tasks of one kind on one loop, written by that loop's thread; the first of each kind's parts,
  * the archive, has those of closed loops and of what happens on no loop's thread. The number of polls is the

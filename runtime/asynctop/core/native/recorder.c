@@ -275,6 +275,12 @@ static void in_thread(LoopStats *stats)
     PyErr_Clear();
 }
 
+/* See clock.h. */
+static inline int64_t not_negative(int64_t ns)
+{
+    return ns > 0 ? ns : 0;
+}
+
 static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
 {
     in_thread(stats);
@@ -300,7 +306,7 @@ void poll_begin(TaskRecord *record, Running *before)
 {
     LoopStats *stats = record->stats;
     enter(stats, record, NULL, record->id, before);
-    int64_t waited = stats->now.since_ns - record->since_ns;
+    int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
     ADD(record->part->scheduled_ns, waited);
     if (waited > stats->lag_ns) {
@@ -408,7 +414,7 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     LoopStats *stats = record->stats;
     KindStats *part = record->part;
-    int64_t started = stats->now.since_ns, ended = now_ns(), took = ended - started;
+    int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
     leave(stats, before);
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
@@ -469,7 +475,7 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
     if (loop_known(loop) != stats) {
         return; /* the hooks went while it ran */
     }
-    int64_t started = stats->now.since_ns, took = now_ns() - started;
+    int64_t started = stats->now.since_ns, took = not_negative(now_ns() - started);
     leave(stats, before);
     ADD(stats->callbacks, 1);
     ADD(stats->busy_ns, took);
