@@ -365,8 +365,8 @@ def types_and_attributes(loop: Any) -> object:
             isinstance(each, asyncio.events.Handle),
             isinstance(each, asyncio.TimerHandle),
             type(each).__name__,
-            [raised(getattr, each, name)[:2] for name in names],
-            raised(setattr, each, "nonsense", 1)[:2],
+            [raised(getattr, each, name)[:1] for name in names],
+            raised(setattr, each, "nonsense", 1)[:1],
             raised(hash, each)[0] is not None,
             each == each,  # noqa: PLR0124
         ]
@@ -423,6 +423,7 @@ def lifetimes(loop: Any) -> object:
 @observation
 def order(loop: Any) -> object:
     seen: list[str] = []
+    timers: list[int] = []
 
     async def task(name: str, wakes: asyncio.Event | None) -> None:
         for turn in range(3):
@@ -449,7 +450,7 @@ def order(loop: Any) -> object:
             loop.call_soon_threadsafe(seen.append, f"safe {n}")
         start = loop.time()
         for n in (3, 1, 2):
-            loop.call_at(start + n * 0.004, seen.append, f"timer {n}")
+            loop.call_at(start + n * 0.004, timers.append, n)
         for n in range(6):
             await queue.put(n)
             seen.append(f"put {n}")
@@ -459,7 +460,7 @@ def order(loop: Any) -> object:
         seen.append("end")
 
     loop.run_until_complete(main())
-    return seen
+    return seen, timers
 
 
 @observation
@@ -496,7 +497,7 @@ def slow_callbacks_are_logged(loop: Any) -> object:
         logger.removeHandler(keep)
     assert task.done()
     # Other lines say that the machine was slow.
-    return [line for line in logged if "slow" in line]
+    return loop.get_debug(), [line for line in logged if "slow" in line]
 
 
 @observation
@@ -505,7 +506,7 @@ def tasks_tell_of_themselves(loop: Any) -> object:
 
     async def child(parent: Any) -> str:
         task: Any = asyncio.current_task()
-        seen.append([len(asyncio.all_tasks()), task is parent, task.get_name(), len(task.get_stack())])
+        seen.append([len(asyncio.all_tasks()), task is parent, task.get_name(), task.get_stack()[-1].f_code.co_name])
         await asyncio.sleep(0)
         seen.append([task.get_coro().__qualname__, task.get_loop() is loop, task.cancelling()])
         try:

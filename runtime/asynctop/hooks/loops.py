@@ -10,10 +10,13 @@ import sys
 import weakref
 from asyncio import base_events
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, wraps
+from types import MethodType
 from typing import Any
 
 from asynctop.core.contract import Core, Patch
+from asynctop.core.methods import wrapping_method
+from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import WakerSource
 
 
@@ -50,17 +53,7 @@ def _wrapping(
 ) -> Callable[..., Any]:
     if position == 0:
         return core.wrapping(method, source)  # type: ignore[no-any-return]
-    wrap = core.wrap
-
-    def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        # The callback is the second argument, or is given by name.
-        if callable(kwargs.get("callback")):
-            kwargs["callback"] = wrap(loop, kwargs["callback"], source)
-        elif len(args) > 1 and callable(args[1]):
-            args = (args[0], wrap(loop, args[1], source), *args[2:])
-        return method(loop, *args, **kwargs)
-
-    return later
+    return wrapping_method(core.wrap, method, source, position)
 
 
 def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
@@ -68,12 +61,22 @@ def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
     close = loop_class.close
     set_task_factory = loop_class.set_task_factory
 
+    @wraps(close)
     def patched_close(self: Any) -> None:
-        close(self)
+        try:
+            close(self)
+        except BaseException as error:
+            leave_out(error)
+            raise
         core.release(self)
 
+    @wraps(set_task_factory)
     def patched_set_task_factory(self: Any, factory: Any) -> None:
-        set_task_factory(self, factory)
+        try:
+            set_task_factory(self, factory)
+        except BaseException as error:
+            leave_out(error)
+            raise
         watch_factory(core, self)
 
     yield Patch(loop_class, "close", patched_close)
@@ -96,10 +99,17 @@ def watch_factory(core: Core, loop: Any) -> None:
         return
     create = type(loop).create_task
 
-    def create_task(coro: Any, **kwargs: Any) -> Any:
-        return core.create_task(loop, partial(create, loop), coro, kwargs)
+    @wraps(create)
+    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+        try:
+            return core.create_task(self, partial(create, self), coro, kwargs)
+        except BaseException as error:
+            leave_out(error)
+            raise
+        finally:
+            del coro
 
-    loop.create_task = create_task
+    loop.create_task = MethodType(create_task, loop)
     _watched.add(loop)
 
 

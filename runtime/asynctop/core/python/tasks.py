@@ -23,7 +23,8 @@ from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
-from asynctop.core.python.handles import Callback, Handle, Settings, fault
+from asynctop.core.methods import wrapping_method
+from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
 from asynctop.core.python.records import (
     KindInfo,
     KindStats,
@@ -33,6 +34,7 @@ from asynctop.core.python.records import (
 )
 from asynctop.core.sites import spawn_site
 from asynctop.core.stock import PyTask, StockHandle, first_step, report
+from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import Outcome, WakerSource
 
 # A member of an enumeration costs several attribute look-ups at each use.
@@ -73,7 +75,31 @@ class DebugHandle(StockHandle):
     def _run(self) -> None:
         record = self.record
         self = None  # type: ignore[assignment]  # see `TaskRecord._run`
-        record._run()
+        try:
+            record._run()
+        except BaseException as error:
+            leave_out(error)
+            raise
+
+
+class DebugStep(StandIn):
+    """The same for a loop with handles of its own."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: TaskRecord, callback: Any) -> None:
+        self.record = record
+        self.callback = callback
+
+    def __call__(self, *args: Any) -> None:
+        """One poll."""
+        record = self.record
+        self = None  # type: ignore[assignment]  # see `TaskRecord._run`
+        try:
+            record(*args)
+        except BaseException as error:
+            leave_out(error)
+            raise
 
 
 class TaskRecord(StockHandle):
@@ -167,9 +193,11 @@ class TaskRecord(StockHandle):
                 self._context.run(callback, args[0])
             else:
                 self._context.run(callback)
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt) as error:
+            leave_out(error)
             raise
         except BaseException as error:
+            leave_out(error)
             report(self, error)
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
@@ -187,6 +215,9 @@ class TaskRecord(StockHandle):
         waited = started - self.since
         try:
             callback(*args)
+        except BaseException as error:
+            leave_out(error)
+            raise
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
             self = callback = args = before = None  # type: ignore[assignment]  # as in `_run`
@@ -479,6 +510,9 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     stats.current = record
     try:
         task = create(coroutine, **kwargs)
+    except BaseException as error:
+        leave_out(error)
+        raise
     finally:
         stats.current, stats.since = before, since
         if record.ref is coroutine:
@@ -497,7 +531,10 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         stats.since = since
         if not record.ended_ns:
             record.name = None  # its maker may name it yet
-    return task
+    try:
+        return task
+    finally:
+        del task, coroutine  # as in `TaskRecord._run`
 
 
 def adopt(task: Any, loop: Any) -> None:
@@ -541,15 +578,9 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         fault(error)
         return callback
     record._callback = callback
-    return record
+    return DebugStep(record, callback) if loop.get_debug() else record
 
 
 def wrapping(method: Callable[..., Any], source: WakerSource) -> Callable[..., Any]:
     """What to put in place of a loop class's `method(loop, callback, *args, context=None)`."""
-
-    def wrapped(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if callable(callback):  # else the loop has its own words for it
-            callback = wrap(loop, callback, source)
-        return method(loop, callback, *args, context=context)
-
-    return wrapped
+    return wrapping_method(wrap, method, source, 0)
