@@ -67,9 +67,7 @@ class Suite:
 
 def arguments(about: str | None) -> argparse.ArgumentParser:
     """The options that every script here has."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--core", choices=("c", "python"), default=os.environ.get("ASYNCTOP_CORE", ""), help="recorder core"
     )
@@ -126,9 +124,7 @@ def what(run: Round, test: str) -> str:
     return run.outcomes[test].what if test in run.outcomes else "not run"
 
 
-def judged(
-    suite: Suite, suspects: list[str], plain: list[Round], ours: list[Round]
-) -> tuple[list[str], int]:
+def judged(suite: Suite, suspects: list[str], plain: list[Round], ours: list[Round]) -> tuple[list[str], int]:
     """Lines on the tests that did not end the same at first, and how many of them are differences."""
     lines, differences = [], 0
     for test in suspects:
@@ -145,7 +141,12 @@ def judged(
         else:
             differences += 1
             lines.append(f"DIFFERENT: {test}: {seen}")
-            bad = [each.outcomes[test].why for each in ours if what(each, test) not in counts[0] if test in each.outcomes]
+            bad = [
+                each.outcomes[test].why
+                for each in ours
+                if what(each, test) not in counts[0]
+                if test in each.outcomes
+            ]
             lines += [f"    {line}" for line in bad[0].splitlines()] if bad else []
     return lines, differences
 

@@ -303,7 +303,9 @@ def cancelled_timers_are_swept_out(loop: Any) -> object:
         turns(loop, 1)
         seen.append([len(loop._scheduled), loop._timer_cancelled_count])
     seen.append([each._scheduled for each in timers[:2] + timers[-2:]])
-    seen.append(loop._scheduled == sorted(loop._scheduled) or heapq.nsmallest(1, loop._scheduled)[0].when() > 0)
+    seen.append(
+        loop._scheduled == sorted(loop._scheduled) or heapq.nsmallest(1, loop._scheduled)[0].when() > 0
+    )
     return seen
 
 
@@ -506,7 +508,9 @@ def tasks_tell_of_themselves(loop: Any) -> object:
 
     async def child(parent: Any) -> str:
         task: Any = asyncio.current_task()
-        seen.append([len(asyncio.all_tasks()), task is parent, task.get_name(), task.get_stack()[-1].f_code.co_name])
+        seen.append(
+            [len(asyncio.all_tasks()), task is parent, task.get_name(), task.get_stack()[-1].f_code.co_name]
+        )
         await asyncio.sleep(0)
         seen.append([task.get_coro().__qualname__, task.get_loop() is loop, task.cancelling()])
         try:
@@ -782,7 +786,8 @@ def subclassed_loops(loop: Any) -> object:
         await asyncio.sleep(0)
 
     async def main() -> None:
-        await asyncio.gather(child(), child())
+        await own.create_task(child())
+        await child()
 
     try:
         own.run_until_complete(main())
@@ -818,7 +823,9 @@ def handles_of_the_programs_own(loop: Any) -> object:
         asyncio.Handle(fails, (2,), loop),
     ):
         loop._ready.append(handle)
-        seen.append([plain_text(repr(handle)), isinstance(handle, asyncio.Handle), type(handle).__mro__[0].__name__])
+        seen.append(
+            [plain_text(repr(handle)), isinstance(handle, asyncio.Handle), type(handle).__mro__[0].__name__]
+        )
     turns(loop)
     handle = asyncio.Handle(seen.append, ("by hand",), loop)
     handle._run()

@@ -82,8 +82,11 @@ class DebugHandle(StockHandle):
             raise
 
 
-class DebugStep(StandIn):
-    """The same for a loop with handles of its own."""
+class Step(StandIn):
+    """A task's step on its way through a loop that has handles of its own, and has entered the task's context.
+
+    It keeps the step's callback, and with it the task, until the loop lets go of it, as the callback would.
+    """
 
     __slots__ = ("record",)
 
@@ -94,18 +97,26 @@ class DebugStep(StandIn):
     def __call__(self, *args: Any) -> None:
         """One poll."""
         record = self.record
-        self = None  # type: ignore[assignment]  # see `TaskRecord._run`
+        callback = self.callback
+        stats = record.stats
+        stats.thread = get_ident()
+        before = stats.current
+        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
+        stats.current = record
+        waited = started - record.since
         try:
-            record(*args)
+            callback(*args)
         except BaseException as error:
             leave_out(error)
             raise
+        finally:
+            _settle(record, callback.__self__, callback, stats, before, started, waited)
+            self = record = callback = args = before = None  # type: ignore[assignment]  # as in `TaskRecord._run`
 
 
 class TaskRecord(StockHandle):
     """A task's statistics, and the handle of each of its steps.
 
-    Also callable: a loop with handles of its own (uvloop) is given the record as the callback.
     While the task waits, `_callback` is None, so the record keeps nothing alive.
     Times are ns. A record is made by `_new_record`, which sets what is needed until the first step.
     """
@@ -203,24 +214,6 @@ class TaskRecord(StockHandle):
             _settle(self, callback.__self__, callback, stats, before, started, waited)
             # A traceback keeps this frame: it must not keep the task, or one that failed would be a cycle.
             self = callback = args = before = None  # type: ignore[assignment]
-
-    def __call__(self, *args: Any) -> None:
-        """One poll, called by a loop that has entered the task's context itself."""
-        callback = self._callback
-        stats = self.stats
-        stats.thread = get_ident()
-        before = stats.current
-        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
-        stats.current = self
-        waited = started - self.since
-        try:
-            callback(*args)
-        except BaseException as error:
-            leave_out(error)
-            raise
-        finally:
-            _settle(self, callback.__self__, callback, stats, before, started, waited)
-            self = callback = args = before = None  # type: ignore[assignment]  # as in `_run`
 
     def task(self) -> Any:
         """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
@@ -578,7 +571,7 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         fault(error)
         return callback
     record._callback = callback
-    return DebugStep(record, callback) if loop.get_debug() else record
+    return Step(record, callback)
 
 
 def wrapping(method: Callable[..., Any], source: WakerSource) -> Callable[..., Any]:
