@@ -16,7 +16,6 @@ import os
 import re
 import signal
 import socket
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -370,7 +369,7 @@ def types_and_attributes(loop: Any) -> object:
             [raised(getattr, each, name)[:1] for name in names],
             raised(setattr, each, "nonsense", 1)[:1],
             raised(hash, each)[0] is not None,
-            each == each,  # noqa: PLR0124
+            each == each,
         ]
         for each in handles
     ]

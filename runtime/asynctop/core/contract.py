@@ -67,9 +67,9 @@ class Core(Protocol):
     def wrap(self, loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
         """A callback to give to a loop that has handles of its own, in place of `callback`."""
 
-    def wrapping(self, method: Callable[..., Any], source: WakerSource) -> Any:
-        """What to put in place of a loop class's `method(loop, callback, *args, context=None)`, so that the
-        loop gets what `wrap` gives."""
+    def wrapping(self, method: Callable[..., Any], position: int, source: WakerSource) -> Any:
+        """What to put in place of a loop class's `method`, so that the loop gets what `wrap` gives for the
+        callback: the argument at `position`, the loop's being 0, or the one named so."""
 
     def create_task(
         self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]

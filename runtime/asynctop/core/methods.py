@@ -14,16 +14,17 @@ Wrap = Callable[[Any, Callable[..., object], WakerSource], Callable[..., object]
 
 
 def wrapping_method(
-    wrap: Wrap, method: Callable[..., Any], source: WakerSource, position: int
+    wrap: Wrap, method: Callable[..., Any], position: int, source: WakerSource
 ) -> Callable[..., Any]:
-    """In place of `method(loop, ...)`, whose argument of this number, or by the name `callback`, is one."""
+    """What to put in place of a loop class's `method`, which takes a callback at `position` or by name."""
 
     @functools.wraps(method)
     def wrapped(loop: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            if len(args) > position:
-                if takes(args[position]):
-                    args = (*args[:position], wrap(loop, args[position], source), *args[position + 1 :])
+            if len(args) >= position:
+                *before, callback = args[:position]
+                if takes(callback):
+                    args = (*before, wrap(loop, callback, source), *args[position:])
             elif takes(kwargs.get("callback")):
                 kwargs["callback"] = wrap(loop, kwargs["callback"], source)
             handle = method(loop, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The C core as `asynctop.core.contract` has it. What happens at each wake and poll is in the C files here."""
+"""The C core as `asynctop.core.contract` has it. What happens at each wake and poll is in the C files."""
 
 from __future__ import annotations
 

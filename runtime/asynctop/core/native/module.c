@@ -75,8 +75,10 @@ static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *wrapping(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *method;
-    int source;
-    return PyArg_ParseTuple(args, "Oi:wrapping", &method, &source) ? wrapping_method(method, source) : NULL;
+    int position, source;
+    return PyArg_ParseTuple(args, "Oii:wrapping", &method, &position, &source)
+               ? wrapping_method(method, position, source)
+               : NULL;
 }
 
 static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
@@ -338,7 +340,7 @@ static PyMethodDef functions[] = {
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
-    {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
+    {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, position, source): what to put in place of the method.")},
     {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},
     {"create_task", create_task, METH_VARARGS,
      PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},

@@ -574,6 +574,6 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
     return Step(record, callback)
 
 
-def wrapping(method: Callable[..., Any], source: WakerSource) -> Callable[..., Any]:
-    """What to put in place of a loop class's `method(loop, callback, *args, context=None)`."""
-    return wrapping_method(wrap, method, source, 0)
+def wrapping(method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
+    """What to put in place of a loop class's `method`, which takes a callback at `position` or by name."""
+    return wrapping_method(wrap, method, position, source)
