@@ -1,4 +1,4 @@
-"""A console that is connected to a process for as long as that lives, and counts the polls that it is told of."""
+"""A console that is connected to a process while that lives, and counts the polls that it is told of."""
 
 from __future__ import annotations
 

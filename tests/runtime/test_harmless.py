@@ -12,6 +12,7 @@ import gc
 import heapq
 import inspect
 import logging
+import operator
 import os
 import re
 import signal
@@ -172,7 +173,7 @@ def errors_in_tasks(loop: Any) -> object:
 
 @observation
 def a_failed_task_goes_at_once(loop: Any) -> object:
-    """Without a garbage collection, so the exception handler hears of it in time and in the task's context."""
+    """Without a garbage collection, so the exception handler hears of it in time, in the right context."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="outside")
     seen: list[str] = []
     loop.set_exception_handler(lambda loop, context: seen.append(f"handler {variable.get()}"))
@@ -273,11 +274,10 @@ def cancelled_handles(loop: Any) -> object:
     for each in (soon, safe, later, far, soon, far):
         each.cancel()
         note(each)
-    victim = None
 
     def cancels() -> None:
         ran.append("cancels")
-        victim.cancel()  # type: ignore[union-attr]
+        victim.cancel()
         itself.cancel()
 
     itself = loop.call_soon(cancels)
@@ -312,10 +312,10 @@ def cancelled_timers_are_swept_out(loop: Any) -> object:
 def timers_compare(loop: Any) -> object:
     base = loop.time() + 60
     timers = [loop.call_at(base + n, print, n) for n in (2, 0, 1, 1)]
+    comparisons = (operator.eq, operator.lt, operator.le, operator.gt, operator.ge)
     seen: list[object] = [
-        [raised(operation, one, other) for one in timers for other in [*timers, 1, None]]
-        for operation in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__")
-        for operation in [lambda one, other, name=operation: getattr(one, name)(other)]
+        [raised(compare, one, other)[:2] for one in timers for other in [*timers, 1, None]]
+        for compare in comparisons
     ]
     seen.append([round(each.when() - base) for each in timers])
     seen.append([hash(one) == hash(other) for one in timers for other in timers])
@@ -508,7 +508,12 @@ def tasks_tell_of_themselves(loop: Any) -> object:
     async def child(parent: Any) -> str:
         task: Any = asyncio.current_task()
         seen.append(
-            [len(asyncio.all_tasks()), task is parent, task.get_name(), task.get_stack()[-1].f_code.co_name]
+            [
+                len(asyncio.all_tasks()),
+                task is parent,
+                plain_text(task.get_name()),
+                task.get_stack()[-1].f_code.co_name,
+            ]
         )
         await asyncio.sleep(0)
         seen.append([task.get_coro().__qualname__, task.get_loop() is loop, task.cancelling()])

@@ -16,7 +16,7 @@ from typing import Any
 
 from asynctop.core.contract import Core, Patch
 from asynctop.core.methods import wrapping_method
-from asynctop.core.tracebacks import leave_out
+from asynctop.core.tracebacks import leave_out, leave_out_of_source
 from asynctop_protocol import WakerSource
 
 
@@ -96,12 +96,14 @@ def watch_factory(core: Core, loop: Any) -> None:
     @wraps(create)
     def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
         try:
-            return core.create_task(self, partial(create, self), coro, kwargs)
+            task = core.create_task(self, partial(create, self), coro, kwargs)
+            leave_out_of_source(task)
+            return task
         except BaseException as error:
             leave_out(error)
             raise
         finally:
-            del coro
+            task = coro = None  # a traceback may keep this frame: it must not keep the task
 
     loop.create_task = MethodType(create_task, loop)
     _watched.add(loop)

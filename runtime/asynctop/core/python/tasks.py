@@ -83,7 +83,7 @@ class DebugHandle(StockHandle):
 
 
 class Step(StandIn):
-    """A task's step on its way through a loop that has handles of its own, and has entered the task's context.
+    """A task's step on its way through a loop that has handles of its own and has entered its context.
 
     It keeps the step's callback, and with it the task, until the loop lets go of it, as the callback would.
     """
