@@ -21,6 +21,7 @@ from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.publisher.owned import identity, release
 from asynctop.stalls import StallWatcher
+from asynctop.threads import join
 from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
 
 MAX_CLIENTS = 16
@@ -149,7 +150,7 @@ class Publisher:
         self._stopping = True
         self._wake()
         if self._thread is not None:
-            self._thread.join()
+            join(self._thread)
 
     def stop(self) -> None:
         """Close everything."""
