@@ -116,7 +116,7 @@ def test_the_command_without_the_console() -> None:
 def test_our_sockets_stay_ours_whatever_the_program_puts_in_place_of_os_fstat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with socket.socket() as sock:
+    with socket.socket() as sock, monkeypatch.context() as patch:
         ours = identity(sock)
-        monkeypatch.setattr("os.fstat", lambda descriptor: os.stat("/"))
+        patch.setattr("os.fstat", lambda descriptor: os.stat("/"))
         assert identity(sock) == ours
