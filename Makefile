@@ -14,7 +14,7 @@ TOOLS := tmux wrk
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
-.PHONY: demo test tools lint bench picture wheel clean
+.PHONY: demo test tools lint harmless bench picture wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -40,6 +40,14 @@ lint: $(STAMP)
 	$(BIN)/mypy tests
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/mypy hatch_build.py
+	$(BIN)/mypy harmless/*.py
+
+# CPython's and uvloop's own tests, with asynctop and without, on both cores: no test may end differently.
+harmless: $(STAMP)
+	for core in c python; do \
+	    $(BIN)/python harmless/cpython.py --core $$core && $(BIN)/python harmless/cpython.py --core $$core --debug \
+	        && $(BIN)/python harmless/uvloop_suite.py --core $$core || exit 1; \
+	done
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks

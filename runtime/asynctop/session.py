@@ -150,7 +150,10 @@ class Session:
 
 def _present() -> dict[Any, set[Any]]:
     """The loops there are, with their tasks."""
-    loops = {task.get_loop() for task in _known_tasks()}
+    # A program's tests may give a task something that only looks like a loop.
+    loops = {
+        loop for task in _known_tasks() if isinstance(loop := task.get_loop(), asyncio.AbstractEventLoop)
+    }
     running = asyncio._get_running_loop()
     if running is not None:
         loops.add(running)

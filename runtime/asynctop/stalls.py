@@ -17,6 +17,7 @@ from collections.abc import Callable
 from asynctop.causes import Collections, Evidence, Place, ThreadClocks
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, poll_stack
+from asynctop.threads import join
 from asynctop_protocol import Stall
 
 RETAINED = 256
@@ -82,7 +83,7 @@ class StallWatcher:
         self._collections.stop()
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            join(self._thread)
 
     def since(self, version: int) -> tuple[int, list[Stall]]:
         """The version now, and the stalls that began, went on or ended after `version`."""

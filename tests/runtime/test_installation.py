@@ -15,6 +15,7 @@ import pytest
 
 import asynctop
 from asynctop.core.python.handles import StockHandle
+from asynctop.publisher.owned import identity
 from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
 from conftest import python_core_only
 
@@ -110,3 +111,12 @@ def test_the_command_without_the_console() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "pip install 'asynctop[console]'" in done.stderr
+
+
+def test_our_sockets_stay_ours_whatever_the_program_puts_in_place_of_os_fstat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as sock, monkeypatch.context() as patch:
+        ours = identity(sock)
+        patch.setattr("os.fstat", lambda descriptor: os.stat("/"))
+        assert identity(sock) == ours

@@ -10,10 +10,13 @@ import sys
 import weakref
 from asyncio import base_events
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, wraps
+from types import MethodType
 from typing import Any
 
 from asynctop.core.contract import Core, Patch
+from asynctop.core.methods import wrapping_method
+from asynctop.core.tracebacks import leave_out, leave_out_of_source
 from asynctop_protocol import WakerSource
 
 
@@ -29,7 +32,9 @@ def uvloop_patches(core: Core) -> Iterator[Patch]:
     """Patches for uvloop, which has been imported."""
     loop_class = sys.modules["uvloop"].Loop
     for name, (position, source) in _UVLOOP_METHODS.items():
-        yield Patch(loop_class, name, core.wrapping(getattr(loop_class, name), position, source))
+        # uvloop refuses a coroutine function as a signal's handler, and would not know it once wrapped.
+        wrapping = core.wrapping if source is not WakerSource.SIGNAL else partial(wrapping_method, core.wrap)
+        yield Patch(loop_class, name, wrapping(getattr(loop_class, name), position, source))
     yield from _common(core, loop_class)
 
 
@@ -50,12 +55,22 @@ def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
     close = loop_class.close
     set_task_factory = loop_class.set_task_factory
 
+    @wraps(close)
     def patched_close(self: Any) -> None:
-        close(self)
+        try:
+            close(self)
+        except BaseException as error:
+            leave_out(error)
+            raise
         core.release(self)
 
+    @wraps(set_task_factory)
     def patched_set_task_factory(self: Any, factory: Any) -> None:
-        set_task_factory(self, factory)
+        try:
+            set_task_factory(self, factory)
+        except BaseException as error:
+            leave_out(error)
+            raise
         watch_factory(core, self)
 
     yield Patch(loop_class, "close", patched_close)
@@ -78,10 +93,19 @@ def watch_factory(core: Core, loop: Any) -> None:
         return
     create = type(loop).create_task
 
-    def create_task(coro: Any, **kwargs: Any) -> Any:
-        return core.create_task(loop, partial(create, loop), coro, kwargs)
+    @wraps(create)
+    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+        try:
+            task = core.create_task(self, partial(create, self), coro, kwargs)
+            leave_out_of_source(task)
+            return task
+        except BaseException as error:
+            leave_out(error)
+            raise
+        finally:
+            task = coro = None  # a traceback may keep this frame: it must not keep the task
 
-    loop.create_task = create_task
+    loop.create_task = MethodType(create_task, loop)
     _watched.add(loop)
 
 

@@ -6,9 +6,9 @@ numbers.
 
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import suppress
+from os import fstat  # a program's tests may put something else in its place
 
 Identity = tuple[int, int]
 """Device and inode of what a descriptor stands for."""
@@ -17,7 +17,7 @@ Identity = tuple[int, int]
 def identity(sock: socket.socket) -> Identity | None:
     """What a socket's descriptor stands for; None where it stands for nothing."""
     try:
-        status = os.fstat(sock.fileno())
+        status = fstat(sock.fileno())
     except OSError:
         return None
     return status.st_dev, status.st_ino

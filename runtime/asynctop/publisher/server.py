@@ -23,6 +23,7 @@ from asynctop.publisher.inspector import Inspection
 from asynctop.publisher.outlet import Outlet
 from asynctop.publisher.owned import identity, release
 from asynctop.stalls import StallWatcher
+from asynctop.threads import join
 from asynctop_protocol import Chains, Hello, Role, pid_of
 
 MAX_CLIENTS = 16
@@ -156,7 +157,7 @@ class Publisher:
         self._stopping = True
         self.wake()
         if self._thread is not None:
-            self._thread.join()
+            join(self._thread)
         self._core.stop()
 
     def stop(self) -> None:

@@ -20,6 +20,8 @@ from asynctop_protocol import WakerSource
 
 _native.learn(*first_step(), PyTask)
 Handle, TimerHandle = _native.derive_handles(StockHandle, StockTimerHandle, LooksLikeStock, report)
+for handle_class in (Handle, TimerHandle):
+    handle_class.__name__ = handle_class.__name__  # without the module's name in errors, as a Python class
 
 if sys.version_info >= (3, 14):
     StockThreadSafeHandle: type[events.Handle] = events._ThreadSafeHandle

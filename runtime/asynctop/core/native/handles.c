@@ -276,7 +276,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         context = args[count];
         named = 0;
     }
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_known(loop); /* a closed loop is not */
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)
         || stats->loop == NULL) {
         PyObject *all = PyTuple_New(count + 1);

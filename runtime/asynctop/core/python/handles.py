@@ -16,6 +16,7 @@ from typing import Any
 from asynctop.core.describe import describe
 from asynctop.core.python.records import LoopStats, loop_stats, registry
 from asynctop.core.stock import LooksLikeStock, StockHandle, StockTimerHandle, report
+from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import WakerSource
 
 _SOURCE_BY_MAKER = {
@@ -63,12 +64,16 @@ def _run_callback(self: Any) -> None:
     stats.current = self
     try:
         self._context.run(callback, *self._args)
-    except (SystemExit, KeyboardInterrupt):
+    except (SystemExit, KeyboardInterrupt) as error:
+        leave_out(error)
         raise
     except BaseException as error:
+        leave_out(error)
         report(self, error)
     finally:
         settle_callback(stats, before, callback, started)
+        # A traceback may keep this frame: it must not keep what the callback was called with.
+        self = callback = before = None
 
 
 def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) -> None:
@@ -147,7 +152,13 @@ class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
         stats = loop_stats(loop)
         if stats.lag_ns < late * 1e9 < _LATEST_NS:
             stats.lag_ns = int(late * 1e9)
-        _run_callback(self)
+        try:
+            _run_callback(self)
+        except BaseException as error:
+            leave_out(error)
+            raise
+        finally:
+            self = None  # type: ignore[assignment]  # as in `_run_callback`
 
     @property
     def id(self) -> int:
@@ -155,10 +166,24 @@ class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
         return registry.waker(WakerSource.TIMER, describe(self._callback))
 
 
-class Callback:
+class StandIn:
+    """Given to a loop that has handles of its own, in place of a callback: looks like it to who asks."""
+
+    __slots__ = ("callback",)
+
+    callback: Any
+
+    def __repr__(self) -> str:
+        return repr(self.callback)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.callback, name)
+
+
+class Callback(StandIn):
     """A callback on its way through a loop that has handles of its own."""
 
-    __slots__ = ("callback", "source", "stats")
+    __slots__ = ("source", "stats")
 
     def __init__(self, callback: Callable[..., object], source: WakerSource, stats: LoopStats) -> None:
         self.callback = callback
@@ -174,11 +199,12 @@ class Callback:
         stats.current = self
         try:
             return self.callback(*args)
+        except BaseException as error:
+            leave_out(error)
+            raise
         finally:
             settle_callback(stats, before, self.callback, started)
-
-    def __repr__(self) -> str:
-        return repr(self.callback)
+            self = args = before = None  # type: ignore[assignment]  # as in `_run_callback`
 
     @property
     def name(self) -> str:

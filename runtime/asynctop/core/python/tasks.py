@@ -23,7 +23,8 @@ from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
-from asynctop.core.python.handles import Callback, Handle, Settings, fault
+from asynctop.core.methods import wrapping_method
+from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
 from asynctop.core.python.records import (
     KindInfo,
     KindStats,
@@ -33,6 +34,7 @@ from asynctop.core.python.records import (
 )
 from asynctop.core.sites import spawn_site
 from asynctop.core.stock import PyTask, StockHandle, first_step, report
+from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import Outcome, WakerSource
 
 # A member of an enumeration costs several attribute look-ups at each use.
@@ -71,13 +73,50 @@ class DebugHandle(StockHandle):
     _source_traceback: Any
 
     def _run(self) -> None:
-        self.record._run()
+        record = self.record
+        self = None  # type: ignore[assignment]  # see `TaskRecord._run`
+        try:
+            record._run()
+        except BaseException as error:
+            leave_out(error)
+            raise
+
+
+class Step(StandIn):
+    """A task's step on its way through a loop that has handles of its own and has entered its context.
+
+    It keeps the step's callback, and with it the task, until the loop lets go of it, as the callback would.
+    """
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: TaskRecord, callback: Any) -> None:
+        self.record = record
+        self.callback = callback
+
+    def __call__(self, *args: Any) -> None:
+        """One poll."""
+        record = self.record
+        callback = self.callback
+        stats = record.stats
+        stats.thread = get_ident()
+        before = stats.current
+        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
+        stats.current = record
+        waited = started - record.since
+        try:
+            callback(*args)
+        except BaseException as error:
+            leave_out(error)
+            raise
+        finally:
+            _settle(record, callback.__self__, callback, stats, before, started, waited)
+            self = record = callback = args = before = None  # type: ignore[assignment]  # as in `TaskRecord._run`
 
 
 class TaskRecord(StockHandle):
     """A task's statistics, and the handle of each of its steps.
 
-    Also callable: a loop with handles of its own (uvloop) is given the record as the callback.
     While the task waits, `_callback` is None, so the record keeps nothing alive.
     Times are ns. A record is made by `_new_record`, which sets what is needed until the first step.
     """
@@ -165,26 +204,16 @@ class TaskRecord(StockHandle):
                 self._context.run(callback, args[0])
             else:
                 self._context.run(callback)
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt) as error:
+            leave_out(error)
             raise
         except BaseException as error:
+            leave_out(error)
             report(self, error)
         finally:
             _settle(self, callback.__self__, callback, stats, before, started, waited)
-
-    def __call__(self, *args: Any) -> None:
-        """One poll, called by a loop that has entered the task's context itself."""
-        callback = self._callback
-        stats = self.stats
-        stats.thread = get_ident()
-        before = stats.current
-        stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
-        stats.current = self
-        waited = started - self.since
-        try:
-            callback(*args)
-        finally:
-            _settle(self, callback.__self__, callback, stats, before, started, waited)
+            # A traceback keeps this frame: it must not keep the task, or one that failed would be a cycle.
+            self = callback = args = before = None  # type: ignore[assignment]
 
     def task(self) -> Any:
         """The task, None where it is gone. A reference to it may be its last: to be called on the loop's
@@ -474,6 +503,9 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     stats.current = record
     try:
         task = create(coroutine, **kwargs)
+    except BaseException as error:
+        leave_out(error)
+        raise
     finally:
         stats.current, stats.since = before, since
         if record.ref is coroutine:
@@ -492,7 +524,10 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         stats.since = since
         if not record.ended_ns:
             record.name = None  # its maker may name it yet
-    return task
+    try:
+        return task
+    finally:
+        del task, coroutine  # as in `TaskRecord._run`
 
 
 def adopt(task: Any, loop: Any) -> None:
@@ -536,25 +571,9 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         fault(error)
         return callback
     record._callback = callback
-    return record
+    return Step(record, callback)
 
 
 def wrapping(method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
     """What to put in place of a loop class's `method`, which takes a callback at `position` or by name."""
-    if position == 1:
-
-        def at_once(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-            if callable(callback):  # else the loop has its own words for it
-                callback = wrap(loop, callback, source)
-            return method(loop, callback, *args, context=context)
-
-        return at_once
-
-    def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        if callable(kwargs.get("callback")):
-            kwargs["callback"] = wrap(loop, kwargs["callback"], source)
-        elif len(args) > 1 and callable(args[1]):
-            args = (args[0], wrap(loop, args[1], source), *args[2:])
-        return method(loop, *args, **kwargs)
-
-    return later
+    return wrapping_method(wrap, method, position, source)
