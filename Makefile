@@ -40,7 +40,7 @@ lint: $(STAMP)
 	$(BIN)/mypy benchmarks/*.py
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks
+	$(BIN)/python benchmarks --share 0.1
 
 # The README's picture of the console. Needs Chromium.
 picture: $(STAMP)

@@ -29,7 +29,7 @@ async def ticked() -> list[int]:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
     )
     delays = []
-    say("ready")
+    await say("ready")
     while sent := (await reader.readline()).strip():
         delays.append(monotonic_ns() - int(sent))
     return sorted(delays)
@@ -41,7 +41,7 @@ async def program(tasks: int) -> None:
     crowd = [asyncio.create_task(waiter(random)) for _ in range(tasks)]
     delays = await ticked()
     quantiles = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-    say({name: delays[int(share * (len(delays) - 1))] / 1e6 for name, share in quantiles.items()})
+    await say({name: delays[int(share * (len(delays) - 1))] / 1e6 for name, share in quantiles.items()})
     for task in crowd:
         task.cancel()
 

@@ -204,7 +204,7 @@ class Program:
     def _last_error(self) -> str:
         status = self._process.wait()
         self._errors.seek(0)
-        lines = [line.strip() for line in self._errors if line.strip()]
+        lines = [line.strip() for line in self._errors if line[:1].strip() and "Warning: " not in line]
         return lines[-1] if lines else f"ended with status {status}"
 
 

@@ -18,10 +18,12 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from program import ready, run, say
+from program import ready, run, say, told
 
 _TOGETHER = 100
 _SAMPLES = 20
+_SETTLED = 0.005
+"""Memory that changes by less than this share in a second."""
 
 
 def private_bytes() -> int:
@@ -62,9 +64,8 @@ async def live(tasks: int) -> None:
     loop = asyncio.get_running_loop()
     before = private_bytes()
     waiters = [loop.create_task(waiter(loop.create_future())) for _ in range(tasks)]
-    await settled()
-    say(private_bytes() - before)
-    await ready()
+    await say(await settled() - before)
+    await told()
     for task in waiters:
         task.cancel()
 
@@ -74,9 +75,8 @@ async def ended(tasks: int) -> None:
     await ready()
     before = private_bytes()
     await through_the_loop(tasks)
-    await settled()
-    say(private_bytes() - before)
-    await ready()
+    await say(await settled() - before)
+    await told()
 
 
 async def through(tasks: int) -> None:
@@ -86,7 +86,7 @@ async def through(tasks: int) -> None:
     for _ in range(_SAMPLES):
         await through_the_loop(tasks // _SAMPLES)
         found.append(private_bytes())
-    say(found)
+    await say(found)
 
 
 PROGRAMS = {"live": live, "ended": ended, "through": through}
@@ -98,9 +98,13 @@ async def through_the_loop(tasks: int) -> None:
         await asyncio.gather(*[brief() for _ in range(_TOGETHER)])
 
 
-async def settled() -> None:
-    """Returns when the publisher's thread, if there is one, has had time for what happened."""
-    await asyncio.sleep(2)
+async def settled() -> int:
+    """Memory when the publisher's thread, if there is one, is done with what happened."""
+    size, before = private_bytes(), 0
+    while abs(size - before) > size * _SETTLED:
+        await asyncio.sleep(1)
+        size, before = private_bytes(), size
+    return size
 
 
 if __name__ == "__main__":

@@ -62,19 +62,23 @@ def _compared(really: dict[str, int], told: dict[str, Any]) -> dict[str, Cell]:
     ticks = [tick for tick in told["ticks"] if began < tick[1] < ended]
     arrivals = [began, *(arrived for _, arrived, _, _ in ticks), ended]
     shown = [(at - since) / 1e9 for at, _, name, since in ticks if name == "stuck"]
-    [stall] = [stall for stall in told["stalls"].values() if stall["name"] == "stuck"]
-    ours = [line for _, file, line in stall["stack"] if Path(file).parent == HERE]
-    return {
+    stalls = [stall for stall in told["stalls"].values() if stall["name"] == "stuck"]
+    cells: dict[str, Cell] = {
         "stuck, s": seconds,
         "ticks a second": len(ticks) / seconds,
         "target": f">= {TICKS_TARGET}",
         "longest silence, s": max(b - a for a, b in pairwise(arrivals)) / 1e9,
         "ticks that show the poll": f"{len(shown)} of {len(ticks)}",
         "elapsed shown, s": shown[-1] if shown else "",
-        "stall, s": stall["duration_ns"] / 1e9,
-        "cause": stall["cause"],
-        "line": "right" if ours[-1:] == [really["line"]] else f"{ours[-1:]}, expected {really['line']}",
     }
+    for stall in stalls:
+        lines = [line for _, file, line in stall["stack"] if Path(file).parent == HERE]
+        cells |= {
+            "stall, s": stall["duration_ns"] / 1e9,
+            "cause": stall["cause"],
+            "line": "right" if lines[-1:] == [really["line"]] else f"{lines[-1:]}, not {really['line']}",
+        }
+    return cells
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 from itertools import count
 from time import monotonic_ns
 
-from program import ready, run, say
+from program import ready, run, say, told
 
 PATTERN = re.compile(r"(\w+\s?)+;")
 """Each further letter doubles the ways in which a text does not match."""
@@ -44,8 +44,8 @@ async def stuck(text: str) -> dict[str, int]:
 async def program(text: str) -> None:
     """Gets stuck once."""
     await ready()
-    say(await asyncio.create_task(stuck(text), name="stuck"))
-    await ready()
+    await say(await asyncio.create_task(stuck(text), name="stuck"))
+    await told()
 
 
 if __name__ == "__main__":

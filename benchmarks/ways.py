@@ -38,7 +38,8 @@ class Way:
     requires: str = ""
     """What to install, a name in `others.txt`."""
     command: str = "{python}"
-    """How to start it, where `{python}` is the interpreter and `{bin}` is where its scripts are."""
+    """How to start it: `{python}` is the interpreter, `{bin}` is where its scripts are, and `{scratch}` is a
+    directory that is removed afterwards."""
     env: dict[str, str] = field(default_factory=dict)
     share: float = 1.0
     """Slow ones do less of a workload, and are measured against a plain program that does less too."""
@@ -46,7 +47,7 @@ class Way:
     @property
     def title(self) -> str:
         """With its version, where it has one."""
-        return f"{self.name} {_PINS[self.requires]}" if self.requires else self.name
+        return f"{self.name} ({_PINS[self.requires]})" if self.requires else self.name
 
 
 PLAIN = Way("plain")
@@ -71,7 +72,7 @@ OTHERS = (
     Way(
         "viztracer --log_async",
         requires="viztracer",
-        command="{python} -m viztracer --log_async --quiet --output_file /dev/null --",
+        command="{python} -m viztracer --log_async --quiet --output_file {scratch}/trace.json --",
         share=0.1,
     ),
     Way("yappi", "yappi", requires="yappi", share=0.1),
@@ -90,7 +91,7 @@ def running(
 ) -> Iterator[Program]:
     """A program that is ready; its console, if it is to have one, reads. `Failed` where it cannot be."""
     at = _with(way.requires, python) if way.requires else python
-    command = way.command.format(python=at, bin=Path(at).parent).split()
+    command = way.command.format(python=at, bin=Path(at).parent, scratch=env["ASYNCTOP_DIR"]).split()
     core = {"ASYNCTOP_CORE": way.core} if way.core else {}
     with Program(command, script, *arguments, loop, way.setup, env=env | core | way.env) as program:
         program.hear()

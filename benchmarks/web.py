@@ -46,6 +46,7 @@ def _of_loop(
 ) -> Table:
     def load(way: Way) -> dict[str, float]:
         with running(way, python, loop, "web_program.py", env=env) as program:
+            program.go_on()
             url = program.hear()
             wrk(url, _WARM_UP_S)
             return wrk(url, options.seconds)

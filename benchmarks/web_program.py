@@ -2,7 +2,7 @@
 
     python benchmarks/web_program.py LOOP SETUP
 
-Says its address before "ready", and serves until it is ended.
+Begins to serve after "ready", says its address, and goes on until it is sent a line or is ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 from aiohttp import web
 
-from program import ready, run, say
+from program import ready, run, say, told
 
 
 async def hello(_request: web.Request) -> web.Response:
@@ -21,14 +21,15 @@ async def hello(_request: web.Request) -> web.Response:
 
 async def serve() -> None:
     """Until a line comes."""
+    await ready()
     app = web.Application()
     app.add_routes([web.get("/", hello)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
-    say(f"http://{host}:{port}/")
-    await ready()
+    await say(f"http://{host}:{port}/")
+    await told()
 
 
 if __name__ == "__main__":

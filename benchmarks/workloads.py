@@ -72,7 +72,7 @@ async def timed(name: str, share: float) -> None:
     await ready()
     began = perf_counter()
     await WORKLOADS[name](share)
-    say(perf_counter() - began)
+    await say(perf_counter() - began)
 
 
 if __name__ == "__main__":
