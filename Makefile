@@ -39,7 +39,7 @@ lint: $(STAMP)
 	$(BIN)/mypy tests
 	$(BIN)/mypy benchmarks/*.py
 
-bench: $(STAMP)
+bench: $(STAMP) tools
 	$(BIN)/python benchmarks --share 0.1
 
 # The README's picture of the console. Needs Chromium.

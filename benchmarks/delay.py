@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> list[Table]:
         f"Delay on {options.loop}, Python {version(options.python)}: ms from wake to poll with "
         f"{options.tasks:,} tasks and ten ticks a second; the plain program's, and what each way adds to it"
     )
-    table.rows.append({"way": "plain", **{name: runs.of(PLAIN, name) for name in QUANTILES}})
+    table.rows.append({"way": "plain", **{name: runs.of(PLAIN, name, table) for name in QUANTILES}})
     for way in OURS:
         table.rows.append(
             {

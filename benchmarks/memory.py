@@ -49,20 +49,19 @@ def _per_task(options: argparse.Namespace, env: dict[str, str]) -> Table:
                 if way is not PLAIN:
                     with reader(program, env) as console:
                         console.go_on()
-                        found["remembered"] = console.hear()["ended"]
+                        found["told"] = console.hear()["tasks"]
                 return found
 
         runs = alternate([PLAIN, *OURS], options.rounds, grown)
         for way in OURS:
-            told = "" if way in runs.failed or what == "live" else runs.of(way, "remembered").median
             table.rows.append(
                 {
                     "tasks": what,
                     "way": way.name,
                     "bytes": runs.difference(way, "bytes", table),
                     "target": f"<= {target}" if way in (C_CORE, C_CONSOLE) else "",
-                    "plain program's": runs.of(PLAIN, "bytes").median,
-                    "a new console is told of": told,
+                    "plain program's": runs.of(PLAIN, "bytes", table),
+                    "a new console is told of": runs.of(way, "told", table),
                 }
             )
     return table

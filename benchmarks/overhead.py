@@ -97,7 +97,7 @@ def _against_targets(found: _Found, python: str) -> Table:
         row: dict[str, Cell] = {
             "loop": loop,
             "workload": workload,
-            "plain, s": runs[C_CORE].of(PLAIN, "s").median,
+            "plain, s": runs[C_CORE].of(PLAIN, "s", table),
         }
         for core, console, targets in (
             (C_CORE, C_CONSOLE, C_TARGETS),
@@ -110,7 +110,7 @@ def _against_targets(found: _Found, python: str) -> Table:
 
 
 def _all_ways(found: _Found, ways: list[Way], python: str) -> Table:
-    table = Table(f"Overhead, Python {version(python)}: beside others, medians of the ratios", medians=True)
+    table = Table(f"Overhead beside others, Python {version(python)}: medians of the ratios", medians=True)
     for way in ways:
         ratios = {
             f"{workload}, {loop}": runs[way].ratio(way, "s", table)

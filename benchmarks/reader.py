@@ -18,12 +18,12 @@ from typing import Any
 
 from asynctop_protocol import (
     Connection,
-    Ended,
     Hello,
     Kinds,
     Loops,
     Message,
     Role,
+    Spawned,
     Stalls,
     Subscribe,
     Texts,
@@ -39,8 +39,8 @@ class Notes:
         self._texts: dict[int, str] = {0: ""}
         self._kinds: dict[int, str] = {}
         self._running: tuple[str, int] = ("", 0)
-        self.known: dict[str, Any] = {"sums": {}, "ended": 0, "ticks": [], "stalls": {}}
-        """Each kind's sums; how many tasks it was told the end of; each tick's time, the time it came in, and
+        self.known: dict[str, Any] = {"sums": {}, "tasks": 0, "ticks": [], "stalls": {}}
+        """Each kind's sums; how many tasks it was told of; each tick's time, the time it came in, and
         what was running in the last loop since when; stalls as last told."""
 
     def take(self, message: Message) -> None:
@@ -56,8 +56,8 @@ class Notes:
                     "returned": message.returned[row],
                     "polls": message.polls[row],
                 }
-        elif isinstance(message, Ended):
-            self.known["ended"] += len(message.id)
+        elif isinstance(message, Spawned):
+            self.known["tasks"] += len(message.id)
         elif isinstance(message, Loops) and message.current:
             self._running = (message.current[-1], message.current_since_ns[-1])
         elif isinstance(message, Stalls):

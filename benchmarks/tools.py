@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import tempfile
+import os
 from collections.abc import Callable
 from logging.handlers import BufferingHandler
 
@@ -59,7 +59,7 @@ def logfire() -> object:
 def loopsentry() -> object:
     """With what sees slow tasks besides slow callbacks."""
     sentry = importlib.import_module("loopsentry").LoopSentry(
-        base_dir=tempfile.mkdtemp(prefix="sentry"), detect_async_bottlenecks=True
+        base_dir=os.environ["ASYNCTOP_DIR"], detect_async_bottlenecks=True
     )
     sentry.start()
     return sentry

@@ -106,8 +106,10 @@ class Runs:
     figures: dict[Way, list[dict[str, float]]]
     failed: dict[Way, str]
 
-    def of(self, way: Way, figure: str) -> Spread:
+    def of(self, way: Way, figure: str, table: Table) -> Cell:
         """The spread of what was found."""
+        if way in self.failed:
+            return table.note(self.failed[way])
         return Spread.of([found[figure] for found in self.figures[way]])
 
     def ratio(self, way: Way, figure: str, table: Table) -> Cell:
@@ -129,7 +131,7 @@ class Runs:
 
 def alternate(ways: Sequence[Way], rounds: int, run: Callable[[Way], dict[str, float]]) -> Runs:
     """Run each way once a round, forwards and backwards in turn. One that fails is left out from then on;
-    where the plain program fails, so does everything."""
+    with the plain program they all fail, for there is nothing to compare them with."""
     runs = Runs({way: [] for way in ways}, {})
     for number in range(rounds):
         for way in ways if number % 2 == 0 else reversed(ways):
@@ -138,9 +140,7 @@ def alternate(ways: Sequence[Way], rounds: int, run: Callable[[Way], dict[str, f
             try:
                 runs.figures[way].append(run(way))
             except Failed as failed:
-                if way is PLAIN:
-                    raise
-                runs.failed[way] = failed.reason
+                runs.failed |= dict.fromkeys(ways if way is PLAIN else [way], failed.reason)
     return runs
 
 
@@ -154,18 +154,19 @@ def _with(name: str, python: str) -> str:
 
 @cache
 def _installed(name: str, python: str) -> str | Failed:
-    pin = f"{name}=={_PINS[name]}"
-    wanted = [pin, *_same(python)]
+    wanted = [f"{name}=={_PINS[name]}", *_same(python)]
     at = _VENVS / "-".join([version(python), *wanted])
     own = at / "bin" / "python"
     done = at / "installed"
     if not done.exists():
         print(f"installing {' '.join(wanted)} for Python {version(python)}", file=sys.stderr)
-        subprocess.run([python, "-m", "venv", "--clear", str(at)], check=True)
-        pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-        ended = subprocess.run(pip, capture_output=True, text=True)
-        if ended.returncode:
-            return Failed(f"pip cannot install {pin}: {ended.stderr.strip().rpartition('ERROR: ')[2]}")
+        for command in (
+            [python, "-m", "venv", "--clear", str(at)],
+            [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted],
+        ):
+            ended = subprocess.run(command, capture_output=True, text=True)
+            if ended.returncode:
+                return Failed(f"cannot be installed: {ended.stderr.strip().rpartition('ERROR: ')[2]}")
         done.touch()
     return str(own)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 
@@ -58,9 +59,9 @@ def _of_loop(
     table.rows.append(
         {
             "way": "plain",
-            "requests/s": runs.of(PLAIN, "rate"),
+            "requests/s": runs.of(PLAIN, "rate", table),
             "target": "",
-            "p99 latency, ms": runs.of(PLAIN, "p99"),
+            "p99 latency, ms": runs.of(PLAIN, "p99", table),
         }
     )
     for way in ways[1:]:
@@ -81,6 +82,8 @@ def wrk(url: str, seconds: int) -> dict[str, float]:
     """Requests per second, and milliseconds within which 99 of 100 were answered. `Failed` where some were
     not."""
     command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    if shutil.which("wrk") is None:
+        raise Failed("wrk is missing: apt-get install wrk")
     said = subprocess.check_output(command, text=True)
     wrong = re.search(r"^\s*((Non-2xx|Socket errors).*)$", said, re.MULTILINE)
     rate = re.search(r"^Requests/sec:\s+([\d.]+)$", said, re.MULTILINE)
