@@ -11,7 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 TOOLS := tmux wrk
-INSTALLED_FROM := pyproject.toml $(wildcard hatch_build.py runtime/asynctop/*.c runtime/asynctop/*.h)
+NATIVE := runtime/asynctop/core/native
+INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
 .PHONY: demo test tools lint bench picture wheel clean
 
@@ -38,6 +39,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 	$(BIN)/mypy benchmarks/*.py
+	$(BIN)/mypy hatch_build.py
 
 bench: $(STAMP) tools
 	$(BIN)/python benchmarks --share 0.1
@@ -66,4 +68,6 @@ $(STAMP): $(INSTALLED_FROM)
 	    || { "$$python" -m venv --clear --without-pip $(VENV) \
 	        && "$$python" -m pip --python $(BIN)/python install --quiet pip; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -c 'import asynctop.core.native._native' 2>/dev/null || \
+	    echo "make: the C core was not built, so the slower Python core is used: the C core needs a C compiler and Python's headers" >&2
 	@touch $@

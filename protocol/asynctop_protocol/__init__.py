@@ -1,7 +1,7 @@
 """Messages and framing between a monitored program and its console. No sockets, no clock, no threads."""
 
 from .columns import column, numbers
-from .connection import Connection
+from .connection import Connection, frames
 from .errors import ProtocolError, VersionMismatch
 from .messages import (
     VERSION,
@@ -69,6 +69,7 @@ __all__ = [
     "WakerSource",
     "checked_socket_path",
     "column",
+    "frames",
     "numbers",
     "pid_of",
     "socket_directory",

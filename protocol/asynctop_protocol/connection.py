@@ -14,6 +14,17 @@ _LIMIT: Mapping[Role, int] = {Role.CONSOLE: MAX_REQUEST_BYTES, Role.RUNTIME: MAX
 """The largest payload that each role may send."""
 
 
+def frames(message: Message) -> bytes:
+    """The bytes to write for a message that a runtime sends, whatever else goes on in its connections.
+
+    Mistakes of the caller raise as in `Connection.send`, except those of order and direction."""
+    return _frames(message, _LIMIT[Role.RUNTIME])
+
+
+def _frames(message: Message, limit: int) -> bytes:
+    return b"".join(map(frame, encode(message, limit)))
+
+
 class Connection:
     """The state of one connection, seen from the end that has the role `role`.
 
@@ -50,9 +61,9 @@ class Connection:
             raise ValueError(f"expected the Hello of a {self._role}, found that of a {message.role}")
         if not _may_send(self._role, message):
             raise ValueError(f"expected a message that a {self._role} sends, found {name}")
-        frames = b"".join(map(frame, encode(message, _LIMIT[self._role])))
+        data = _frames(message, _LIMIT[self._role])
         self._greeted = True
-        return frames
+        return data
 
     def receive(self, data: bytes) -> list[Message]:
         """The messages completed by these bytes, in order; messages of unknown types are left out.

@@ -3,17 +3,14 @@ for."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from asynctop.causes import Place
+from asynctop.core.contract import Core, Running
 from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
 from asynctop_protocol import Chain, Waiting
-
-CORE_DIRECTORY = os.path.join(OWN_DIRECTORY, "core") + os.sep
 
 MAX_TEXT = 400
 """Characters of a name or path that are kept, the last ones."""
@@ -32,26 +29,15 @@ def frame_of(frame: FrameType) -> Frame:
     return code.co_qualname[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], frame.f_lineno or code.co_firstlineno
 
 
-_POLLS = {"_run", "_run_callback", "__call__", "create_task"}
-"""Functions of ours that run a task's step or a callback: what they call is the program's."""
-
-
-def thread_stack(thread: int) -> tuple[list[Frame], Place]:
+def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:
     """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if
     it is in no poll. And the place where it is."""
-    frame = sys._current_frames().get(thread)
-    place = (id(frame.f_code), frame.f_lasti) if frame is not None else (0, 0)
-    stack: list[Frame] = []
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(OWN_DIRECTORY):
-            if len(stack) < MAX_FRAMES:
-                stack.append(frame_of(frame))
-        elif file.startswith(CORE_DIRECTORY) and frame.f_code.co_name in _POLLS:
-            stack.reverse()
-            return stack, place
-        frame = frame.f_back
-    return [], place
+    frames = core.poll_frames(running)
+    if not frames:
+        return [], (0, 0)
+    place = id(frames[0].f_code), frames[0].f_lasti
+    stack = [each for each in frames if not each.f_code.co_filename.startswith(OWN_DIRECTORY)]
+    return [frame_of(each) for each in reversed(stack[:MAX_FRAMES])], place
 
 
 _AWAITED = (

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from asynctop.causes import Collections, Evidence, Place, ThreadClocks
 from asynctop.core.contract import Core, Running
-from asynctop.stacks import Frame, thread_stack
+from asynctop.stacks import Frame, poll_stack
 from asynctop_protocol import Stall
 
 RETAINED = 256
@@ -99,7 +99,7 @@ class StallWatcher:
         previous, self._last_look_ns = self._last_look_ns, now
         ended, running = self._core.long_polls(), self._core.running()
         # At once, while what was found running still does.
-        stacks = {each.loop: thread_stack(each.thread) for each in running if self._is_due(each, now)}
+        stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
         used = self._read_clocks()
         for each in ended:
             watched = self._watched.pop(each.loop, None)

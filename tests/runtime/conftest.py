@@ -78,12 +78,29 @@ def faults() -> list[Exception]:
     return []
 
 
-@pytest.fixture(params=["python"])
-def core(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, faults: list[Exception]
-) -> Iterator[Core]:
-    """Each core, not hooked to anything."""
+def cores() -> list[str]:
+    """The cores to test: those that ASYNCTOP_TEST_CORES names, where a missing one is a failure; else those
+    that there are."""
+    named = os.environ.get("ASYNCTOP_TEST_CORES", "").split()
+    native = ("asynctop.core.native._native", "asynctop.core.native.core")
+    return named or (["c", "python"] if all(map(importlib.util.find_spec, native)) else ["python"])
+
+
+@pytest.fixture(params=cores())
+def core_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each core's name, set as the one to use."""
     monkeypatch.setenv("ASYNCTOP_CORE", request.param)
+    name: str = request.param
+    return name
+
+
+python_core_only = pytest.mark.parametrize("core_name", ["python"], indirect=True)
+"""For a test that reaches into the Python core, to break it."""
+
+
+@pytest.fixture
+def core(core_name: str, faults: list[Exception]) -> Iterator[Core]:
+    """Each core, not hooked to anything."""
     made = make_core(50_000_000, faults.append)
     yield made
     made.forget()

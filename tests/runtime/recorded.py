@@ -7,13 +7,16 @@ from typing import Any
 
 from asynctop.core import Core
 from asynctop_protocol import (
+    Connection,
     Ended,
+    Hello,
     Kinds,
     Loops,
     Message,
     Named,
     Polled,
     Reset,
+    Role,
     Spawned,
     Texts,
     Totals,
@@ -39,6 +42,8 @@ class Recorded:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._cursor = core.cursor()
+        self._connection = Connection(Role.CONSOLE)
+        self._connection.receive(Connection(Role.RUNTIME).send(Hello(Role.RUNTIME)))
         self.texts = [""]
         self.kinds: dict[int, dict[str, Any]] = {}
         self.by_id: dict[int, Row] = {}
@@ -49,7 +54,7 @@ class Recorded:
         """Take the next batch; returns the names of its messages."""
         if drain:
             self._core.drain()
-        batch = list(self._cursor.messages())
+        batch = [message for frame in self._cursor.frames() for message in self._connection.receive(frame)]
         for message in batch:
             self._fold(message)
         return [type(message).__name__ for message in batch]

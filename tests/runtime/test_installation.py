@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 import asynctop
+from asynctop.core.python.handles import StockHandle
 from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
+from conftest import python_core_only
 
 if sys.version_info >= (3, 12):
     pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 
 
 @pytest.fixture
-def installed() -> Iterator[str]:
+def installed(core_name: str) -> Iterator[str]:
     assert asynctop.install()
     assert asynctop.install()
     (name,) = os.listdir(os.environ["ASYNCTOP_DIR"])
@@ -43,11 +45,10 @@ def first_tick(path: str) -> tuple[Hello, Tick]:
                     return connection.peer, message
 
 
+@python_core_only
 def test_a_hook_that_fails_is_switched_off_and_says_so(
     installed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock = asynctop.core.python.handles.StockHandle
-
     def fails(*args: object) -> None:
         raise RuntimeError("broken by a test")
 
@@ -58,7 +59,7 @@ def test_a_hook_that_fails_is_switched_off_and_says_so(
     with monkeypatch.context() as patch:
         patch.setattr("asynctop.core.python.tasks._kind_of", fails)
         assert asyncio.run(main()) == "well"
-    assert asyncio.events.Handle is stock
+    assert asyncio.events.Handle is StockHandle
     _, tick = first_tick(installed)
     assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by a test"]
 

@@ -64,7 +64,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
 
 @pytest.fixture
 def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
-    monkeypatch.setattr(stalls, "thread_stack", lambda thread: (list(STACK), fake.place))
+    monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (list(STACK), fake.place))
     return StallWatcher(fake, 50 * MS, unexpected)
 
 

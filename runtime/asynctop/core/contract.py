@@ -1,15 +1,16 @@
 """What a recorder core is: the seam between hooks, statistics and publisher.
 
-Hooks hand events to a core; the publisher's thread asks the core for what changed, as messages ready to send.
+Hooks hand events to a core; the publisher's thread asks the core for what changed, as frames ready to send.
 How a core keeps its numbers in between is its own affair. The twins must agree on every number they report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
-from asynctop_protocol import Message, WakerSource
+from asynctop_protocol import WakerSource
 
 RETAINED = 2000
 """Ended tasks kept for consoles that connect later."""
@@ -43,9 +44,9 @@ class Running(NamedTuple):
 class Cursor(Protocol):
     """How far one console has been told."""
 
-    def messages(self) -> Iterator[Message]:
-        """What the console must be told to be where the last drain was. To be exhausted, and sent in this
-        order."""
+    def frames(self) -> Iterator[bytes]:
+        """What the console must be told to be where the last drain was, as frames of the wire. To be
+        exhausted, and sent in this order."""
 
 
 class Core(Protocol):
@@ -65,6 +66,10 @@ class Core(Protocol):
 
     def wrap(self, loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
         """A callback to give to a loop that has handles of its own, in place of `callback`."""
+
+    def wrapping(self, method: Callable[..., Any], source: WakerSource) -> Any:
+        """What to put in place of a loop class's `method(loop, callback, *args, context=None)`, so that the
+        loop gets what `wrap` gives."""
 
     def create_task(
         self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
@@ -97,11 +102,14 @@ class Core(Protocol):
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
 
-    def tasks_of(self, loop: int) -> list[int]:
-        """Ids of the live tasks of a loop."""
+    def poll_frames(self, running: Running) -> list[FrameType]:
+        """The frames of a poll or callback that runs, innermost first; none where it has ended."""
 
-    def find(self, ids: Iterable[int]) -> list[tuple[int, Any]]:
-        """Those of `ids` that live, with the task objects. On the thread of their loop only."""
+    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
+        """The live tasks of a loop: their ids, and what `find` knows them by."""
+
+    def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
+        """Those that still live, with the task objects. On the thread of their loop only."""
 
     def identify(self, task: Any) -> int:
         """The id of a live task, 0 where it is not known."""

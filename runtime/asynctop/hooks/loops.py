@@ -48,15 +48,9 @@ _UVLOOP_METHODS = {
 def _wrapping(
     core: Core, method: Callable[..., Any], position: int, source: WakerSource
 ) -> Callable[..., Any]:
-    wrap = core.wrap
     if position == 0:
-
-        def at_once(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-            if callable(callback):  # else the loop has its own words for it
-                callback = wrap(loop, callback, source)
-            return method(loop, callback, *args, context=context)
-
-        return at_once
+        return core.wrapping(method, source)  # type: ignore[no-any-return]
+    wrap = core.wrap
 
     def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
         # The callback is the second argument, or is given by name.

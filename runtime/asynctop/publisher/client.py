@@ -17,7 +17,6 @@ from asynctop_protocol import (
     Connection,
     Hello,
     Inspect,
-    Message,
     Problem,
     ProtocolError,
     Role,
@@ -111,14 +110,14 @@ class Client:
     def begin(self, stalls: Callable[[int], tuple[int, Stalls]], tick: Callable[[], Tick]) -> None:
         """Begin a batch: everything that changed since the last one."""
 
-        def batch() -> Iterator[Message]:
-            yield from self._cursor.messages()
+        def batch() -> Iterator[bytes]:
+            yield from self._cursor.frames()
             self._stalls_version, news = stalls(self._stalls_version)
             if news.stalls:
-                yield news
-            yield tick()
+                yield self._connection.send(news)
+            yield self._connection.send(tick())
 
-        self._frames = map(self._connection.send, batch())
+        self._frames = batch()
 
     def writable(self) -> None:
         """Send the rest of a frame, or make the next one and send as much of it as goes. Raises Gone."""

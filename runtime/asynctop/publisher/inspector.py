@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from asynctop.core.contract import Core
@@ -21,18 +21,18 @@ class Inspection:
         self._request = question.request
         self._deliver = deliver
         wanted = set(question.tasks)
-        self._left: list[tuple[Any, list[int]]] = []
-        """Loops, and the ids of the tasks that are still to be read there."""
+        self._left: list[tuple[Any, list[tuple[int, Hashable]]]] = []
+        """Loops, and the tasks that are still to be read there."""
         for number, loop in core.loops().items():
-            ids = core.tasks_of(number)
-            self._left.append((loop, [each for each in ids if each in wanted] if wanted else ids))
+            tasks = core.tasks_of(number)
+            self._left.append((loop, [each for each in tasks if each[0] in wanted] if wanted else tasks))
 
     def proceed(self) -> None:
         """Have the next slice read by its loop, or say that this was all."""
         while self._left:
-            loop, ids = self._left[-1]
-            some = ids[-SLICE:]
-            del ids[-SLICE:]
+            loop, tasks = self._left[-1]
+            some = tasks[-SLICE:]
+            del tasks[-SLICE:]
             try:
                 if some and loop.is_running():
                     loop.call_soon_threadsafe(self._read, some)
@@ -42,10 +42,10 @@ class Inspection:
             self._left.pop()
         self._deliver(self, Chains(self._request, [], done=True))
 
-    def _read(self, ids: list[int]) -> None:
+    def _read(self, tasks: list[tuple[int, Hashable]]) -> None:
         """On the loop's thread."""
         try:
-            chains = [await_chain(number, task, self._core.identify) for number, task in self._core.find(ids)]
+            chains = [await_chain(number, task, self._core.identify) for number, task in self._core.find(tasks)]
         except Exception:
             chains = []  # whatever a foreign awaitable did to us must not reach the program's loop
         self._deliver(self, Chains(self._request, chains, done=False))

@@ -37,6 +37,7 @@ from asynctop_protocol import (
     Texts,
     Totals,
     WakerSource,
+    frames,
 )
 
 ROWS = 2048
@@ -157,9 +158,12 @@ class Cursor:
         self._texts = 1
         self._kinds = 1
 
-    def messages(self) -> Iterator[Message]:
-        """What the console must be told to be where the last drain was. To be exhausted, and sent in this
-        order."""
+    def frames(self) -> Iterator[bytes]:
+        """What the console must be told to be where the last drain was, as frames of the wire. To be
+        exhausted, and sent in this order."""
+        return map(frames, self._messages())
+
+    def _messages(self) -> Iterator[Message]:
         collector = self._collector
         after, self._version = self._version, collector.version
         everything = after == 0 or after < collector.evicted_version

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from asyncio import base_events, events
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from types import FrameType
 from typing import Any
 
 from asynctop.core.contract import Patch, Running
 from asynctop.core.python import handles, tasks
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
+
+_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_POLLS = {"_run", "_run_callback", "__call__", "create_task"}
+"""Functions here that run a task's step or a callback: what they call is the program's."""
 
 
 class PythonCore:
@@ -34,6 +40,7 @@ class PythonCore:
             yield Patch(events, "_ThreadSafeHandle", handles.ThreadSafeHandle)
 
     wrap = staticmethod(tasks.wrap)
+    wrapping = staticmethod(tasks.wrapping)
     create_task = staticmethod(tasks.create_task)
 
     def adopt(self, task: Any, loop: Any) -> None:
@@ -107,14 +114,27 @@ class PythonCore:
         found = ((stats.number, stats.loop()) for stats in tuple(registry.loops) if not stats.closed)
         return {number: loop for number, loop in found if loop is not None}
 
-    def tasks_of(self, loop: int) -> list[int]:
-        """Ids of the live tasks of a loop."""
-        return [record.id for record in tuple(tasks.records.values()) if record.stats.number == loop]
+    def poll_frames(self, running: Running) -> list[FrameType]:
+        """The frames of a poll or callback that runs, innermost first; none where it has ended."""
+        frames: list[FrameType] = []
+        frame = sys._current_frames().get(running.thread)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_name in _POLLS and code.co_filename.startswith(_DIRECTORY):
+                return frames
+            frames.append(frame)
+            frame = frame.f_back
+        return []
 
-    def find(self, ids: Iterable[int]) -> list[tuple[int, Any]]:
-        """Those of `ids` that live, with the task objects. On the thread of their loop only."""
-        records = map(self._collector.by_version.get, ids)
-        pairs = [(record.id, record.task()) for record in records if record is not None]
+    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
+        """The live tasks of a loop: their ids, and what `find` knows them by."""
+        records = tuple(tasks.records.values())
+        return [(record.id, record.key) for record in records if record.stats.number == loop]
+
+    def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
+        """Those that still live, with the task objects. On the thread of their loop only."""
+        records = ((number, tasks.records.get(key)) for number, key in keys)  # type: ignore[call-overload]
+        pairs = [(each.id, each.task()) for number, each in records if each is not None and each.id == number]
         return [(number, task) for number, task in pairs if task is not None]
 
     def identify(self, task: Any) -> int:

@@ -6,7 +6,6 @@ They are timed, and while one runs it is the loop's `current`, so that the tasks
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from _thread import get_ident
 from asyncio import events
@@ -14,11 +13,11 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from asynctop.core.python.records import LoopStats, describe, loop_stats, registry
+from asynctop.core.describe import describe
+from asynctop.core.python.records import LoopStats, loop_stats, registry
+from asynctop.core.stock import LooksLikeStock, StockHandle, StockTimerHandle, report
 from asynctop_protocol import WakerSource
 
-StockHandle = events.Handle
-StockTimerHandle = events.TimerHandle
 _SOURCE_BY_MAKER = {
     "_add_reader": WakerSource.IO,
     "_add_writer": WakerSource.IO,
@@ -46,16 +45,6 @@ def fault(error: Exception) -> None:
         Settings.on_fault(error)
     except Exception:
         pass  # there is nobody left to tell
-
-
-class _LooksLikeStock(type):
-    """Handles made before our classes took the stock classes' names are still instances of those names."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.__mro__[1])
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, cls.__mro__[1])
 
 
 # What the loop's `current` tells of itself, here for callbacks; a task's record has the same two.
@@ -95,7 +84,7 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
         fault(error)
 
 
-class Handle(StockHandle, metaclass=_LooksLikeStock):
+class Handle(StockHandle, metaclass=LooksLikeStock):
     """A plain callback's handle."""
 
     __slots__ = ("source",)
@@ -121,7 +110,7 @@ class Handle(StockHandle, metaclass=_LooksLikeStock):
 if sys.version_info >= (3, 14):
     StockThreadSafeHandle: type[events.Handle] = events._ThreadSafeHandle
 
-    class ThreadSafeHandle(StockThreadSafeHandle, metaclass=_LooksLikeStock):  # type: ignore[misc, valid-type]
+    class ThreadSafeHandle(StockThreadSafeHandle, metaclass=LooksLikeStock):  # type: ignore[misc, valid-type]
         """The handle that `call_soon_threadsafe` makes there."""
 
         __slots__ = ()
@@ -141,7 +130,7 @@ if sys.version_info >= (3, 14):
     ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
 
 
-class TimerHandle(StockTimerHandle, metaclass=_LooksLikeStock):
+class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
     """A timer's handle."""
 
     __slots__ = ()
@@ -200,15 +189,3 @@ class Callback:
     def id(self) -> int:
         """The number under which tasks remember this as what woke them: negative."""
         return registry.waker(self.source, describe(self.callback))
-
-
-def report(handle: Any, error: BaseException) -> None:
-    """Tell the loop's exception handler of an error in a callback, in the stock `Handle._run`'s own words."""
-    loop = handle._loop
-    callback = asyncio.format_helpers._format_callback_source(  # type: ignore[attr-defined]
-        handle._callback, handle._args, **({"debug": loop.get_debug()} if sys.version_info >= (3, 13) else {})
-    )
-    context = {"message": f"Exception in callback {callback}", "exception": error, "handle": handle}
-    if handle._source_traceback:
-        context["source_traceback"] = handle._source_traceback
-    loop.call_exception_handler(context)

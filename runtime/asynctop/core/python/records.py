@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from asynctop.core.contract import RETAINED
+from asynctop.core.describe import clipped
 from asynctop_protocol import WakerSource
 
 BUCKETS = 130
@@ -27,9 +26,6 @@ MAX_LONG_POLLS = 1024
 
 MAX_WAKERS = 4096
 """Different callbacks kept apart as wakers; callbacks beyond that are known by their source only."""
-
-MAX_NAME = 200
-"""Characters of a callback's or exception's text that are kept: as much as a person reads."""
 
 
 class Nothing:
@@ -294,53 +290,3 @@ def loop_stats(loop: Any) -> LoopStats:
         return loop._asynctop_stats  # type: ignore[no-any-return]
     except AttributeError:
         return registry.add_loop(loop)
-
-
-def clipped(text: Any) -> str:
-    """A text of the program's, as long as it is kept, and without the program's own kinds of text."""
-    return (
-        text[:MAX_NAME]
-        if type(text) is str
-        else str.__str__(text)[:MAX_NAME]
-        if isinstance(text, str)
-        else ""
-    )
-
-
-_PLAIN = (FunctionType, MethodType, BuiltinFunctionType, type)
-"""Callables whose qualified name is the interpreter's own: asking for it runs nothing of the program's."""
-
-
-def describe(callback: Any) -> str:
-    """A callback's name for a person: its qualified name, found inside partials; else that of its type."""
-    if callback is None:
-        return ""  # its handle was cancelled while it runs
-    while type(callback) is partial:
-        callback = callback.func
-    name = callback.__qualname__ if type(callback) in _PLAIN else type(callback).__qualname__
-    if name == "_set_result_unless_cancelled":  # asyncio's own, set by sleep()
-        return "sleep"
-    return str(name)[:MAX_NAME]
-
-
-def code_of(coroutine: Any) -> CodeType | None:
-    """The code object of a coroutine or generator; None for an awaitable that is not written in Python."""
-    for attribute in ("cr_code", "gi_code", "ag_code"):
-        code = getattr(coroutine, attribute, None)
-        if isinstance(code, CodeType):
-            return code
-    return None
-
-
-def exception_text(exception: BaseException) -> str:
-    """ "Type: text", or the type alone where making the text would run the program's own code."""
-    name = type(exception).__qualname__[:MAX_NAME]
-    own_text = getattr(type(exception).__str__, "__objclass__", None)  # None: written in Python
-    if own_text is None:
-        return name
-    try:
-        if all(type(part) in (str, int, float, bool) for part in exception.args):
-            return f"{name}: {exception}"[:MAX_NAME]
-    except Exception:  # what the text is made of, as an OSError's filename, may be the program's own
-        pass
-    return name

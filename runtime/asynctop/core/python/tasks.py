@@ -10,7 +10,6 @@ No function here may raise on its own account. What they cost is measured by `be
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import itertools
 import sys
@@ -23,18 +22,17 @@ from time import monotonic_ns
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
-from asynctop.core.python.handles import Callback, Handle, Settings, StockHandle, fault, report
+from asynctop.core.describe import clipped, code_of, exception_text
+from asynctop.core.python.handles import Callback, Handle, Settings, fault
 from asynctop.core.python.records import (
     KindInfo,
     KindStats,
     LoopStats,
-    clipped,
-    code_of,
-    exception_text,
     loop_stats,
     registry,
 )
 from asynctop.core.sites import spawn_site
+from asynctop.core.stock import PyTask, StockHandle, first_step, report
 from asynctop_protocol import Outcome, WakerSource
 
 # A member of an enumeration costs several attribute look-ups at each use.
@@ -44,31 +42,8 @@ _new = object.__new__
 _next_id = itertools.count(1).__next__
 
 
-def _c_step_type() -> type:
-    """The type of the callable with which the C `asyncio.Task` schedules its steps. It has no public name."""
-    found: list[type] = []
-
-    class Loop:
-        def get_debug(self) -> bool:
-            return False
-
-        def call_soon(self, callback: object, *args: object, context: object = None) -> None:
-            found.append(type(callback))
-
-    async def nothing() -> None: ...
-
-    coroutine = nothing()
-    loop: Any = Loop()
-    # Named, or the program's first task would be "Task-2".
-    task: Any = asyncio.Task(coroutine, loop=loop, name="asynctop")
-    task._log_destroy_pending = False
-    coroutine.close()
-    return found[0]
-
-
-_CStep = _c_step_type()
-_PyTask: Any = getattr(asyncio.tasks, "_PyTask", asyncio.Task)
-_PY_STEPS = {_PyTask.__dict__.get("_Task__step"), _PyTask.__dict__.get("_Task__wakeup")} - {None}
+_CStep = type(first_step()[1])
+_PY_STEPS = {PyTask.__dict__.get("_Task__step"), PyTask.__dict__.get("_Task__wakeup")} - {None}
 
 
 def is_step(callback: Any) -> bool:
@@ -562,3 +537,14 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         return callback
     record._callback = callback
     return record
+
+
+def wrapping(method: Callable[..., Any], source: WakerSource) -> Callable[..., Any]:
+    """What to put in place of a loop class's `method(loop, callback, *args, context=None)`."""
+
+    def wrapped(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if callable(callback):  # else the loop has its own words for it
+            callback = wrap(loop, callback, source)
+        return method(loop, callback, *args, context=context)
+
+    return wrapped

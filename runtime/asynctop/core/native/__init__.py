@@ -1,0 +1,1 @@
+"""The C core: the extension module `_native`, and what makes a recorder core of it."""

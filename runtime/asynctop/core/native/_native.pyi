@@ -1,0 +1,4 @@
+"""The extension module, as Python sees it."""
+
+def placeholder() -> None:
+    """Does nothing."""

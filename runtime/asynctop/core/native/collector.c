@@ -1,0 +1,716 @@
+/* From the records to frames of the wire. Touches no Python object.
+ *
+ * Each drain is a version. A record carries the version at which it was last seen to change, and the list from
+ * `oldest` to `newest` is in that order, so a batch is the tail of it after the console's cursor.
+ *
+ * - A record that is woken or has ended stands in `core.changed`. The drain clears `dirty` first and reads
+ *   afterwards, so whatever changes later puts the record there again. A new one is found among the unborn.
+ * - A record that is scheduled or being polled when it is noted, or has no name yet, stays restless: it is noted
+ *   again at each drain until it is idle, so that polls need not mark their record a second time.
+ * - An ended record is kept for consoles that connect later; `core.retained` of them at most. One that a batch
+ *   under way still lists is freed by that batch. */
+#include "collector.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS 2048              /* rows of one message: a few hundred kilobytes at most */
+#define KINDS_AT_ONCE 256      /* kinds of one message: their histograms are long */
+#define TEXTS_BYTES (256 * 1024) /* of texts in one message */
+
+/* Numbers of the wire's messages. */
+enum { RESET = 5, TEXTS, KINDS, SPAWNED, NAMED, POLLED, ENDED, TOTALS, LOOPS };
+
+static pthread_mutex_t collector_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t version;
+static uint32_t evicted_version; /* the newest version of an evicted task that consoles may have known alive */
+static TaskRecord *oldest, *newest;
+
+typedef struct {
+    TaskRecord **items;
+    size_t first, count, room;
+} List;
+
+static List restless, retained;
+static size_t nameless; /* of the restless ones: tasks whose names nobody has read, most often because they were not polled yet */
+
+static bool list_add(List *list, TaskRecord *record)
+{
+    if (list->first + list->count == list->room) {
+        if (list->first > list->room / 2) {
+            memmove(list->items, list->items + list->first, list->count * sizeof(TaskRecord *));
+        }
+        else {
+            size_t room = list->room == 0 ? 1024 : list->room * 2;
+            TaskRecord **items = malloc(room * sizeof(TaskRecord *));
+            if (items == NULL) {
+                return false;
+            }
+            if (list->count > 0) {
+                memcpy(items, list->items + list->first, list->count * sizeof(TaskRecord *));
+            }
+            free(list->items);
+            list->items = items;
+            list->room = room;
+        }
+        list->first = 0;
+    }
+    list->items[list->first + list->count++] = record;
+    return true;
+}
+
+/* -- draining -- */
+
+static void unlink_record(TaskRecord *record)
+{
+    *(record->previous != NULL ? &record->previous->next : &oldest) = record->next;
+    *(record->next != NULL ? &record->next->previous : &newest) = record->previous;
+}
+
+static void link_newest(TaskRecord *record)
+{
+    record->previous = newest;
+    record->next = NULL;
+    *(newest != NULL ? &newest->next : &oldest) = record;
+    newest = record;
+}
+
+/* At the start of a drain: a console that keeps up has seen the last one whole. */
+static void evict(void)
+{
+    while (retained.count > (size_t)core.retained) {
+        TaskRecord *record = retained.items[retained.first];
+        if (__atomic_load_n(&record->pins, __ATOMIC_ACQUIRE) || LOAD(record->dirty)) {
+            break; /* its loop is not done with it */
+        }
+        retained.first++;
+        retained.count--;
+        unlink_record(record);
+        if (record->born < record->version && record->version > evicted_version) {
+            evicted_version = record->version;
+        }
+        if (record->holds > 0) {
+            SET(record, EVICTED);
+        }
+        else {
+            record_free(record);
+        }
+    }
+}
+
+static bool polled_now(const TaskRecord *record)
+{
+    return __atomic_load_n(&record->stats->now.task, __ATOMIC_ACQUIRE) == record;
+}
+
+/* It may have changed: it is of this version now. */
+static void note(TaskRecord *record)
+{
+    if (HAS(record, KEPT)) {
+        return;
+    }
+    if (record->born == 0) {
+        record->born = version;
+    }
+    else {
+        unlink_record(record);
+    }
+    if (HAS(record, RENAMED)) {
+        CLEAR(record, RENAMED);
+        SET(record, NAME_IS_NEWS);
+    }
+    else {
+        CLEAR(record, NAME_IS_NEWS);
+    }
+    record->version = version;
+    link_newest(record);
+    kind_number(record->kind)->totals_version = version;
+    int state = __atomic_load_n(&record->state, __ATOMIC_ACQUIRE);
+    if (state == STATE_DONE) {
+        if (list_add(&retained, record)) {
+            SET(record, KEPT);
+        }
+    }
+    else if (state == STATE_SCHEDULED || polled_now(record) || LOAD(record->name) == 0) {
+        if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
+            SET(record, RESTLESS);
+            nameless += LOAD(record->name) == 0;
+        }
+    }
+}
+
+#define UNBORN_AT_ONCE 128 /* a few microseconds, in which the loops' side has to go another way */
+
+static void drain_unborn(void)
+{
+    TaskRecord *taken[UNBORN_AT_ONCE];
+    int count;
+    do {
+        count = 0;
+        pthread_mutex_lock(&unborn_lock);
+        while (count < UNBORN_AT_ONCE && core.unborn_first != NULL) {
+            TaskRecord *record = core.unborn_first;
+            core.unborn_first = record->next;
+            CLEAR(record, UNBORN);
+            taken[count++] = record;
+        }
+        *(core.unborn_first != NULL ? &core.unborn_first->previous : &core.unborn_last) = NULL;
+        pthread_mutex_unlock(&unborn_lock);
+        for (int i = 0; i < count; i++) {
+            __atomic_store_n(&taken[i]->dirty, 0, __ATOMIC_SEQ_CST);
+        }
+        for (int i = 0; i < count; i++) {
+            note(taken[i]);
+        }
+    } while (count == UNBORN_AT_ONCE);
+}
+
+static void drain_changed(void)
+{
+    TaskRecord *first = __atomic_exchange_n(&core.changed, NULL, __ATOMIC_ACQUIRE);
+    while (first != NULL) {
+        TaskRecord *record = first;
+        first = record->changed;
+        __atomic_store_n(&record->dirty, 0, __ATOMIC_SEQ_CST);
+        note(record);
+    }
+}
+
+static void drain_restless(void)
+{
+    List before = restless;
+    restless = (List){0};
+    nameless = 0;
+    for (size_t i = 0; i < before.count; i++) {
+        TaskRecord *record = before.items[before.first + i];
+        CLEAR(record, RESTLESS);
+        if (!LOAD(record->dirty)) {
+            note(record);
+        }
+    }
+    free(before.items);
+}
+
+static void drain_registry(void)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (int number = 0, count = kinds_count(); number <= count; number++) {
+        Kind *kind = kind_number(number);
+        for (KindStats *part = &kind->archive; part != NULL; part = part->next) {
+            int64_t spawned = LOAD(part->spawned);
+            if (spawned != part->told_spawned) {
+                part->told_spawned = spawned;
+                kind->totals_version = version;
+            }
+        }
+    }
+    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
+        STORE(stats->room, core.retained);
+        if (LOAD(stats->lag_ns) > stats->lag_ever_ns) {
+            stats->lag_ever_ns = LOAD(stats->lag_ns);
+        }
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* Take note of what changed since the last drain. */
+void collector_drain(void)
+{
+    pthread_mutex_lock(&collector_lock);
+    evict();
+    version++;
+    drain_restless();
+    drain_unborn();
+    drain_changed();
+    drain_registry();
+    pthread_mutex_unlock(&collector_lock);
+}
+
+/* On the loops' side: read the names of restless tasks. Where the loop is stuck they may stay so for
+ * long. Whether there were any. */
+bool collector_name(void)
+{
+    if (LOAD(nameless) == 0 || pthread_mutex_trylock(&collector_lock) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < restless.count; i++) {
+        TaskRecord *record = restless.items[restless.first + i];
+        if (record->name == 0 && record->task != NULL) {
+            learn_name(record, record->task);
+            record_changed(record);
+        }
+    }
+    nameless = 0;
+    pthread_mutex_unlock(&collector_lock);
+    return true;
+}
+
+/* -- batches -- */
+
+enum { AT_RESET, AT_KINDS, AT_TASKS, AT_TOTALS, AT_LOOPS, AT_END };
+
+static int64_t column[12][ROWS];
+
+static void release(Cursor *cursor)
+{
+    for (; cursor->at < cursor->count; cursor->at++) {
+        TaskRecord *record = cursor->records[cursor->at];
+        if (--record->holds == 0 && HAS(record, EVICTED)) {
+            record_free(record);
+        }
+    }
+    free(cursor->records);
+    cursor->records = NULL;
+    cursor->at = cursor->count = 0;
+}
+
+void cursor_begin(Cursor *cursor)
+{
+    pthread_mutex_lock(&collector_lock);
+    release(cursor);
+    cursor->after = cursor->version;
+    cursor->phase = AT_KINDS;
+    if (cursor->version == 0 || cursor->version < evicted_version) {
+        cursor->after = 0;
+        cursor->phase = AT_RESET;
+    }
+    size_t count = 0;
+    for (TaskRecord *record = newest; record != NULL && record->version > cursor->after; record = record->previous) {
+        count++;
+    }
+    if (count > 0) {
+        cursor->records = malloc(count * sizeof(TaskRecord *));
+    }
+    if (count == 0 || cursor->records != NULL) { /* else they are told the next time */
+        cursor->version = version;
+        cursor->count = count;
+        TaskRecord *record = newest;
+        for (size_t i = count; i-- > 0; record = record->previous) {
+            record->holds++;
+            cursor->records[i] = record;
+        }
+    }
+    cursor->kind = 0;
+    pthread_mutex_unlock(&collector_lock);
+}
+
+void cursor_free(Cursor *cursor)
+{
+    pthread_mutex_lock(&collector_lock);
+    release(cursor);
+    pthread_mutex_unlock(&collector_lock);
+}
+
+static void field(Buffer *out, const char *name, int number, size_t rows)
+{
+    pack_field(out, name);
+    pack_column(out, column[number], rows);
+}
+
+/* Texts are numbered as rows are built, so this goes out before the message that was built. */
+static void put_texts(Cursor *cursor, Buffer *out)
+{
+    uint32_t count = texts_count();
+    while (cursor->texts < count) {
+        uint32_t first = cursor->texts + 1, last = first;
+        size_t bytes = 0, length;
+        for (; last <= count && last - first < ROWS; last++) {
+            text_at(last, &length);
+            if (last > first && bytes + length > TEXTS_BYTES) {
+                break;
+            }
+            bytes += length;
+        }
+        size_t frame = frame_begin(out, TEXTS, 2);
+        pack_field(out, "first");
+        pack_int(out, first);
+        pack_field(out, "texts");
+        pack_array(out, last - first);
+        for (uint32_t number = first; number < last; number++) {
+            const char *text = text_at(number, &length);
+            pack_text(out, text, length);
+        }
+        frame_end(out, frame);
+        cursor->texts = last - 1;
+    }
+}
+
+static bool put_kinds(Cursor *cursor, Buffer *out)
+{
+    uint32_t first = cursor->kinds + 1, count = (uint32_t)kinds_count();
+    size_t rows = count < first ? 0 : count + 1 - first > ROWS ? ROWS : count + 1 - first;
+    if (rows == 0) {
+        return false;
+    }
+    for (size_t row = 0; row < rows; row++) {
+        const Kind *kind = kind_number((int)(first + row));
+        column[0][row] = kind->name;
+        column[1][row] = kind->defined_file;
+        column[2][row] = kind->defined_line;
+        column[3][row] = kind->spawned_file;
+        column[4][row] = kind->spawned_line;
+    }
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, KINDS, 6);
+    pack_field(out, "first");
+    pack_int(out, first);
+    field(out, "name", 0, rows);
+    field(out, "defined_file", 1, rows);
+    field(out, "defined_line", 2, rows);
+    field(out, "spawned_file", 3, rows);
+    field(out, "spawned_line", 4, rows);
+    frame_end(out, frame);
+    cursor->kinds += (uint32_t)rows;
+    return true;
+}
+
+static int by_id(const void *one, const void *other)
+{
+    int64_t first = (*(TaskRecord *const *)one)->id, second = (*(TaskRecord *const *)other)->id;
+    return (first > second) - (first < second);
+}
+
+static void put_spawned(const Cursor *cursor, Buffer *out, TaskRecord **records, size_t count)
+{
+    TaskRecord *born[ROWS];
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (records[i]->born > cursor->after) {
+            born[rows++] = records[i];
+        }
+    }
+    if (rows == 0) {
+        return;
+    }
+    qsort(born, rows, sizeof(TaskRecord *), by_id);
+    for (size_t row = 0; row < rows; row++) {
+        column[0][row] = born[row]->id;
+        column[1][row] = born[row]->kind;
+        column[2][row] = born[row]->stats->number;
+        column[3][row] = born[row]->parent > 0 ? born[row]->parent : 0;
+        column[4][row] = born[row]->created_ns;
+    }
+    size_t frame = frame_begin(out, SPAWNED, 5);
+    field(out, "id", 0, rows);
+    field(out, "kind", 1, rows);
+    field(out, "loop", 2, rows);
+    field(out, "parent", 3, rows);
+    field(out, "created_ns", 4, rows);
+    frame_end(out, frame);
+}
+
+static void pack_name(Buffer *out, const TaskRecord *record)
+{
+    uintptr_t name = __atomic_load_n(&record->name, __ATOMIC_ACQUIRE);
+    if (name & 1) {
+        char text[32];
+        pack_text(out, text, (size_t)snprintf(text, sizeof(text), "Task-%llu", (unsigned long long)(name / 2)));
+    }
+    else {
+        const char *text = name != 0 ? (const char *)name : "";
+        pack_text(out, text, strlen(text));
+    }
+}
+
+static void put_named(const Cursor *cursor, Buffer *out, TaskRecord **records, size_t count)
+{
+    TaskRecord *named[ROWS];
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        TaskRecord *record = records[i];
+        /* A console that has missed a drain may have missed a name. */
+        if (record->born > cursor->after || HAS(record, NAME_IS_NEWS) || cursor->after + 1 < record->version) {
+            column[0][rows] = record->id;
+            named[rows++] = record;
+        }
+    }
+    if (rows == 0) {
+        return;
+    }
+    size_t frame = frame_begin(out, NAMED, 2);
+    field(out, "id", 0, rows);
+    pack_field(out, "names");
+    pack_array(out, (uint32_t)rows);
+    pthread_mutex_lock(&names_lock);
+    for (size_t row = 0; row < rows; row++) {
+        pack_name(out, named[row]);
+    }
+    pthread_mutex_unlock(&names_lock);
+    frame_end(out, frame);
+}
+
+static void polled_rows(TaskRecord **records, size_t count)
+{
+    for (size_t row = 0; row < count; row++) {
+        const TaskRecord *record = records[row];
+        int state = __atomic_load_n(&record->state, __ATOMIC_ACQUIRE);
+        int64_t since = LOAD(record->since_ns), waker = LOAD(record->waker);
+        if (state != STATE_DONE && polled_now(record)) {
+            state = STATE_POLLING;
+            since = LOAD(record->stats->now.since_ns);
+        }
+        column[0][row] = record->id;
+        column[1][row] = state;
+        column[2][row] = since;
+        column[3][row] = LOAD(record->polls);
+        column[4][row] = LOAD(record->busy_ns);
+        column[5][row] = LOAD(record->scheduled_ns);
+        column[6][row] = LOAD(record->max_poll_ns);
+        /* A wake leads to one poll: those that were not polled yet are the one that is under way. */
+        column[7][row] = column[3][row] + (state == STATE_SCHEDULED || state == STATE_POLLING);
+        column[8][row] = LOAD(record->self_wakes);
+        column[9][row] = waker_source(waker);
+        column[10][row] = waker > 0 ? waker : 0;
+        column[11][row] = waker_name(waker);
+    }
+}
+
+static void put_polled(Cursor *cursor, Buffer *out, TaskRecord **records, size_t rows)
+{
+    static const char *const names[] = {"id", "state", "since_ns", "polls", "busy_ns", "scheduled_ns",
+                                        "max_poll_ns", "wakes", "self_wakes", "waker_source", "waker_task",
+                                        "waker_name"};
+    polled_rows(records, rows);
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, POLLED, 12);
+    for (int i = 0; i < 12; i++) {
+        field(out, names[i], i, rows);
+    }
+    frame_end(out, frame);
+}
+
+/* Those whose end was told by `put_polled`, whose columns still stand: one may have ended since. */
+static void put_ended(Cursor *cursor, Buffer *out, TaskRecord **records, size_t count)
+{
+    static int64_t ended[4][ROWS];
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (column[1][i] == STATE_DONE) {
+            const TaskRecord *record = records[i];
+            ended[0][rows] = record->id;
+            ended[1][rows] = record->outcome ? record->outcome : UNKNOWN;
+            ended[2][rows] = record->since_ns;
+            ended[3][rows] = record->exception != NULL ? text_number(record->exception, strlen(record->exception)) : 0;
+            rows++;
+        }
+    }
+    if (rows == 0) {
+        return;
+    }
+    memcpy(column, ended, sizeof(ended));
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, ENDED, 4);
+    field(out, "id", 0, rows);
+    field(out, "outcome", 1, rows);
+    field(out, "ended_ns", 2, rows);
+    field(out, "exception", 3, rows);
+    frame_end(out, frame);
+}
+
+static bool put_tasks(Cursor *cursor, Buffer *out)
+{
+    size_t count = cursor->count - cursor->at;
+    if (count == 0) {
+        return false;
+    }
+    count = count > ROWS ? ROWS : count;
+    TaskRecord **records = cursor->records + cursor->at;
+    put_spawned(cursor, out, records, count);
+    put_named(cursor, out, records, count);
+    put_polled(cursor, out, records, count);
+    put_ended(cursor, out, records, count);
+    for (size_t i = 0; i < count; i++) {
+        if (--records[i]->holds == 0 && HAS(records[i], EVICTED)) {
+            record_free(records[i]);
+        }
+    }
+    cursor->at += count;
+    return true;
+}
+
+static size_t without_empty_end(const int64_t *histogram)
+{
+    size_t length = BUCKETS;
+    while (length > 0 && histogram[length - 1] == 0) {
+        length--;
+    }
+    return length;
+}
+
+static bool put_totals(Cursor *cursor, Buffer *out)
+{
+    static KindStats sums[KINDS_AT_ONCE];
+    static const char *const names[] = {"kind", "spawned", "returned", "raised", "cancelled", "destroyed",
+                                        "unknown", "polls", "busy_ns", "scheduled_ns", "max_poll_ns"};
+    size_t rows = 0;
+    for (; cursor->kind <= (int)cursor->kinds && rows < KINDS_AT_ONCE; cursor->kind++) {
+        const Kind *kind = kind_number(cursor->kind);
+        if (kind->totals_version <= cursor->after) {
+            continue;
+        }
+        KindStats *sum = &sums[rows];
+        memset(sum, 0, sizeof(*sum));
+        pthread_mutex_lock(&registry_lock);
+        for (const KindStats *part = &kind->archive; part != NULL; part = part->next) {
+            sums_add(sum, part);
+        }
+        pthread_mutex_unlock(&registry_lock);
+        int64_t polls = 0;
+        for (int i = 0; i < BUCKETS; i++) {
+            polls += sum->histogram[i];
+        }
+        int64_t values[] = {cursor->kind, sum->spawned, sum->returned, sum->raised, sum->cancelled, sum->destroyed,
+                            0, polls, sum->busy_ns, sum->scheduled_ns, sum->max_poll_ns};
+        for (int i = 0; i < 11; i++) {
+            column[i][rows] = values[i];
+        }
+        rows++;
+    }
+    if (rows == 0) {
+        return false;
+    }
+    size_t frame = frame_begin(out, TOTALS, 12);
+    for (int i = 0; i < 11; i++) {
+        field(out, names[i], i, rows);
+    }
+    pack_field(out, "histograms");
+    pack_array(out, (uint32_t)rows);
+    for (size_t row = 0; row < rows; row++) {
+        pack_column(out, sums[row].histogram, without_empty_end(sums[row].histogram));
+    }
+    frame_end(out, frame);
+    return true;
+}
+
+/* What a loop runs: the task's or the callback's name. */
+static void pack_current(Buffer *out, const LoopStats *stats)
+{
+    pthread_mutex_lock(&unborn_lock); /* a record that nobody knows of is not freed meanwhile */
+    const TaskRecord *record = __atomic_load_n(&stats->now.task, __ATOMIC_ACQUIRE);
+    if (record != NULL && LOAD(record->name) != 0) {
+        pthread_mutex_lock(&names_lock);
+        pack_name(out, record);
+        pthread_mutex_unlock(&names_lock);
+    }
+    else {
+        /* In its first poll a task may have no name yet: its function's will do. */
+        uint32_t number = record != NULL ? kind_number(record->kind)->name : waker_name(LOAD(stats->now.waker));
+        size_t length = 0;
+        const char *text = number != 0 ? text_at(number, &length) : "";
+        pack_text(out, text, length);
+    }
+    pthread_mutex_unlock(&unborn_lock);
+}
+
+static void put_loops(Buffer *out)
+{
+    int64_t now = now_ns();
+    uint32_t rows = 0;
+    pthread_mutex_lock(&registry_lock);
+    LoopStats *stats;
+    for (stats = core.loops; stats != NULL && rows < ROWS; stats = stats->next, rows++) {
+        int64_t waker = __atomic_load_n(&stats->now.waker, __ATOMIC_ACQUIRE), since = LOAD(stats->now.since_ns);
+        bool runs = waker != 0 || __atomic_load_n(&stats->now.task, __ATOMIC_ACQUIRE) != NULL;
+        column[0][rows] = stats->number;
+        column[1][rows] = stats->loop == NULL                   ? LOOP_CLOSED
+                          : !runs                               ? LOOP_IDLE
+                          : now - since > core.threshold_ns ? LOOP_STALLED
+                                                                : LOOP_RUNNING;
+        column[2][rows] = LOAD(stats->polls);
+        column[3][rows] = LOAD(stats->callbacks);
+        column[4][rows] = LOAD(stats->busy_ns);
+        column[5][rows] = __atomic_exchange_n(&stats->lag_ns, 0, __ATOMIC_RELAXED);
+        column[6][rows] = stats->lag_ever_ns;
+        column[7][rows] = waker > 0 ? waker : 0;
+        column[8][rows] = runs ? since : 0;
+    }
+    size_t frame = frame_begin(out, LOOPS, 12);
+    field(out, "id", 0, rows);
+    pack_field(out, "thread");
+    pack_array(out, rows);
+    pthread_mutex_lock(&names_lock);
+    stats = core.loops;
+    for (uint32_t row = 0; row < rows; row++, stats = stats->next) {
+        const char *name = stats->loop != NULL && stats->thread_name != NULL ? stats->thread_name : "";
+        pack_text(out, name, strlen(name));
+    }
+    pthread_mutex_unlock(&names_lock);
+    pack_field(out, "runtime");
+    pack_array(out, rows);
+    stats = core.loops;
+    for (uint32_t row = 0; row < rows; row++, stats = stats->next) {
+        pack_field(out, stats->runtime);
+    }
+    static const char *const names[] = {"state", "polls", "callbacks", "busy_ns", "max_lag_ns", "max_lag_ever_ns",
+                                        "current_task"};
+    for (int i = 0; i < 7; i++) {
+        field(out, names[i], i + 1, rows);
+    }
+    pack_field(out, "current");
+    pack_array(out, rows);
+    stats = core.loops;
+    for (uint32_t row = 0; row < rows; row++, stats = stats->next) {
+        pack_current(out, stats);
+    }
+    field(out, "current_since_ns", 8, rows);
+    frame_end(out, frame);
+    pthread_mutex_unlock(&registry_lock);
+}
+
+bool cursor_next(Cursor *cursor, Buffer *out)
+{
+    pthread_mutex_lock(&collector_lock);
+    bool put = false;
+    while (!put && cursor->phase != AT_END) {
+        switch (cursor->phase) {
+        case AT_RESET:
+            frame_end(out, frame_begin(out, RESET, 0));
+            put = true;
+            cursor->phase++;
+            continue;
+        case AT_KINDS:
+            put = put_kinds(cursor, out);
+            break;
+        case AT_TASKS:
+            put = put_tasks(cursor, out);
+            break;
+        case AT_TOTALS:
+            put = put_totals(cursor, out);
+            break;
+        case AT_LOOPS:
+            put_loops(out);
+            put = true;
+            cursor->phase++;
+            continue;
+        }
+        cursor->phase += !put;
+    }
+    pthread_mutex_unlock(&collector_lock);
+    return put;
+}
+
+/* The hooks are gone, and so is the sender: let go of every record that no handle holds. */
+void collector_forget(void)
+{
+    drain_unborn();
+    drain_changed();
+    while (oldest != NULL) {
+        TaskRecord *record = oldest;
+        oldest = record->next;
+        if (record->pins > 0) {
+            SET(record, FORGOTTEN);
+        }
+        else if (record->holds > 0) {
+            SET(record, EVICTED);
+        }
+        else {
+            record_free(record);
+        }
+    }
+    newest = NULL;
+    free(restless.items);
+    free(retained.items);
+    restless = retained = (List){0};
+    version = evicted_version = 0;
+}

@@ -1,0 +1,172 @@
+"""The C core as `asynctop.core.contract` has it. What happens at each wake and poll is in the C files here."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from asyncio import base_events, events
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+from asynctop.core.contract import RETAINED, Patch, Running
+from asynctop.core.describe import describe, exception_text
+from asynctop.core.native import _native
+from asynctop.core.sites import owner
+from asynctop.core.stock import LooksLikeStock, PyTask, StockHandle, StockTimerHandle, first_step, report
+from asynctop_protocol import WakerSource
+
+_native.learn(*first_step(), PyTask)
+Handle, TimerHandle = _native.derive_handles(StockHandle, StockTimerHandle, LooksLikeStock, report)
+
+if sys.version_info >= (3, 14):
+    StockThreadSafeHandle: type[events.Handle] = events._ThreadSafeHandle
+
+    class ThreadSafeHandle(StockThreadSafeHandle, metaclass=LooksLikeStock):  # type: ignore[misc, valid-type]
+        """The handle that `call_soon_threadsafe` makes there."""
+
+        __slots__ = ()
+
+        def _run(self) -> None:
+            with self._lock:
+                if not self._cancelled:
+                    _native.run_stock(self, WakerSource.THREAD)
+
+    ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
+
+
+class _TaskSlots:
+    """Slots of `asyncio.Task`, as something to patch: see slots.c."""
+
+    def __init__(self) -> None:
+        vars(self)["borrowed"] = False
+
+    def __setattr__(self, name: str, value: bool) -> None:
+        super().__setattr__(name, value)
+        _native.borrow_slots(value)
+
+
+_task_slots = _TaskSlots()
+
+
+class NativeCore:
+    """See `asynctop.core.contract.Core`. Its state is the extension's."""
+
+    name = "c"
+
+    def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
+        self._threshold_ns = threshold_ns
+        self._on_fault = on_fault
+        self._begin()
+
+    def _begin(self) -> None:
+        _native.begin(
+            threshold_ns=self._threshold_ns,
+            retained=RETAINED,
+            on_fault=self._on_fault,
+            owner=owner,
+            describe=describe,
+            exception_text=exception_text,
+            thread_name=_thread_name,
+        )
+
+    def loop_patches(self) -> Iterable[Patch]:
+        """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
+        loop_class = base_events.BaseEventLoop
+        yield Patch(_task_slots, "borrowed", True)
+        yield Patch(loop_class, "_call_soon", _native.call_soon_of(loop_class))
+        yield Patch(events, "Handle", Handle)
+        yield Patch(events, "TimerHandle", TimerHandle)
+        if sys.version_info >= (3, 14):
+            yield Patch(events, "_ThreadSafeHandle", ThreadSafeHandle)
+
+    wrap = staticmethod(_native.wrap)
+    wrapping = staticmethod(_native.wrapping)
+    release = staticmethod(_native.release)
+    drain = staticmethod(_native.drain)
+    identify = staticmethod(_native.identify)
+
+    def create_task(
+        self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
+        task = create(coroutine, **kwargs)
+        _native.named(task)
+        return task
+
+    def adopt(self, task: Any, loop: Any) -> None:
+        """Begin the record of a task that was there before the hooks."""
+        try:
+            _native.adopt(task, loop)
+        except Exception as error:
+            self._on_fault(error)
+
+    def restart(self) -> None:
+        """The process has forked: forget everything, and begin anew."""
+        _native.forget()
+        self._begin()
+
+    forget = staticmethod(_native.forget)
+
+    def running(self) -> list[Running]:
+        """What each loop's thread is in at this moment; idle loops are left out."""
+        return [Running(*each) for each in _native.running()]
+
+    def long_polls(self) -> list[Running]:
+        """Polls and callbacks past the threshold that ended since the last call."""
+        return [Running(*each) for each in _native.long_polls()]
+
+    def threads(self) -> set[int]:
+        """Identifiers of the threads that the open loops run in."""
+        return {thread for _, _, thread in _native.loops() if thread}
+
+    def loops(self) -> dict[int, Any]:
+        """The open loops, by number."""
+        return {number: loop for number, loop, _ in _native.loops()}
+
+    def poll_frames(self, running: Running) -> list[FrameType]:
+        """The frames of a poll or callback that runs, innermost first; none where it has ended."""
+        frames: list[FrameType] = []
+        depth = _native.poll_depth(running.loop)
+        frame = sys._current_frames().get(running.thread)
+        while frame is not None and len(frames) < depth:
+            frames.append(frame)
+            frame = frame.f_back
+        return frames
+
+    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
+        """The live tasks of a loop: their ids, and what `find` knows them by."""
+        return _native.tasks_of(loop)
+
+    def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
+        """Those that still live, with the task objects. On the thread of their loop only."""
+        found = ((number, _native.find(number, address)) for number, address in keys)
+        return [(number, task) for number, task in found if task is not None]
+
+    def cursor(self) -> NativeCursor:
+        """A cursor for a new console, at the beginning."""
+        return NativeCursor()
+
+    def dropped(self) -> dict[str, int]:
+        """What was lost, by name; without the names of which nothing was lost."""
+        lost = _native.lost_long_polls()
+        return {"stalls": lost} if lost else {}
+
+
+class NativeCursor:
+    """How far one console has been told."""
+
+    def __init__(self) -> None:
+        self._cursor = _native.Cursor()
+
+    def frames(self) -> Iterator[bytes]:
+        """What the console must be told to be where the last drain was, as frames of the wire. To be
+        exhausted, and sent in this order."""
+        self._cursor.begin()
+        return iter(self._cursor.next, b"")
+
+
+def _thread_name(identifier: int) -> str:
+    """The name of a thread; empty where `threading` does not know it."""
+    thread = threading._active.get(identifier)  # type: ignore[attr-defined]
+    return thread.name if thread is not None else ""

@@ -1,0 +1,379 @@
+/* What Python sees: the functions of `asynctop.core.native._native`, which `core.py` beside it makes a Core of.
+ * The interpreter's lock is given up where the collector works. */
+#include "collector.h"
+
+#include <stdlib.h>
+
+/* -- beginning and end -- */
+
+static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"threshold_ns", "retained", "on_fault", "owner", "describe", "exception_text",
+                            "thread_name", NULL};
+    long long threshold, retained;
+    PyObject *on_fault, *owner, *describe, *exception_text, *thread_name;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$LLOOOOO:begin", names, &threshold, &retained, &on_fault, &owner,
+                                     &describe, &exception_text, &thread_name)) {
+        return NULL;
+    }
+    if (records_begin() < 0) {
+        return PyErr_NoMemory();
+    }
+    if (texts_begin(describe) < 0) {
+        return NULL;
+    }
+    frames_begin(owner);
+    recorder_begin(exception_text, thread_name);
+    core.threshold_ns = threshold;
+    core.retained = retained;
+    Py_XSETREF(core.on_fault, Py_NewRef(on_fault));
+    core.open = true;
+    Py_RETURN_NONE;
+}
+
+static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    core.open = false;
+    recorder_forget();
+    records_unlist();
+    collector_forget();
+    records_forget();
+    texts_forget();
+    Py_RETURN_NONE;
+}
+
+/* learn(task, step, py_task): what asyncio's own types are. */
+static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *task, *step, *py_task;
+    if (!PyArg_ParseTuple(args, "OOO:learn", &task, &step, &py_task)) {
+        return NULL;
+    }
+    recorder_learn(task, step, py_task);
+    Py_RETURN_NONE;
+}
+
+/* -- hooks -- */
+
+static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
+{
+    if (!PyType_Check(loop_class)) {
+        PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
+        return NULL;
+    }
+    return call_soon_descriptor(loop_class);
+}
+
+static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *loop, *callback;
+    int source;
+    return PyArg_ParseTuple(args, "OOi:wrap", &loop, &callback, &source) ? wrap(loop, callback, source) : NULL;
+}
+
+static PyObject *wrapping(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *method;
+    int source;
+    return PyArg_ParseTuple(args, "Oi:wrapping", &method, &source) ? wrapping_method(method, source) : NULL;
+}
+
+static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *task, *loop;
+    if (!PyArg_ParseTuple(args, "OO:adopt", &task, &loop) || adopt(task, loop) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *borrow_slots(PyObject *Py_UNUSED(module), PyObject *borrow)
+{
+    borrow == Py_True ? slots_borrow() : slots_return();
+    Py_RETURN_NONE;
+}
+
+static PyObject *named(PyObject *Py_UNUSED(module), PyObject *task)
+{
+    task_named(task);
+    Py_RETURN_NONE;
+}
+
+static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
+{
+    LoopStats *stats = loop_stats(loop);
+    if (stats != NULL) {
+        loop_closed(stats);
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- what runs -- */
+
+/* Append, and give up the reference. */
+static int append(PyObject *list, PyObject *item)
+{
+    int done = item != NULL ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return done;
+}
+
+/* The name of what a loop runs, and that the record knows it too. */
+static PyObject *running_name(const LoopStats *stats)
+{
+    TaskRecord *record = stats->now.task;
+    if (record == NULL) {
+        return described(stats->now.callback);
+    }
+    PyObject *name = record->task != NULL ? task_name(record->task) : NULL;
+    if (name == NULL) {
+        return PyUnicode_FromString("");
+    }
+    if (record->name == 0) {
+        record_name(record, name);
+        record_changed(record);
+    }
+    return name;
+}
+
+static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    collector_name();
+    PyObject *found = PyList_New(0);
+    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
+        TaskRecord *record = stats->now.task;
+        if (record == NULL && stats->now.callback == NULL) {
+            continue;
+        }
+        PyObject *name = running_name(stats);
+        if (name == NULL
+            || append(found, Py_BuildValue("(iLiNLki)", stats->number, record != NULL ? record->id : 0LL,
+                                           record != NULL ? record->kind : 0, name, (long long)stats->now.since_ns,
+                                           stats->thread, 0)) < 0) {
+            Py_CLEAR(found);
+        }
+    }
+    return found;
+}
+
+static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    PyObject *found = PyList_New(0);
+    LoopStats *next;
+    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = next) {
+        next = stats->next;
+        for (int i = 0; found != NULL && i < stats->long_count; i++) {
+            const LongPoll *poll = &stats->long_polls[(stats->long_first + i) % MAX_LONG_POLLS];
+            if (append(found, Py_BuildValue("(iLiOLkL)", stats->number, (long long)poll->task, poll->kind,
+                                            poll->name != NULL ? poll->name : Py_None, (long long)poll->started_ns,
+                                            stats->thread, (long long)poll->took_ns)) < 0) {
+                Py_CLEAR(found);
+            }
+        }
+        long_polls_taken(stats);
+    }
+    return found;
+}
+
+static LoopStats *loop_numbered(int number)
+{
+    LoopStats *stats = core.loops;
+    while (stats != NULL && stats->number != number) {
+        stats = stats->next;
+    }
+    return stats;
+}
+
+/* poll_depth(loop): how many frames the poll or callback has that the loop is in; 0 where it is in none. */
+static PyObject *poll_depth(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    int number = (int)PyLong_AsLong(arg);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    const LoopStats *stats = loop_numbered(number);
+    bool runs = stats != NULL && (stats->now.task != NULL || stats->now.callback != NULL);
+    return PyLong_FromLong(runs ? frames_above(stats->interpreter, stats->now.bottom) : 0);
+}
+
+/* -- loops and tasks -- */
+
+/* The open loops: (number, loop, thread). */
+static PyObject *loops(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    PyObject *found = PyList_New(0);
+    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
+        if (stats->loop != NULL
+            && append(found, Py_BuildValue("(iOk)", stats->number, stats->loop, stats->thread)) < 0) {
+            Py_CLEAR(found);
+        }
+    }
+    return found;
+}
+
+/* tasks_of(loop): (id, address of the task) of each live task of a loop. */
+static PyObject *tasks_of(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    int number = (int)PyLong_AsLong(arg);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *found = PyList_New(0);
+    size_t position = 0;
+    for (TaskRecord *record; found != NULL && (record = record_next(&position)) != NULL;) {
+        if (record->stats->number == number
+            && append(found, Py_BuildValue("(LN)", (long long)record->id, PyLong_FromVoidPtr(record->task))) < 0) {
+            Py_CLEAR(found);
+        }
+    }
+    return found;
+}
+
+/* find(id, address): the task where it lives, else None. */
+static PyObject *find(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    long long id;
+    PyObject *address;
+    if (!PyArg_ParseTuple(args, "LO:find", &id, &address)) {
+        return NULL;
+    }
+    PyObject *task = PyLong_AsVoidPtr(address);
+    if (task == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    TaskRecord *record = record_find(task);
+    return Py_NewRef(record != NULL && record->id == id ? record->task : Py_None);
+}
+
+static PyObject *identify(PyObject *Py_UNUSED(module), PyObject *task)
+{
+    TaskRecord *record = record_find(task);
+    return PyLong_FromLongLong(record != NULL ? record->id : 0);
+}
+
+static PyObject *lost_long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    int64_t lost = 0;
+    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
+        lost += stats->long_lost;
+    }
+    return PyLong_FromLongLong(lost);
+}
+
+/* -- consoles -- */
+
+static PyObject *drain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_ALLOW_THREADS
+    collector_drain();
+    Py_END_ALLOW_THREADS
+    if (collector_name()) {
+        collector_drain();
+    }
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    PyObject_HEAD
+    Cursor cursor;
+} PyCursor;
+
+static PyObject *cursor_begin_batch(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_ALLOW_THREADS
+    cursor_begin(&((PyCursor *)self)->cursor);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *cursor_next_frames(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Buffer out = {0};
+    Py_BEGIN_ALLOW_THREADS
+    cursor_next(&((PyCursor *)self)->cursor, &out);
+    Py_END_ALLOW_THREADS
+    PyObject *frames = out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((char *)out.bytes, (Py_ssize_t)out.length);
+    buffer_free(&out);
+    return frames;
+}
+
+static void cursor_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    cursor_free(&((PyCursor *)self)->cursor);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef cursor_methods[] = {
+    {"begin", cursor_begin_batch, METH_NOARGS, PyDoc_STR("Begin a batch: everything that changed since the last one.")},
+    {"next", cursor_next_frames, METH_NOARGS, PyDoc_STR("The next frames of the batch; none at its end.")},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot cursor_slots[] = {
+    {Py_tp_dealloc, cursor_dealloc},
+    {Py_tp_methods, cursor_methods},
+    {Py_tp_doc, (void *)PyDoc_STR("How far one console has been told.")},
+    {0, NULL},
+};
+static PyType_Spec cursor_spec = {
+    .name = "asynctop.core.native._native.Cursor",
+    .basicsize = sizeof(PyCursor),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = cursor_slots,
+};
+
+/* -- the module -- */
+
+static PyMethodDef functions[] = {
+    {"begin", (PyCFunction)(void (*)(void))begin, METH_VARARGS | METH_KEYWORDS, PyDoc_STR("Begin to record.")},
+    {"forget", forget, METH_NOARGS, PyDoc_STR("Let go of everything.")},
+    {"learn", learn, METH_VARARGS, PyDoc_STR("learn(task, step, py_task): what asyncio's own types are.")},
+    {"derive_handles", derive_handles, METH_VARARGS,
+     PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
+    {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
+    {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's _call_soon.")},
+    {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
+    {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
+    {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},
+    {"named", named, METH_O, PyDoc_STR("A task that a factory has made has its name by now.")},
+    {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
+    {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
+    {"running", running, METH_NOARGS, PyDoc_STR("What each loop's thread is in, as fields of `Running`.")},
+    {"long_polls", long_polls, METH_NOARGS, PyDoc_STR("Those that ended since the last call.")},
+    {"poll_depth", poll_depth, METH_O, PyDoc_STR("How many frames a loop's poll has; 0 where it is in none.")},
+    {"loops", loops, METH_NOARGS, PyDoc_STR("The open loops: (number, loop, thread).")},
+    {"tasks_of", tasks_of, METH_O, PyDoc_STR("(id, address) of each live task of a loop.")},
+    {"find", find, METH_VARARGS, PyDoc_STR("find(id, address): the task where it lives, else None.")},
+    {"identify", identify, METH_O, PyDoc_STR("The id of a live task; 0 where it is not known.")},
+    {"lost_long_polls", lost_long_polls, METH_NOARGS, PyDoc_STR("How many were lost.")},
+    {"drain", drain, METH_NOARGS, PyDoc_STR("Take note of what changed.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "asynctop.core.native._native",
+    .m_doc = PyDoc_STR("The native recorder core."),
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
+    PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
+    Py_XDECREF(base_events);
+    if (base_loop == NULL || records_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
+        || wrappers_init() < 0 || slots_init() < 0) {
+        return NULL;
+    }
+    Py_DECREF(base_loop);
+    PyObject *module = PyModule_Create(&definition);
+    PyObject *cursor = PyType_FromSpec(&cursor_spec);
+    if (module == NULL || cursor == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0) {
+        Py_CLEAR(module);
+    }
+    Py_XDECREF(cursor);
+    return module;
+}

@@ -1,0 +1,267 @@
+/* The native core: what its rooms share.
+ *
+ * records.c     the statistics of loops, kinds and tasks: where they live, and how they are found
+ * texts.c       texts by number: function names, files, the names of callbacks, exceptions
+ * recorder.c    the hot path: a wake, a poll, a spawn, an end
+ * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
+ * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
+ * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
+ * frames.c      where a task was spawned, and which frames belong to a poll
+ * collector.c   from the records to frames of the wire: what changed since a console's cursor
+ * pack.c        msgpack
+ * sender.c      the thread that sends them, without the interpreter's lock
+ * module.c      what Python sees
+ *
+ * Two sides touch the statistics. The loops' side holds the interpreter's lock and runs in the program's own
+ * threads: it updates numbers in place and must never wait. The consoles' side (collector.c, sender.c) holds
+ * no interpreter's lock and touches no Python object. Numbers are read across with relaxed atomics; what is
+ * handed over goes through three small locks, named where they are declared.
+ */
+#ifndef ASYNCTOP_NATIVE_H
+#define ASYNCTOP_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+/* The numbers of the wire: see protocol/SPEC.md. */
+enum { STATE_IDLE, STATE_SCHEDULED, STATE_POLLING, STATE_DONE };
+enum { RETURNED = 1, RAISED, CANCELLED, DESTROYED, UNKNOWN };
+enum { BY_UNKNOWN, BY_TASK, BY_TIMER, BY_IO, BY_CALLBACK, BY_THREAD, BY_SIGNAL };
+enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
+
+#define BUCKETS 130          /* half-octave buckets, up to polls of 2**64 ns: no poll is without one */
+#define MAX_KINDS 4096       /* kinds kept apart: a program that makes code objects as it runs is no reason to grow */
+#define MAX_LONG_POLLS 1024  /* long polls kept until the stall watcher looks, which it does many times a second */
+#define MAX_NAME 200         /* characters of a name or an exception's text that are kept: as much as a person reads */
+#define MAX_TEXTS 50000      /* different texts */
+#define CLOSED_LOOPS 8       /* closed loops that are still listed */
+
+/* Numbers that one side writes and the other one reads. */
+#define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+#define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
+#define ADD(place, value) STORE(place, (place) + (value)) /* only its writer adds */
+
+static inline int64_t now_ns(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+}
+
+/* Sums over all tasks of one kind on one loop, written by that loop's thread; the first of each kind's parts,
+ * the archive, has those of closed loops and of what happens on no loop's thread. The number of polls is the
+ * sum of the histogram. */
+typedef struct KindStats {
+    struct Kind *kind;
+    PyObject *code, *site; /* code objects, kept so that their addresses are not given to others */
+    int lasti;
+    int64_t spawned, returned, raised, cancelled, destroyed;
+    int64_t busy_ns, scheduled_ns, max_poll_ns;
+    int64_t histogram[BUCKETS];
+    int64_t told_spawned;   /* the collector's */
+    struct KindStats *next; /* the kind's parts on other loops */
+} KindStats;
+
+/* A coroutine function and the line that spawns it. Lives as long as the process is watched. */
+typedef struct Kind {
+    uint32_t name, defined_file, spawned_file; /* text numbers */
+    int number, defined_line, spawned_line;
+    uint32_t totals_version; /* the collector's: when its sums were last seen to change */
+    KindStats archive;
+} Kind;
+
+/* What a loop's thread is in: a task's poll, a callback, or nothing. */
+typedef struct {
+    int64_t since_ns;
+    int64_t waker; /* what the tasks are told that it wakes: a task's id, or a callback's negative number; 0: nothing */
+    struct TaskRecord *task;
+    PyObject *callback; /* borrowed from whoever calls it */
+    void *bottom;       /* the interpreter's frame beneath it */
+} Running;
+
+/* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
+typedef struct {
+    int64_t task, started_ns, took_ns;
+    int kind;
+    PyObject *name;
+} LongPoll;
+
+/* One event loop. */
+typedef struct LoopStats {
+    int number;
+    int references;     /* records of its tasks, and the registry: whoever lets go last frees it */
+    PyObject *loop;     /* borrowed; NULL once it is closed or collected */
+    PyObject *weak;     /* the reference that notices its collection */
+    const char *runtime;
+    bool stock_debug, stock_time; /* get_debug() and time() are BaseEventLoop's own */
+    unsigned long thread;         /* that of the last poll */
+    PyThreadState *interpreter;   /* its state there, valid during a poll */
+    char *thread_name;            /* allocated; replaced under `names_lock` */
+    Running now;
+    int64_t polls, callbacks, busy_ns;
+    int64_t lag_ns;      /* longest wait of a woken task or a due timer; the collector sets it back to 0 */
+    int64_t lag_ever_ns; /* the collector's */
+    int64_t room;        /* how many more tasks that ended unseen are kept until the next drain */
+    KindStats **kinds;          /* a hash table by (code, site, lasti) */
+    size_t kinds_size, kinds_used;
+    LongPoll *long_polls;
+    int long_first, long_count;
+    int64_t long_lost;
+    struct LoopStats *next;
+} LoopStats;
+
+/* One task: 160 bytes, ended or alive. */
+typedef struct TaskRecord {
+    PyObject *task; /* borrowed: the key among the live ones; NULL once it has ended */
+    LoopStats *stats;
+    KindStats *part;
+    int64_t id;
+    int64_t parent, waker; /* a task's id, or a callback's negative number, or 0; the parent is the first waker */
+    int64_t created_ns;
+    int64_t since_ns; /* when its state changed last: the wake, the end of the poll, the end of the task */
+    int64_t polls, busy_ns, scheduled_ns, max_poll_ns, self_wakes;
+    uintptr_t name;  /* 2 * N + 1 for "Task-N"; else an allocated text, or 0 where it is not known yet */
+    char *exception; /* "Type: text", allocated; NULL where none was raised */
+    struct TaskRecord *previous, *next; /* among the unborn, later in the collector's order of versions */
+    struct TaskRecord *changed;         /* the next one in the stack */
+    uint32_t born, version; /* the collector's versions at which it was first told of, and changed last */
+    uint16_t kind;
+    uint8_t pins;  /* handles that point here */
+    uint8_t dirty; /* the collector will find it: in `core.changed`, or among the unborn */
+    uint8_t state; /* never STATE_POLLING: that is told by the loop's `now` */
+    uint8_t outcome;
+    uint8_t flags;
+    uint8_t holds; /* batches under way that list it: the collector's */
+} TaskRecord;
+
+enum {
+    UNBORN = 1,    /* in the list of those that no drain has seen; under `unborn_lock` */
+    RENAMED = 2,   /* since the last time the collector noted it */
+    RESTLESS = 4,  /* the collector's: to be read again at the next drain */
+    EVICTED = 8,   /* the collector's: freed when the last batch lets go of it */
+    KEPT = 32,     /* the collector's: among the ended that are retained */
+    NAME_IS_NEWS = 64, /* the collector's: renamed in its version */
+    FORGOTTEN = 16 /* nobody wants it any more: freed when the last handle lets go of it */
+};
+
+/* Both sides have flags of their own, in one byte. */
+#define HAS(record, flag) (LOAD((record)->flags) & (flag))
+#define SET(record, flag) ((void)__atomic_fetch_or(&(record)->flags, (flag), __ATOMIC_RELAXED))
+#define CLEAR(record, flag) ((void)__atomic_fetch_and(&(record)->flags, (uint8_t)~(flag), __ATOMIC_RELAXED))
+
+/* The one core of the process. */
+typedef struct {
+    bool open; /* whether anything is recorded: handles that run after the hooks are gone leave no mark */
+    int64_t threshold_ns;
+    int64_t retained; /* ended tasks that are kept */
+    PyObject *on_fault;
+    int64_t last_id;
+    LoopStats *loops;
+    int loops_seen;
+    TaskRecord *unborn_first, *unborn_last;
+    TaskRecord *changed; /* a stack: pushed by the loops' side, taken whole by the collector */
+} Core;
+
+extern Core core;
+
+/* Guards the lists of loops and of a kind's parts. The loops' side takes it for a new loop, a new kind, a
+ * closed loop; the collector while it adds up. */
+extern pthread_mutex_t registry_lock;
+/* Guards the list of the unborn. The loops' side only ever tries. */
+extern pthread_mutex_t unborn_lock;
+/* Guards names that are replaced while the collector reads them. */
+extern pthread_mutex_t names_lock;
+
+/* records.c */
+TaskRecord *record_new(LoopStats *, KindStats *);
+void record_free(TaskRecord *);
+TaskRecord *record_find(PyObject *task);
+int record_register(TaskRecord *, PyObject *task);
+void record_unregister(TaskRecord *);
+size_t records_live(void);
+TaskRecord *record_next(size_t *position); /* over the live ones; NULL at the end */
+void record_name(TaskRecord *, PyObject *name);
+void record_changed(TaskRecord *);
+void record_unpin(TaskRecord *);
+LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
+LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+void loop_closed(LoopStats *);
+void loop_release(LoopStats *);
+KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned);
+Kind *kind_number(int number);
+int kinds_count(void);
+void sums_add(KindStats *to, const KindStats *from);
+void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+void long_polls_taken(LoopStats *);
+int records_init(PyObject *loop_class);
+int records_begin(void);
+void records_unlist(void);
+void records_forget(void);
+
+/* texts.c */
+uint32_t text_number(const char *utf8, size_t length);
+uint32_t text_of(PyObject *text); /* that of a str, clipped; 0 for anything else */
+uint32_t texts_count(void);
+const char *text_at(uint32_t number, size_t *length);
+char *text_clipped(PyObject *text); /* an allocated copy; NULL for anything but a str */
+int64_t waker_of(int source, PyObject *callback);
+int waker_source(int64_t waker);
+uint32_t waker_name(int64_t waker);
+PyObject *described(PyObject *callback); /* a callback's name for a person: a new reference */
+int texts_begin(PyObject *describe);
+void texts_forget(void);
+
+/* recorder.c */
+bool is_step(PyObject *callback);
+PyObject *step_task(PyObject *callback); /* borrowed */
+TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
+void poll_begin(TaskRecord *, Running *before);
+void poll_end(TaskRecord *, PyObject *task, const Running *before);
+LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Running *before);
+void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
+TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
+void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
+void task_named(PyObject *task);
+void task_died(PyObject *task);
+int adopt(PyObject *task, PyObject *loop);
+void learn_name(TaskRecord *, PyObject *task);
+void fault(void); /* takes the current exception: something of ours has failed */
+PyObject *take_exception(void);
+void raise_again(PyObject *error);
+PyObject *task_name(PyObject *task); /* a new reference; NULL without an error where it has none */
+int recorder_init(void);
+void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task);
+void recorder_begin(PyObject *exception_text, PyObject *thread_name);
+void recorder_forget(void);
+PyTypeObject *task_class(void);
+
+/* handles.c */
+int handles_init(void);
+PyObject *derive_handles(PyObject *module, PyObject *args);
+PyObject *run_stock(PyObject *module, PyObject *args);
+PyObject *call_soon_descriptor(PyObject *loop_class);
+
+/* wrappers.c */
+int wrappers_init(void);
+PyObject *wrap(PyObject *loop, PyObject *callback, int source);
+PyObject *wrapping_method(PyObject *method, int source);
+
+/* slots.c */
+void slots_borrow(void);
+void slots_return(void);
+int slots_init(void);
+
+/* frames.c */
+void *frame_now(void);
+PyCodeObject *frame_code_now(void);
+int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **code, int *lasti);
+int frames_above(PyThreadState *, void *bottom);
+void frames_begin(PyObject *owner);
+
+/* collector.c, pack.c: see there */
+#endif

@@ -1,0 +1,663 @@
+/* The hot path: what happens to a task, accounted for as it happens.
+ *
+ * A wake makes the record scheduled; the handle that the loop is given holds it by a pin until it has run. A
+ * poll begins and ends around the task's step; a task that is done after it has ended. Nothing here allocates,
+ * except at a spawn and for a text. What fails here is told to `fault`, and the program goes on. */
+#include "native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static PyObject *s_self, *s_done, *s_cancelled, *s_exception, *s_get_name, *s_get_coro;
+static PyObject *s_add_done_callback, *s_remove_done_callback;
+static PyObject *exception_text, *thread_name, *adopted_ended;
+
+/* -- the program's tasks, as asyncio has them -- */
+
+static PyTypeObject *task_type, *step_type; /* the C Task's, and that of the callable that is its first step */
+static PyMethodDef *wakeup;                 /* the definition of the callable that is each later step */
+static bool step_holds_task;                /* whether a step's first field is its task */
+static PyObject *py_step, *py_wakeup;
+static PyCFunction task_done, task_cancelled, task_get_name, task_get_coro;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *task;
+} Step;
+
+bool is_step(PyObject *callback)
+{
+    PyTypeObject *type = Py_TYPE(callback);
+    if (type == step_type) {
+        return true;
+    }
+    if (type == &PyCFunction_Type) {
+        PyMethodDef *method = ((PyCFunctionObject *)callback)->m_ml;
+        if (method == wakeup) {
+            return true;
+        }
+        if (wakeup == NULL && strcmp(method->ml_name, "task_wakeup") == 0) {
+            wakeup = method;
+            return true;
+        }
+    }
+    else if (type == &PyMethod_Type) {
+        PyObject *function = PyMethod_GET_FUNCTION(callback);
+        return function == py_step || function == py_wakeup;
+    }
+    return false;
+}
+
+/* The task of a step: borrowed. */
+PyObject *step_task(PyObject *callback)
+{
+    if (Py_TYPE(callback) == step_type) {
+        if (step_holds_task) {
+            return ((Step *)callback)->task;
+        }
+        PyObject *task = PyObject_GetAttr(callback, s_self);
+        Py_XDECREF(task); /* the step keeps it */
+        return task;
+    }
+    if (PyCFunction_CheckExact(callback)) {
+        return PyCFunction_GET_SELF(callback);
+    }
+    return PyMethod_GET_SELF(callback);
+}
+
+/* A method of a task without arguments: by way of the C Task's own function where it is one. */
+static PyObject *ask(PyObject *task, PyCFunction own, PyObject *name)
+{
+    return own != NULL && Py_TYPE(task) == task_type ? own(task, NULL) : PyObject_CallMethodNoArgs(task, name);
+}
+
+/* 1, 0, or -1 with an error. */
+static int asks(PyObject *task, PyCFunction own, PyObject *name)
+{
+    PyObject *answer = ask(task, own, name);
+    if (answer == NULL) {
+        return -1;
+    }
+    int truth = PyObject_IsTrue(answer);
+    Py_DECREF(answer);
+    return truth;
+}
+
+PyObject *task_name(PyObject *task)
+{
+    PyObject *name = ask(task, task_get_name, s_get_name);
+    if (name == NULL) {
+        PyErr_Clear();
+    }
+    return name;
+}
+
+void learn_name(TaskRecord *record, PyObject *task)
+{
+    PyObject *name = task_name(task);
+    if (name != NULL) {
+        record_name(record, name);
+        Py_DECREF(name);
+    }
+}
+
+/* -- faults -- */
+
+PyObject *take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
+/* Takes the reference; NULL is no exception. */
+void raise_again(PyObject *error)
+{
+    if (error == NULL) {
+        return;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef(Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
+void fault(void)
+{
+    PyObject *error = take_exception();
+    if (error != NULL && core.on_fault != NULL) {
+        PyObject *on_fault = Py_NewRef(core.on_fault);
+        Py_XDECREF(PyObject_CallOneArg(on_fault, error));
+        Py_DECREF(on_fault);
+        PyErr_Clear(); /* there is nobody left to tell */
+    }
+    Py_XDECREF(error);
+}
+
+/* -- tasks of foreign types, whose death no slot tells -- */
+
+static PyObject *foreign; /* by the address of a weak reference: the reference, and the address of the task */
+
+static PyObject *foreign_died(PyObject *Py_UNUSED(self), PyObject *weak)
+{
+    PyObject *key = PyLong_FromVoidPtr(weak);
+    PyObject *entry = key != NULL ? PyDict_GetItemWithError(foreign, key) : NULL;
+    if (entry != NULL) {
+        task_died(PyLong_AsVoidPtr(PyTuple_GET_ITEM(entry, 1)));
+        PyDict_DelItem(foreign, key);
+    }
+    Py_XDECREF(key);
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef foreign_died_def = {"asynctop_foreign_died", foreign_died, METH_O, NULL};
+static PyObject *foreign_gone;
+
+/* -1 where its death could not be noticed. */
+static int watch_foreign(PyObject *task)
+{
+    PyObject *weak = PyWeakref_NewRef(task, foreign_gone);
+    PyObject *key = weak != NULL ? PyLong_FromVoidPtr(weak) : NULL;
+    PyObject *entry = key != NULL ? Py_BuildValue("(ON)", weak, PyLong_FromVoidPtr(task)) : NULL;
+    int done = entry != NULL ? PyDict_SetItem(foreign, key, entry) : -1;
+    Py_XDECREF(weak);
+    Py_XDECREF(key);
+    Py_XDECREF(entry);
+    PyErr_Clear();
+    return done;
+}
+
+/* -- spawns and wakes -- */
+
+static TaskRecord *begin_record(PyObject *task, LoopStats *stats, PyObject *coroutine, bool spawned)
+{
+    if (!PyObject_TypeCheck(task, task_type) && watch_foreign(task) < 0) {
+        return NULL;
+    }
+    KindStats *part = kind_of(stats, coroutine, spawned);
+    TaskRecord *record = part != NULL ? record_new(stats, part) : NULL;
+    if (record != NULL && record_register(record, task) < 0) {
+        record_free(record);
+        return NULL;
+    }
+    return record;
+}
+
+static TaskRecord *spawn(PyObject *task, PyObject *loop)
+{
+    LoopStats *stats = loop_stats(loop);
+    if (stats == NULL) {
+        return NULL;
+    }
+    PyObject *coroutine = ask(task, task_get_coro, s_get_coro);
+    if (coroutine == NULL) {
+        fault();
+        return NULL;
+    }
+    TaskRecord *record = begin_record(task, stats, coroutine, true);
+    Py_DECREF(coroutine);
+    if (record != NULL) {
+        record->parent = record->waker = stats->now.waker;
+        STORE(record->state, STATE_SCHEDULED);
+    }
+    return record;
+}
+
+/* The record of the task whose step is `callback`, now scheduled, and pinned. NULL where nothing is to be
+ * recorded. */
+TaskRecord *woken(PyObject *loop, PyObject *callback)
+{
+    PyObject *task = step_task(callback);
+    if (task == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    TaskRecord *record = record_find(task);
+    if (record == NULL) {
+        record = spawn(task, loop);
+        if (record == NULL) {
+            return NULL;
+        }
+        if (PyCFunction_CheckExact(callback)) {
+            record->polls = 1; /* started eagerly by its maker: its first poll is over, and nobody saw it */
+            ADD(record->part->histogram[0], 1);
+            ADD(record->stats->polls, 1);
+        }
+    }
+    else {
+        const Running *now = &record->stats->now;
+        STORE(record->waker, now->waker);
+        if (now->task == record) {
+            ADD(record->self_wakes, 1);
+        }
+        STORE(record->since_ns, now_ns());
+        STORE(record->state, STATE_SCHEDULED);
+        if (!LOAD(record->dirty)) {
+            learn_name(record, task);
+            record_changed(record);
+        }
+    }
+    record->pins++;
+    return record;
+}
+
+/* -- polls -- */
+
+static void in_thread(LoopStats *stats)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+    if (thread == stats->thread) {
+        return;
+    }
+    stats->thread = thread;
+    stats->interpreter = PyThreadState_Get();
+    PyObject *name = PyObject_CallFunction(thread_name, "k", thread);
+    char *before = stats->thread_name, *text = name != NULL ? text_clipped(name) : NULL;
+    pthread_mutex_lock(&names_lock);
+    stats->thread_name = text;
+    pthread_mutex_unlock(&names_lock);
+    free(before);
+    Py_XDECREF(name);
+    PyErr_Clear();
+}
+
+static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
+{
+    in_thread(stats);
+    *before = stats->now;
+    stats->now.bottom = frame_now();
+    stats->now.callback = callback;
+    STORE(stats->now.since_ns, now_ns()); /* before the rest: who reads both must not see an old one */
+    __atomic_store_n(&stats->now.waker, waker, __ATOMIC_RELEASE);
+    __atomic_store_n(&stats->now.task, record, __ATOMIC_RELEASE);
+}
+
+static inline void leave(LoopStats *stats, const Running *before)
+{
+    __atomic_store_n(&stats->now.task, before->task, __ATOMIC_RELEASE);
+    __atomic_store_n(&stats->now.waker, before->waker, __ATOMIC_RELEASE);
+    STORE(stats->now.since_ns, before->since_ns);
+    stats->now.callback = before->callback;
+    stats->now.bottom = before->bottom;
+}
+
+/* The step of a scheduled task is about to run. */
+void poll_begin(TaskRecord *record, Running *before)
+{
+    LoopStats *stats = record->stats;
+    enter(stats, record, NULL, record->id, before);
+    int64_t waited = stats->now.since_ns - record->since_ns;
+    ADD(record->scheduled_ns, waited);
+    ADD(record->part->scheduled_ns, waited);
+    if (waited > stats->lag_ns) {
+        STORE(stats->lag_ns, waited);
+    }
+    STORE(record->state, STATE_IDLE); /* if it is woken before the end of this poll, that will show */
+}
+
+static inline int bucket_of(int64_t ns)
+{
+    unsigned __int128 square = (unsigned __int128)ns * (unsigned __int128)ns;
+    uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
+    return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
+}
+
+/* What an ended task raised, as a text. */
+static void learn_exception(TaskRecord *record, PyObject *exception)
+{
+    PyObject *text = PyObject_CallOneArg(exception_text, exception);
+    if (text == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    record->exception = text_clipped(text);
+    Py_DECREF(text);
+}
+
+/* Drop a record that no console can know of. False where one may, or will: the collector has its list. */
+static bool dropped(TaskRecord *record)
+{
+    if (!HAS(record, UNBORN) || pthread_mutex_trylock(&unborn_lock) != 0) {
+        return false;
+    }
+    bool still = HAS(record, UNBORN);
+    if (still) {
+        *(record->previous != NULL ? &record->previous->next : &core.unborn_first) = record->next;
+        *(record->next != NULL ? &record->next->previous : &core.unborn_last) = record->previous;
+        CLEAR(record, UNBORN);
+    }
+    pthread_mutex_unlock(&unborn_lock);
+    if (still && record->pins == 0) {
+        record_free(record);
+    }
+    else if (still) {
+        SET(record, FORGOTTEN);
+    }
+    return still;
+}
+
+/* The record has ended. */
+static void end(TaskRecord *record, int64_t ended)
+{
+    record_unregister(record);
+    if (HAS(record, UNBORN)) {
+        /* One of very many that nobody saw alive: its kind's sums have it, and that is enough. */
+        if (LOAD(record->stats->room) <= 0 && dropped(record)) {
+            return;
+        }
+        STORE(record->stats->room, LOAD(record->stats->room) - 1);
+    }
+    STORE(record->since_ns, ended);
+    __atomic_store_n(&record->state, STATE_DONE, __ATOMIC_RELEASE);
+    record_changed(record);
+}
+
+/* `task` has ended. */
+static void finish(TaskRecord *record, PyObject *task, int64_t ended)
+{
+    KindStats *part = record->part;
+    PyObject *exception = PyObject_GetAttr(task, s_exception);
+    int cancelled = 0;
+    if (exception == NULL) {
+        fault();
+    }
+    else if (exception != Py_None) {
+        ADD(part->raised, 1);
+        record->outcome = RAISED;
+    }
+    else if ((cancelled = asks(task, task_cancelled, s_cancelled)) > 0) {
+        ADD(part->cancelled, 1);
+        record->outcome = CANCELLED;
+    }
+    else {
+        if (cancelled < 0) {
+            fault();
+        }
+        ADD(part->returned, 1);
+        record->outcome = RETURNED;
+    }
+    if (!HAS(record, UNBORN) || LOAD(record->stats->room) > 0) {
+        learn_name(record, task);
+        if (record->outcome == RAISED) {
+            learn_exception(record, exception);
+        }
+    }
+    Py_XDECREF(exception);
+    end(record, ended);
+}
+
+/* Account for a poll that ends now. Whether the task goes on. */
+static bool settle(TaskRecord *record, PyObject *task, const Running *before)
+{
+    if (HAS(record, FORGOTTEN)) {
+        return false;
+    }
+    LoopStats *stats = record->stats;
+    KindStats *part = record->part;
+    int64_t started = stats->now.since_ns, ended = now_ns(), took = ended - started;
+    leave(stats, before);
+    ADD(record->polls, 1);
+    ADD(record->busy_ns, took);
+    ADD(part->busy_ns, took);
+    ADD(part->histogram[bucket_of(took)], 1);
+    ADD(stats->polls, 1);
+    ADD(stats->busy_ns, took);
+    if (took > record->max_poll_ns) {
+        STORE(record->max_poll_ns, took);
+        if (took > part->max_poll_ns) {
+            STORE(part->max_poll_ns, took);
+        }
+    }
+    if (took > core.threshold_ns) {
+        PyObject *name = task_name(task);
+        note_long_poll(stats, record->id, record->kind, name, started, took);
+        Py_XDECREF(name);
+    }
+    if (record->state != STATE_SCHEDULED) {
+        int done = asks(task, task_done, s_done);
+        if (done != 0) {
+            done > 0 ? finish(record, task, ended) : fault();
+            return false;
+        }
+        STORE(record->since_ns, ended);
+    }
+    return true;
+}
+
+/* The step of a task has run. `record` is pinned. */
+void poll_end(TaskRecord *record, PyObject *task, const Running *before)
+{
+    if (settle(record, task, before) && record->name == 0) { /* not earlier: most tasks end in their first poll, and nobody asks for their names */
+        learn_name(record, task);
+    }
+}
+
+/* -- callbacks -- */
+
+/* A callback that is no task's step is about to run. NULL where nothing is to be recorded. */
+LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Running *before)
+{
+    LoopStats *stats = loop_stats(loop);
+    if (stats != NULL) {
+        enter(stats, NULL, callback, waker_of(source, callback), before);
+    }
+    return stats;
+}
+
+/* It has run. */
+void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Running *before)
+{
+    if (loop_known(loop) != stats) {
+        return; /* the hooks went while it ran */
+    }
+    int64_t started = stats->now.since_ns, took = now_ns() - started;
+    leave(stats, before);
+    ADD(stats->callbacks, 1);
+    ADD(stats->busy_ns, took);
+    if (took > core.threshold_ns) {
+        PyObject *name = described(callback);
+        if (name == NULL) {
+            fault();
+        }
+        note_long_poll(stats, 0, 0, name, started, took);
+        Py_XDECREF(name);
+    }
+}
+
+/* -- eager tasks, adopted tasks, tasks that die -- */
+
+static struct {
+    PyObject *task; /* an address, to compare with */
+    TaskRecord *record;
+} latest_eager;
+
+/* A task's first poll is about to run while the task is being made. NULL where nothing is to be recorded. */
+TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before)
+{
+    LoopStats *stats = loop_stats(loop);
+    TaskRecord *record = stats != NULL ? begin_record(task, stats, coroutine, true) : NULL;
+    if (record != NULL) {
+        record->parent = record->waker = stats->now.waker;
+        record->pins++;
+        enter(stats, record, NULL, record->id, before);
+    }
+    return record;
+}
+
+/* The task was made, or could not be. */
+void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool made)
+{
+    if (made) {
+        settle(record, task, before); /* its maker may name it yet */
+    }
+    else if (!HAS(record, FORGOTTEN)) {
+        leave(record->stats, before);
+        ADD(record->part->spawned, -1);
+        record_unregister(record);
+        if (!dropped(record)) {
+            end(record, now_ns());
+        }
+    }
+    if (latest_eager.record != NULL) {
+        record_unpin(latest_eager.record);
+    }
+    latest_eager.task = task;
+    latest_eager.record = record; /* and its pin */
+}
+
+/* A task that a factory has made has its name by now. One that goes on may get another one yet, and is asked when
+ * somebody wants to know. */
+void task_named(PyObject *task)
+{
+    TaskRecord *record = latest_eager.record;
+    if (record != NULL && latest_eager.task == task && record->task == NULL && !HAS(record, FORGOTTEN)) {
+        learn_name(record, task);
+        record_changed(record);
+    }
+}
+
+/* Begin the record of a task that was there before the hooks. -1 with an error. */
+int adopt(PyObject *task, PyObject *loop)
+{
+    int done = asks(task, task_done, s_done);
+    if (done != 0 || record_find(task) != NULL) {
+        return done < 0 ? -1 : 0;
+    }
+    LoopStats *stats = loop_stats(loop);
+    PyObject *coroutine = stats != NULL ? ask(task, task_get_coro, s_get_coro) : NULL;
+    if (coroutine == NULL) {
+        return stats == NULL ? 0 : -1;
+    }
+    TaskRecord *record = begin_record(task, stats, coroutine, false);
+    Py_DECREF(coroutine);
+    if (record == NULL) {
+        return 0;
+    }
+    learn_name(record, task);
+    /* A step that was scheduled before the hooks runs unseen, and the task may end in it. */
+    PyObject *added = PyObject_CallMethodOneArg(task, s_add_done_callback, adopted_ended);
+    Py_XDECREF(added);
+    return added == NULL ? -1 : 0;
+}
+
+static PyObject *ended_unseen(PyObject *Py_UNUSED(self), PyObject *task)
+{
+    TaskRecord *record = record_find(task);
+    if (record != NULL) {
+        finish(record, task, now_ns()); /* where its last poll was seen, it is not found any more */
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef ended_unseen_def = {"asynctop_adopted_ended", ended_unseen, METH_O, NULL};
+
+/* A task object is about to be freed. If it was still alive to us, it was pending. */
+void task_died(PyObject *task)
+{
+    TaskRecord *record = record_find(task);
+    if (record != NULL) {
+        ADD(kind_number(record->kind)->archive.destroyed, 1);
+        record->outcome = DESTROYED;
+        end(record, now_ns());
+    }
+}
+
+/* The hooks are gone: forget the records, and leave nothing in the tasks. */
+void recorder_forget(void)
+{
+    size_t position = 0;
+    for (TaskRecord *record; (record = record_next(&position)) != NULL;) {
+        if (record->part->site == NULL) {
+            PyObject *removed = PyObject_CallMethodOneArg(record->task, s_remove_done_callback, adopted_ended);
+            Py_XDECREF(removed);
+            PyErr_Clear();
+        }
+    }
+    PyDict_Clear(foreign);
+    if (latest_eager.record != NULL) {
+        record_unpin(latest_eager.record);
+        latest_eager.record = NULL;
+        latest_eager.task = NULL;
+    }
+}
+
+/* -- what asyncio's own names for these things are -- */
+
+static PyCFunction own_method(const char *name)
+{
+    PyObject *descriptor = PyObject_GetAttrString((PyObject *)task_type, name);
+    PyCFunction found = NULL;
+    if (descriptor != NULL && Py_IS_TYPE(descriptor, &PyMethodDescr_Type)) {
+        PyMethodDef *method = ((PyMethodDescrObject *)descriptor)->d_method;
+        found = method->ml_flags == METH_NOARGS ? method->ml_meth : NULL;
+    }
+    Py_XDECREF(descriptor);
+    PyErr_Clear();
+    return found;
+}
+
+static PyObject *dict_entry(PyObject *type, const char *name)
+{
+    PyObject *dict = PyObject_GetAttrString(type, "__dict__");
+    PyObject *entry = dict != NULL ? PyMapping_GetItemString(dict, name) : NULL;
+    Py_XDECREF(dict);
+    PyErr_Clear();
+    return entry;
+}
+
+PyTypeObject *task_class(void)
+{
+    return task_type;
+}
+
+/* `step` is the first step of `task`, a C Task; `py_task` is the Python one. */
+void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task)
+{
+    task_type = (PyTypeObject *)Py_NewRef(Py_TYPE(task));
+    step_type = (PyTypeObject *)Py_NewRef(Py_TYPE(step));
+    step_holds_task = step_type->tp_basicsize >= (Py_ssize_t)sizeof(Step) && ((Step *)step)->task == task;
+    task_done = own_method("done");
+    task_cancelled = own_method("cancelled");
+    task_get_name = own_method("get_name");
+    task_get_coro = own_method("get_coro");
+    py_step = dict_entry(py_task, "_Task__step");
+    py_wakeup = dict_entry(py_task, "_Task__wakeup");
+}
+
+/* Python's help with texts: exception_text(exception) and thread_name(identifier), both str. */
+void recorder_begin(PyObject *texts_of_exceptions, PyObject *names_of_threads)
+{
+    Py_XSETREF(exception_text, Py_NewRef(texts_of_exceptions));
+    Py_XSETREF(thread_name, Py_NewRef(names_of_threads));
+}
+
+int recorder_init(void)
+{
+    struct {
+        PyObject **place;
+        const char *text;
+    } interned[] = {
+        {&s_self, "__self__"},   {&s_done, "done"},         {&s_cancelled, "cancelled"},
+        {&s_exception, "_exception"}, {&s_get_name, "get_name"}, {&s_get_coro, "get_coro"},
+        {&s_add_done_callback, "add_done_callback"}, {&s_remove_done_callback, "remove_done_callback"},
+    };
+    for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {
+        *interned[i].place = PyUnicode_InternFromString(interned[i].text);
+    }
+    adopted_ended = PyCFunction_New(&ended_unseen_def, NULL);
+    foreign_gone = PyCFunction_New(&foreign_died_def, NULL);
+    foreign = PyDict_New();
+    return PyErr_Occurred() ? -1 : 0;
+}

@@ -1,0 +1,256 @@
+/* For a loop with handles of its own (uvloop): what it is given in place of a callback, and the methods of
+ * its class that take one. */
+#include "native.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *callback;
+    PyObject *loop;     /* for a callback; a step's record knows its own */
+    TaskRecord *record; /* pinned; NULL for a callback that is no task's step */
+    int source;
+} Wrapper;
+
+static PyTypeObject *wrapper_type;
+
+#define SPARE_WRAPPERS 128
+static Wrapper *spare[SPARE_WRAPPERS];
+static int spares;
+
+static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
+{
+    Wrapper *self = (Wrapper *)callable;
+    TaskRecord *record = self->record;
+    PyObject *callback = Py_NewRef(self->callback);
+    PyObject *result;
+    if (record == NULL || HAS(record, FORGOTTEN)) {
+        result = PyObject_Vectorcall(callback, args, count, keywords);
+    }
+    else {
+        self->record = NULL; /* the pin is ours now */
+        PyObject *task = Py_XNewRef(step_task(callback));
+        Running before;
+        poll_begin(record, &before);
+        result = PyObject_Vectorcall(callback, args, count, keywords);
+        PyObject *error = result == NULL ? take_exception() : NULL;
+        poll_end(record, task, &before);
+        record_unpin(record);
+        Py_XDECREF(task);
+        raise_again(error);
+    }
+    Py_DECREF(callback);
+    return result;
+}
+
+static PyObject *run_callback(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
+{
+    Wrapper *self = (Wrapper *)callable;
+    PyObject *callback = Py_NewRef(self->callback), *loop = Py_NewRef(self->loop);
+    Running before;
+    LoopStats *stats = callback_begin(loop, callback, self->source, &before);
+    PyObject *result = PyObject_Vectorcall(callback, args, count, keywords);
+    if (stats != NULL) {
+        PyObject *error = result == NULL ? take_exception() : NULL;
+        callback_end(stats, loop, callback, &before);
+        raise_again(error);
+    }
+    Py_DECREF(callback);
+    Py_DECREF(loop);
+    return result;
+}
+
+static int wrapper_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Wrapper *self = (Wrapper *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->callback);
+    Py_VISIT(self->loop);
+    return 0;
+}
+
+static int wrapper_clear(PyObject *object)
+{
+    Wrapper *self = (Wrapper *)object;
+    Py_CLEAR(self->callback);
+    Py_CLEAR(self->loop);
+    return 0;
+}
+
+static void wrapper_dealloc(PyObject *object)
+{
+    Wrapper *self = (Wrapper *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    Py_TRASHCAN_BEGIN(object, wrapper_dealloc)
+    if (self->record != NULL) {
+        record_unpin(self->record);
+        self->record = NULL;
+    }
+    wrapper_clear(object);
+    if (spares < SPARE_WRAPPERS) {
+        spare[spares++] = self;
+    }
+    else {
+        PyObject_GC_Del(object);
+    }
+    Py_DECREF(type);
+    Py_TRASHCAN_END
+}
+
+static PyObject *wrapper_repr(PyObject *object)
+{
+    return PyObject_Repr(((Wrapper *)object)->callback);
+}
+
+/* A loop in debug mode shows a callback's name: it is the callback's own. */
+static PyObject *wrapper_getattr(PyObject *object, PyObject *name)
+{
+    PyObject *found = PyObject_GenericGetAttr(object, name);
+    if (found == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        found = PyObject_GetAttr(((Wrapper *)object)->callback, name);
+    }
+    return found;
+}
+
+/* What to give to `loop` in place of `callback`: a new reference, the callback's own where nothing is to be
+ * recorded; NULL with an error. */
+PyObject *wrap(PyObject *loop, PyObject *callback, int source)
+{
+    LoopStats *stats = loop_stats(loop);
+    bool step = stats != NULL && is_step(callback);
+    TaskRecord *record = step ? woken(loop, callback) : NULL;
+    if (stats == NULL || (step && record == NULL)) {
+        return Py_NewRef(callback);
+    }
+    Wrapper *self;
+    if (spares > 0) {
+        self = spare[--spares];
+        Py_INCREF(wrapper_type);
+        _Py_NewReference((PyObject *)self);
+    }
+    else {
+        self = PyObject_GC_New(Wrapper, wrapper_type);
+        if (self == NULL) {
+            PyErr_Clear();
+            if (record != NULL) {
+                record_unpin(record);
+            }
+            return Py_NewRef(callback);
+        }
+    }
+    self->vectorcall = step ? run_step : run_callback;
+    self->callback = Py_NewRef(callback);
+    self->loop = step ? NULL : Py_NewRef(loop);
+    self->record = record;
+    self->source = source;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+static PyMemberDef wrapper_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Wrapper, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+static PyType_Slot wrapper_slots[] = {
+    {Py_tp_call, PyVectorcall_Call}, {Py_tp_dealloc, wrapper_dealloc}, {Py_tp_traverse, wrapper_traverse},
+    {Py_tp_clear, wrapper_clear},    {Py_tp_repr, wrapper_repr},       {Py_tp_getattro, wrapper_getattr},
+    {Py_tp_members, wrapper_members}, {0, NULL},
+};
+static PyType_Spec wrapper_spec = {
+    .name = "asynctop.core.native.Wrapper",
+    .basicsize = sizeof(Wrapper),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = wrapper_slots,
+};
+
+/* -- methods that take a callback first -- */
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *method; /* that of the loop's class */
+    int source;
+} Method;
+
+static PyTypeObject *method_type;
+
+#define MOST_ARGUMENTS 16
+
+/* method(loop, callback, *args, context=None) */
+static PyObject *method_call(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
+{
+    Method *self = (Method *)callable;
+    Py_ssize_t positional = PyVectorcall_NARGS(count);
+    Py_ssize_t all = positional + (keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0);
+    if (positional < 2 || all > MOST_ARGUMENTS || !PyCallable_Check(args[1])) {
+        /* Rare, or wrong: the loop has its own words for it. */
+        return PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
+    }
+    PyObject *callback = wrap(args[0], args[1], self->source);
+    PyObject *given[MOST_ARGUMENTS];
+    for (Py_ssize_t i = 0; i < all; i++) {
+        given[i] = args[i];
+    }
+    given[1] = callback;
+    PyObject *result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
+    Py_DECREF(callback);
+    return result;
+}
+
+static PyObject *method_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
+{
+    return instance == NULL || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+/* Everything but the call is the loop's own method's: its name, its documentation. */
+static PyObject *method_getattr(PyObject *object, PyObject *name)
+{
+    return PyObject_GetAttr(((Method *)object)->method, name);
+}
+
+static void method_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(((Method *)object)->method);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef method_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Method, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+static PyType_Slot method_slots[] = {
+    {Py_tp_call, PyVectorcall_Call},   {Py_tp_dealloc, method_dealloc}, {Py_tp_descr_get, method_get},
+    {Py_tp_getattro, method_getattr},  {Py_tp_members, method_members}, {0, NULL},
+};
+static PyType_Spec method_spec = {
+    .name = "asynctop.core.native.Method",
+    .basicsize = sizeof(Method),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = method_slots,
+};
+
+/* What to put in place of `method(loop, callback, *args, **kwargs)`. */
+PyObject *wrapping_method(PyObject *method, int source)
+{
+    Method *self = PyObject_New(Method, method_type);
+    if (self != NULL) {
+        self->vectorcall = method_call;
+        self->method = Py_NewRef(method);
+        self->source = source;
+    }
+    return (PyObject *)self;
+}
+
+int wrappers_init(void)
+{
+    wrapper_type = (PyTypeObject *)PyType_FromSpec(&wrapper_spec);
+    method_type = (PyTypeObject *)PyType_FromSpec(&method_spec);
+    return wrapper_type == NULL || method_type == NULL ? -1 : 0;
+}
