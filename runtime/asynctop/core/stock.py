@@ -33,7 +33,7 @@ def first_step() -> tuple[Any, Any]:
     task: Any = asyncio.Task(coroutine, loop=loop, name="asynctop")
     task._log_destroy_pending = False
     coroutine.close()
-    return task, found[0]
+    return task, found.pop()  # else they would keep each other alive, and be found among the tasks
 
 
 class LooksLikeStock(type):
