@@ -218,6 +218,7 @@ static void drain_registry(void)
 void collector_drain(void)
 {
     pthread_mutex_lock(&collector_lock);
+    clock_tie();
     evict();
     version++;
     drain_restless();

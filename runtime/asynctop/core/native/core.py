@@ -74,7 +74,9 @@ class NativeCore:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
         loop_class = base_events.BaseEventLoop
         yield Patch(_task_slots, "borrowed", True)
-        yield Patch(loop_class, "_call_soon", _native.call_soon_of(loop_class))
+        call_soon, inner = _native.call_soon_of(loop_class)
+        yield Patch(loop_class, "call_soon", call_soon)
+        yield Patch(loop_class, "_call_soon", inner)
         yield Patch(events, "Handle", Handle)
         yield Patch(events, "TimerHandle", TimerHandle)
         if sys.version_info >= (3, 14):
@@ -82,17 +84,10 @@ class NativeCore:
 
     wrap = staticmethod(_native.wrap)
     wrapping = staticmethod(_native.wrapping)
+    create_task = staticmethod(_native.create_task)
     release = staticmethod(_native.release)
     drain = staticmethod(_native.drain)
     identify = staticmethod(_native.identify)
-
-    def create_task(
-        self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        """Call `create(coroutine, **kwargs)`, where a task factory may run the first poll at once."""
-        task = create(coroutine, **kwargs)
-        _native.named(task)
-        return task
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""

@@ -15,6 +15,7 @@ static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
 static PyObject *stock_handle_init, *report;
 static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run;
+static PyObject *s_context, *s_call_soon_inner;
 
 #define FIELD(handle, offset) (*(PyObject **)((char *)(handle) + (offset)))
 
@@ -28,7 +29,8 @@ static Py_ssize_t handle_extra, timer_extra;
 
 static Extra *extra_of(PyObject *handle)
 {
-    return (Extra *)((char *)handle + (PyType_IsSubtype(Py_TYPE(handle), timer_type) ? timer_extra : handle_extra));
+    bool timer = Py_TYPE(handle) != handle_type && PyType_IsSubtype(Py_TYPE(handle), timer_type);
+    return (Extra *)((char *)handle + (timer ? timer_extra : handle_extra));
 }
 
 /* -- memory -- */
@@ -224,11 +226,27 @@ static PyObject *handle_alloc(void)
     return self;
 }
 
+static PyTypeObject *deque_type;
+static PyCFunction deque_append; /* deque's own */
+
+static int append_ready(PyObject *loop, PyObject *handle)
+{
+    PyObject *ready = PyObject_GetAttr(loop, s_ready);
+    if (ready == NULL) {
+        return -1;
+    }
+    PyObject *added = Py_TYPE(ready) == deque_type && deque_append != NULL ? deque_append(ready, handle)
+                                                                          : PyObject_CallMethodOneArg(ready, s_append, handle);
+    Py_DECREF(ready);
+    Py_XDECREF(added);
+    return added == NULL ? -1 : 0;
+}
+
 /* In place of `BaseEventLoop._call_soon(callback, args, context)`: through here goes every wake, every spawn
  * and every plain callback. */
-static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || keywords != NULL) {
+    if (count != 3) {
         PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
         return NULL;
     }
@@ -251,23 +269,82 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
             extra->source = BY_THREAD;
         }
     }
-    PyObject *ready = PyObject_GetAttr(loop, s_ready);
-    PyObject *added = ready != NULL ? PyObject_CallMethodOneArg(ready, s_append, handle) : NULL;
-    Py_XDECREF(ready);
-    if (added == NULL) {
-        Py_DECREF(handle);
-        return NULL;
+    if (append_ready(loop, handle) < 0) {
+        Py_CLEAR(handle);
     }
-    Py_DECREF(added);
     return handle;
 }
 
-static PyMethodDef call_soon_def = {"_call_soon", (PyCFunction)(void (*)(void))call_soon,
+static PyObject *stock_call_soon; /* BaseEventLoop's own */
+
+static bool is_false(PyObject *loop, PyObject *attribute)
+{
+    PyObject *value = PyObject_GetAttr(loop, attribute);
+    if (value == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(value);
+    return value == Py_False;
+}
+
+/* In place of `BaseEventLoop.call_soon(callback, *args, context=None)`: the same without a frame of Python. In debug
+ * mode and on a closed loop, the stock method has its own words. */
+static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *context = Py_None;
+    Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
+    if (named == 1 && PyUnicode_Compare(PyTuple_GET_ITEM(keywords, 0), s_context) == 0) {
+        context = args[count];
+        named = 0;
+    }
+    LoopStats *stats = loop_stats(loop);
+    if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)
+        || stats->loop == NULL) {
+        PyObject *all = PyTuple_New(count + 1);
+        PyObject *kwargs = keywords != NULL ? PyDict_New() : NULL;
+        PyObject *result = NULL;
+        if (all != NULL && (keywords == NULL || kwargs != NULL)) {
+            PyTuple_SET_ITEM(all, 0, Py_NewRef(loop));
+            for (Py_ssize_t i = 0; i < count; i++) {
+                PyTuple_SET_ITEM(all, i + 1, Py_NewRef(args[i]));
+            }
+            int set = 0;
+            for (Py_ssize_t i = 0; keywords != NULL && set == 0 && i < PyTuple_GET_SIZE(keywords); i++) {
+                set = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(keywords, i), args[count + i]);
+            }
+            result = set == 0 ? PyObject_Call(stock_call_soon, all, kwargs) : NULL;
+        }
+        Py_XDECREF(all);
+        Py_XDECREF(kwargs);
+        return result;
+    }
+    PyObject *rest = PyTuple_New(count - 1);
+    if (rest == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 1; i < count; i++) {
+        PyTuple_SET_ITEM(rest, i - 1, Py_NewRef(args[i]));
+    }
+    PyObject *given[] = {loop, args[0], rest, context};
+    PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
+    Py_DECREF(rest);
+    return handle;
+}
+
+static PyMethodDef inner_def = {"_call_soon", (PyCFunction)(void (*)(void))call_soon_inner, METH_FASTCALL, NULL};
+static PyMethodDef call_soon_def = {"call_soon", (PyCFunction)(void (*)(void))call_soon,
                                     METH_FASTCALL | METH_KEYWORDS, NULL};
 
-PyObject *call_soon_descriptor(PyObject *loop_class)
+/* (call_soon, _call_soon) for a class of loops whose own ones they stand in for. */
+PyObject *call_soon_descriptors(PyObject *loop_class)
 {
-    return PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def);
+    PyObject *stock = PyObject_GetAttrString(loop_class, "call_soon");
+    if (stock == NULL) {
+        return NULL;
+    }
+    Py_XSETREF(stock_call_soon, stock);
+    return Py_BuildValue("(NN)", PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def),
+                         PyDescr_NewMethod((PyTypeObject *)loop_class, &inner_def));
 }
 
 /* -- running one -- */
@@ -579,9 +656,19 @@ int handles_init(void)
     } interned[] = {
         {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
         {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
+        {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };
     for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {
         *interned[i].place = PyUnicode_InternFromString(interned[i].text);
     }
+    PyObject *collections = PyImport_ImportModule("collections");
+    deque_type = collections != NULL ? (PyTypeObject *)PyObject_GetAttrString(collections, "deque") : NULL;
+    Py_XDECREF(collections);
+    PyObject *append = deque_type != NULL ? PyObject_GetAttr((PyObject *)deque_type, s_append) : NULL;
+    if (append != NULL && Py_IS_TYPE(append, &PyMethodDescr_Type)) {
+        PyMethodDef *method = ((PyMethodDescrObject *)append)->d_method;
+        deque_append = method->ml_flags == METH_O ? method->ml_meth : NULL;
+    }
+    Py_XDECREF(append);
     return PyErr_Occurred() ? -1 : 0;
 }

@@ -24,6 +24,7 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
     }
     frames_begin(owner);
     recorder_begin(exception_text, thread_name);
+    clock_begin();
     core.threshold_ns = threshold;
     core.retained = retained;
     Py_XSETREF(core.on_fault, Py_NewRef(on_fault));
@@ -61,7 +62,7 @@ static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
         PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
         return NULL;
     }
-    return call_soon_descriptor(loop_class);
+    return call_soon_descriptors(loop_class);
 }
 
 static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
@@ -93,10 +94,13 @@ static PyObject *borrow_slots(PyObject *Py_UNUSED(module), PyObject *borrow)
     Py_RETURN_NONE;
 }
 
-static PyObject *named(PyObject *Py_UNUSED(module), PyObject *task)
+static PyObject *create_task(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    task_named(task);
-    Py_RETURN_NONE;
+    PyObject *loop, *create, *coroutine, *kwargs;
+    if (!PyArg_ParseTuple(args, "OOOO!:create_task", &loop, &create, &coroutine, &PyDict_Type, &kwargs)) {
+        return NULL;
+    }
+    return make_task(loop, create, coroutine, kwargs);
 }
 
 static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
@@ -332,11 +336,12 @@ static PyMethodDef functions[] = {
     {"derive_handles", derive_handles, METH_VARARGS,
      PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
-    {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's _call_soon.")},
+    {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
     {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},
-    {"named", named, METH_O, PyDoc_STR("A task that a factory has made has its name by now.")},
+    {"create_task", create_task, METH_VARARGS,
+     PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},
     {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
     {"running", running, METH_NOARGS, PyDoc_STR("What each loop's thread is in, as fields of `Running`.")},

@@ -1,6 +1,7 @@
 /* The native core: what its rooms share.
  *
  * records.c     the statistics of loops, kinds and tasks: where they live, and how they are found
+ * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
@@ -26,7 +27,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* The numbers of the wire: see protocol/SPEC.md. */
 enum { STATE_IDLE, STATE_SCHEDULED, STATE_POLLING, STATE_DONE };
@@ -45,13 +47,6 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
 #define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
 #define ADD(place, value) STORE(place, (place) + (value)) /* only its writer adds */
-
-static inline int64_t now_ns(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
-}
 
 /* Sums over all tasks of one kind on one loop, written by that loop's thread; the first of each kind's parts,
  * the archive, has those of closed loops and of what happens on no loop's thread. The number of polls is the
@@ -98,7 +93,7 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
-    bool stock_debug, stock_time; /* get_debug() and time() are BaseEventLoop's own */
+    bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
     unsigned long thread;         /* that of the last poll */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     char *thread_name;            /* allocated; replaced under `names_lock` */
@@ -160,6 +155,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *factory; /* the task factory that makes a task just now: borrowed; NULL most of the time */
     int64_t last_id;
     LoopStats *loops;
     int loops_seen;
@@ -226,7 +222,7 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
-void task_named(PyObject *task);
+PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
 void learn_name(TaskRecord *, PyObject *task);
@@ -244,7 +240,7 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
-PyObject *call_soon_descriptor(PyObject *loop_class);
+PyObject *call_soon_descriptors(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static PyObject *s_self, *s_done, *s_cancelled, *s_exception, *s_get_name, *s_get_coro;
+static PyObject *s_self, *s_done, *s_cancelled, *s_exception, *s_get_name, *s_get_coro, *s_get_task_factory;
 static PyObject *s_add_done_callback, *s_remove_done_callback;
 static PyObject *exception_text, *thread_name, *adopted_ended;
 
@@ -240,9 +240,11 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
         const Running *now = &record->stats->now;
         STORE(record->waker, now->waker);
         if (now->task == record) {
-            ADD(record->self_wakes, 1);
+            ADD(record->self_wakes, 1); /* it waits from the end of its poll on: see `settle` */
         }
-        STORE(record->since_ns, now_ns());
+        else {
+            STORE(record->since_ns, now_ns());
+        }
         STORE(record->state, STATE_SCHEDULED);
         if (!LOAD(record->dirty)) {
             learn_name(record, task);
@@ -273,6 +275,12 @@ static void in_thread(LoopStats *stats)
     PyErr_Clear();
 }
 
+/* See clock.h. */
+static inline int64_t not_negative(int64_t ns)
+{
+    return ns > 0 ? ns : 0;
+}
+
 static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
 {
     in_thread(stats);
@@ -298,7 +306,7 @@ void poll_begin(TaskRecord *record, Running *before)
 {
     LoopStats *stats = record->stats;
     enter(stats, record, NULL, record->id, before);
-    int64_t waited = stats->now.since_ns - record->since_ns;
+    int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
     ADD(record->part->scheduled_ns, waited);
     if (waited > stats->lag_ns) {
@@ -406,7 +414,7 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     LoopStats *stats = record->stats;
     KindStats *part = record->part;
-    int64_t started = stats->now.since_ns, ended = now_ns(), took = ended - started;
+    int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
     leave(stats, before);
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
@@ -425,7 +433,12 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
         note_long_poll(stats, record->id, record->kind, name, started, took);
         Py_XDECREF(name);
     }
-    if (record->state != STATE_SCHEDULED) {
+    if (record->state == STATE_SCHEDULED) {
+        if (record->waker == record->id) {
+            STORE(record->since_ns, ended);
+        }
+    }
+    else {
         int done = asks(task, task_done, s_done);
         if (done != 0) {
             done > 0 ? finish(record, task, ended) : fault();
@@ -462,7 +475,7 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
     if (loop_known(loop) != stats) {
         return; /* the hooks went while it ran */
     }
-    int64_t started = stats->now.since_ns, took = now_ns() - started;
+    int64_t started = stats->now.since_ns, took = not_negative(now_ns() - started);
     leave(stats, before);
     ADD(stats->callbacks, 1);
     ADD(stats->busy_ns, took);
@@ -517,15 +530,26 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
     latest_eager.record = record; /* and its pin */
 }
 
-/* A task that a factory has made has its name by now. One that goes on may get another one yet, and is asked when
- * somebody wants to know. */
-void task_named(PyObject *task)
+/* `create(coroutine, **kwargs)` on a loop with a task factory, which may be eager. */
+PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs)
 {
+    PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = core.factory;
+    if (factory == NULL) {
+        PyErr_Clear();
+    }
+    PyObject *args = PyTuple_Pack(1, coroutine);
+    core.factory = factory == Py_None ? NULL : factory;
+    PyObject *task = args != NULL ? PyObject_Call(create, args, kwargs) : NULL;
+    core.factory = before;
+    Py_XDECREF(args);
+    Py_XDECREF(factory);
     TaskRecord *record = latest_eager.record;
-    if (record != NULL && latest_eager.task == task && record->task == NULL && !HAS(record, FORGOTTEN)) {
-        learn_name(record, task);
+    if (task != NULL && record != NULL && latest_eager.task == task && record->task == NULL
+        && !HAS(record, FORGOTTEN)) {
+        learn_name(record, task); /* it has ended, and its maker has named it since */
         record_changed(record);
     }
+    return task;
 }
 
 /* Begin the record of a task that was there before the hooks. -1 with an error. */
@@ -651,6 +675,7 @@ int recorder_init(void)
     } interned[] = {
         {&s_self, "__self__"},   {&s_done, "done"},         {&s_cancelled, "cancelled"},
         {&s_exception, "_exception"}, {&s_get_name, "get_name"}, {&s_get_coro, "get_coro"},
+        {&s_get_task_factory, "get_task_factory"},
         {&s_add_done_callback, "add_done_callback"}, {&s_remove_done_callback, "remove_done_callback"},
     };
     for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {

@@ -15,7 +15,7 @@ pthread_mutex_t unborn_lock = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static PyObject *s_cr_code, *s_gi_code, *s_ag_code, *s_qualname, *s_module, *s_uvloop;
-static PyObject *s_task_factory, *s_get_task_factory, *s_get_debug, *s_time;
+static PyObject *s_get_debug, *s_time, *s_check_closed;
 
 /* -- slabs -- */
 
@@ -539,19 +539,6 @@ static uint32_t qualname_text(PyObject *coroutine)
     return number;
 }
 
-static PyObject *factory_of(PyObject *loop)
-{
-    PyObject *factory = PyObject_GetAttr(loop, s_task_factory);
-    if (factory == NULL) {
-        PyErr_Clear();
-        factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory);
-        if (factory == NULL) {
-            PyErr_Clear();
-        }
-    }
-    return factory;
-}
-
 /* The part of a task's kind on this loop. The task is `spawned` by the code that runs now; else it was there
  * before the hooks, and where it was spawned is not known. NULL, without an error, where there is no memory. */
 KindStats *kind_of(LoopStats *stats, PyObject *coroutine, bool spawned)
@@ -560,9 +547,7 @@ KindStats *kind_of(LoopStats *stats, PyObject *coroutine, bool spawned)
     PyCodeObject *site = NULL;
     int lasti = 0;
     if (spawned) {
-        PyObject *factory = factory_of(stats->loop);
-        spawn_site(code, factory == Py_None ? NULL : factory, stats->now.bottom, &site, &lasti);
-        Py_XDECREF(factory);
+        spawn_site(code, core.factory, stats->now.bottom, &site, &lasti);
     }
     KindStats *part = part_find(stats, code, site, lasti);
     if (part == NULL) {
@@ -673,6 +658,7 @@ LoopStats *loop_stats(PyObject *loop)
     stats->room = core.retained;
     stats->stock_debug = inherits(loop, s_get_debug);
     stats->stock_time = inherits(loop, s_time);
+    stats->stock_checks = inherits(loop, s_check_closed);
     stats->runtime = is_uvloop(loop) ? "uvloop" : "asyncio";
     pthread_mutex_lock(&registry_lock);
     forget_oldest();
@@ -795,10 +781,9 @@ int records_init(PyObject *loop_class)
     intern(&s_qualname, "__qualname__");
     intern(&s_module, "__module__");
     intern(&s_uvloop, "uvloop");
-    intern(&s_task_factory, "_task_factory");
-    intern(&s_get_task_factory, "get_task_factory");
     intern(&s_get_debug, "get_debug");
     intern(&s_time, "time");
+    intern(&s_check_closed, "_check_closed");
     collected = PyCFunction_New(&collected_def, NULL);
     return PyErr_Occurred() ? -1 : 0;
 }
