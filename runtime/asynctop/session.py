@@ -43,7 +43,10 @@ class Session:
             os.path.join(socket_directory(os.environ, os.getuid()), socket_name(os.getpid()))
         )
         self._watcher = StallWatcher(
-            self._core, self._threshold_ns, lambda error: self._fault("stall watcher", error)
+            self._core,
+            self._threshold_ns,
+            lambda: self._publisher.wake(),
+            lambda error: self._fault("stall watcher", error),
         )
         self._publisher = Publisher(
             self._core,
@@ -124,6 +127,7 @@ class Session:
                 return  # steps that were under way end with the same
             self._failed.add(part)
             self._faults.append(line)
+        self._publisher.wake()
         if part != "stall watcher":
             self._unhook()
 

@@ -42,8 +42,15 @@ class _Watched:
 class StallWatcher:
     """Finds stalls in the loops of a core, on a thread of its own."""
 
-    def __init__(self, core: Core, threshold_ns: int, on_fault: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        threshold_ns: int,
+        on_news: Callable[[], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
         self._core = core
+        self._on_news = on_news
         self._threshold_ns = threshold_ns
         self._period_ns = threshold_ns // 2
         self._on_fault = on_fault
@@ -167,6 +174,7 @@ class StallWatcher:
             else:
                 self._ongoing.pop(running.loop, None)
                 self._log.append((self._version, stall))
+        self._on_news()
 
 
 def _at_least(busy_ns: int | None, before_ns: int) -> int | None:

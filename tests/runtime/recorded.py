@@ -19,6 +19,7 @@ from asynctop_protocol import (
     Role,
     Spawned,
     Texts,
+    Tick,
     Totals,
 )
 
@@ -107,6 +108,8 @@ class Recorded:
                     self.totals[row["kind"]] = Row(row)
             case Loops():
                 self.loops = [Row(row) for row in _rows(message)]
+            case Tick():
+                pass
             case _:
                 raise AssertionError(f"not a core's message: {message}")
 

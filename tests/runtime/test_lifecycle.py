@@ -222,11 +222,11 @@ def test_two_cursors_at_different_speeds_agree(run: Run, recorded: Recorded, hoo
     assert recorded.kind("steps").polls == 20 * sum(range(1, 11))
 
 
-def test_nothing_new_says_only_loops(run: Run, recorded: Recorded) -> None:
+def test_nothing_new_says_only_loops_and_the_time(run: Run, recorded: Recorded) -> None:
     run(steps(1))
     assert recorded.update()[0] == "Reset"
     recorded.update()
-    assert recorded.update() == ["Loops"]
+    assert recorded.update() == ["Loops", "Tick"]
 
 
 @pytest.mark.parametrize("drain_every", [1, 7, 10_000])

@@ -13,9 +13,10 @@ import pytest
 from asynctop.core import Core
 from asynctop.publisher import server
 from asynctop.publisher.client import LONGEST_NS, SHORTEST_NS, Client
+from asynctop.publisher.outlet import Outlet
 from asynctop.publisher.server import MAX_CLIENTS, Publisher, listen
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Connection, Hello, Message, Problem, Role, Stalls, Subscribe, Tick
+from asynctop_protocol import Connection, Hello, Message, Problem, Role, Subscribe, Tick
 
 T = TypeVar("T", bound=Message)
 HELLO = Hello(Role.RUNTIME, pid=7)
@@ -56,7 +57,7 @@ def failed() -> list[BaseException]:
 
 @pytest.fixture
 def publisher(hooked: Core, failed: list[BaseException]) -> Iterator[Publisher]:
-    watcher = StallWatcher(hooked, 50_000_000, failed.append)
+    watcher = StallWatcher(hooked, 50_000_000, lambda: None, failed.append)
     path = os.path.join(os.environ["ASYNCTOP_DIR"], "test.sock")
     made = Publisher(hooked, watcher, lambda: HELLO, path, ["a fault"], failed.append)
     made.start()
@@ -127,38 +128,64 @@ def test_another_users_console_learns_nothing(
     assert f"you are user {os.getuid() + 1}" in console.until(Problem).text
 
 
+class RecordingOutlet:
+    """An outlet that only remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.intervals: list[int] = []
+
+    def put(self, frames: bytes, *, last: bool = False) -> bool:
+        return True
+
+    def subscribe(self, interval_ns: int) -> None:
+        self.intervals.append(interval_ns)
+
+    def finished(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
 @pytest.mark.parametrize(("asked", "given"), [(0, SHORTEST_NS), (10**15, LONGEST_NS), (10**9, 10**9)])
-def test_intervals_are_bounded(core: Core, asked: int, given: int) -> None:
+def test_intervals_are_bounded(asked: int, given: int) -> None:
     near, far = socket.socketpair()
     with near, far:
-        client = Client(near, HELLO, core.cursor())
+        outlet = RecordingOutlet()
+        client = Client(near, HELLO, outlet, lambda version: (version, []))
         connection = Connection(Role.CONSOLE)
         far.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(asked)))
         client.readable()
-        assert client.interval_ns == given
+        assert outlet.intervals == [given]
 
 
 def test_a_stopped_console_holds_one_frame(core: Core) -> None:
+    core.tell_faults(["x" * 400] * 30)
     near, far = socket.socketpair()
-    made = 0
-
-    def no_stalls(version: int) -> tuple[int, Stalls]:
-        return version, Stalls([])
-
-    def tick() -> Tick:
-        nonlocal made
-        made += 1
-        return Tick(0, faults=["x" * 400] * 30)
-
     with near, far:
+        near.setblocking(False)
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        client = Client(near, HELLO, core.cursor())
+        outlet = Outlet(near, core.cursor())
+        outlet.subscribe(1)
+        begun = 0
         for _ in range(2000):
-            if client.idle:
-                client.begin(no_stalls, tick)
-            client.writable()
-        assert 0 < made < 100
-        assert not client.idle
+            if outlet.due_ns() is not None:
+                outlet.begin(0)
+                begun += 1
+            outlet.writable()
+        assert 0 < begun < 100
+        assert outlet.wants_to_write()
+
+
+def test_what_is_put_in_between_is_bounded(core: Core) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        opened = core.outlet(near.fileno(), near.fileno()) if core.sends else Outlet(near, core.cursor())
+        puts = 0
+        while opened.put(bytes(4096)):
+            puts += 1
+            assert puts < 1000
+        assert opened.put(b"last words", last=True)
+        opened.close()
 
 
 def test_directories_of_others_are_refused(tmp_path: Path) -> None:

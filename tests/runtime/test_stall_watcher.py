@@ -65,7 +65,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
 @pytest.fixture
 def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (list(STACK), fake.place))
-    return StallWatcher(fake, 50 * MS, unexpected)
+    return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
 def news(watcher: StallWatcher, version: int = 0) -> list[tuple[int, int, bool, int]]:
@@ -168,7 +168,7 @@ def test_collecting_garbage_comes_before_all_else() -> None:
 def test_in_real_time(hooked: Core, cause: Cause) -> None:
     over = threading.Event()
     ongoing: list[Stall] = []
-    watcher = StallWatcher(hooked, 50 * MS, unexpected)
+    watcher = StallWatcher(hooked, 50 * MS, lambda: None, unexpected)
 
     def block() -> None:
         over.wait()

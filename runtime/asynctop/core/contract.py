@@ -45,8 +45,26 @@ class Cursor(Protocol):
     """How far one console has been told."""
 
     def frames(self) -> Iterator[bytes]:
-        """What the console must be told to be where the last drain was, as frames of the wire. To be
-        exhausted, and sent in this order."""
+        """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
+        a `Tick` at last. To be exhausted, and sent in this order."""
+
+
+class Outlet(Protocol):
+    """A console's outgoing half. Its socket belongs to whoever opened it."""
+
+    def put(self, frames: bytes, *, last: bool = False) -> bool:
+        """Send these frames between others; after the `last` ones nothing more is sent.
+
+        Returns False where many others still wait. The bell rings when they have left."""
+
+    def subscribe(self, interval_ns: int) -> None:
+        """Send a batch now, and one every so often from now on."""
+
+    def finished(self) -> bool:
+        """Whether nothing more is sent: the last frames have left, or the socket is broken."""
+
+    def close(self) -> None:
+        """Let go of the socket. To be called before that is closed."""
 
 
 class Core(Protocol):
@@ -58,6 +76,9 @@ class Core(Protocol):
 
     name: str
     """"c" or "python"."""
+    sends: bool
+    """Whether it drains and sends by itself, on a thread that needs no lock of the interpreter; else the
+    publisher does."""
 
     # -- for the hooks, on the loops' threads --
 
@@ -67,9 +88,9 @@ class Core(Protocol):
     def wrap(self, loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
         """A callback to give to a loop that has handles of its own, in place of `callback`."""
 
-    def wrapping(self, method: Callable[..., Any], source: WakerSource) -> Any:
-        """What to put in place of a loop class's `method(loop, callback, *args, context=None)`, so that the
-        loop gets what `wrap` gives."""
+    def wrapping(self, method: Callable[..., Any], position: int, source: WakerSource) -> Any:
+        """What to put in place of a loop class's `method`, so that the loop gets what `wrap` gives for the
+        callback: the argument at `position`, the loop's being 0, or the one named so."""
 
     def create_task(
         self, loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]
@@ -122,5 +143,17 @@ class Core(Protocol):
     def cursor(self) -> Cursor:
         """A cursor for a new console, at the beginning."""
 
-    def dropped(self) -> dict[str, int]:
-        """What was lost, by name; without the names of which nothing was lost."""
+    def tell_faults(self, faults: list[str]) -> None:
+        """What each tick says of what has failed."""
+
+    # -- where the core sends by itself --
+
+    def start(self) -> None:
+        """Begin to send, or go on after a pause. RuntimeError where there can be no more threads."""
+
+    def stop(self) -> None:
+        """End the thread; outlets wait."""
+
+    def outlet(self, socket: int, bell: int) -> Outlet:
+        """An outlet that the core serves: both are descriptors of sockets, and a byte written to the bell
+        rings it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from asyncio import base_events
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -29,38 +29,20 @@ def uvloop_patches(core: Core) -> Iterator[Patch]:
     """Patches for uvloop, which has been imported."""
     loop_class = sys.modules["uvloop"].Loop
     for name, (position, source) in _UVLOOP_METHODS.items():
-        yield Patch(loop_class, name, _wrapping(core, getattr(loop_class, name), position, source))
+        yield Patch(loop_class, name, core.wrapping(getattr(loop_class, name), position, source))
     yield from _common(core, loop_class)
 
 
 _UVLOOP_METHODS = {
-    "call_soon": (0, WakerSource.CALLBACK),
-    "call_soon_threadsafe": (0, WakerSource.THREAD),
-    "call_later": (1, WakerSource.TIMER),
-    "call_at": (1, WakerSource.TIMER),
-    "add_reader": (1, WakerSource.IO),
-    "add_writer": (1, WakerSource.IO),
-    "add_signal_handler": (1, WakerSource.SIGNAL),
+    "call_soon": (1, WakerSource.CALLBACK),
+    "call_soon_threadsafe": (1, WakerSource.THREAD),
+    "call_later": (2, WakerSource.TIMER),
+    "call_at": (2, WakerSource.TIMER),
+    "add_reader": (2, WakerSource.IO),
+    "add_writer": (2, WakerSource.IO),
+    "add_signal_handler": (2, WakerSource.SIGNAL),
 }
-"""Methods that take a callback: at which position, and what it means to be run by it."""
-
-
-def _wrapping(
-    core: Core, method: Callable[..., Any], position: int, source: WakerSource
-) -> Callable[..., Any]:
-    if position == 0:
-        return core.wrapping(method, source)  # type: ignore[no-any-return]
-    wrap = core.wrap
-
-    def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        # The callback is the second argument, or is given by name.
-        if callable(kwargs.get("callback")):
-            kwargs["callback"] = wrap(loop, kwargs["callback"], source)
-        elif len(args) > 1 and callable(args[1]):
-            args = (args[0], wrap(loop, args[1], source), *args[2:])
-        return method(loop, *args, **kwargs)
-
-    return later
+"""Methods that take a callback: at which position after the loop, and what it means to be run by it."""
 
 
 def _common(core: Core, loop_class: Any) -> Iterator[Patch]:

@@ -45,7 +45,8 @@ class Inspection:
     def _read(self, tasks: list[tuple[int, Hashable]]) -> None:
         """On the loop's thread."""
         try:
-            chains = [await_chain(number, task, self._core.identify) for number, task in self._core.find(tasks)]
+            found = self._core.find(tasks)
+            chains = [await_chain(number, task, self._core.identify) for number, task in found]
         except Exception:
             chains = []  # whatever a foreign awaitable did to us must not reach the program's loop
         self._deliver(self, Chains(self._request, chains, done=False))

@@ -1,4 +1,5 @@
-"""The publisher's thread: a Unix socket, its consoles, and the clock of their batches."""
+"""The publisher's thread: a Unix socket, its consoles, and, where the core does not send by itself, the clock
+of their batches."""
 
 from __future__ import annotations
 
@@ -19,15 +20,19 @@ from functools import partial
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
+from asynctop.publisher.outlet import Outlet
 from asynctop.publisher.owned import identity, release
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Chains, Hello, Role, Stalls, Tick, pid_of
+from asynctop_protocol import Chains, Hello, Role, pid_of
 
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
 
 OUT_OF_FILES_S = 0.1
 """How long a console waits that cannot be accepted, the program having used up its file descriptors."""
+
+QUIET_NS = 10_000_000_000
+"""How often the descriptors are looked at while nothing happens, and the core sends."""
 
 UNWATCHED_NS = 250_000_000
 """How often changes are taken note of while no console is connected, so that what waits for it stays
@@ -122,6 +127,7 @@ class Publisher:
         self._on_fault = on_fault
         self._clients: list[Client] = []
         self._answers: deque[tuple[Client, Inspection, Chains]] = deque()
+        self._faults_told = 0
         self._due_ns = 0
         self._listener = listen(path)
         self._stopping = False
@@ -140,6 +146,7 @@ class Publisher:
     def start(self) -> None:
         """Begin to serve, or go on after a pause."""
         self._stopping = False
+        self._core.start()
         thread = threading.Thread(target=self._run, name="asynctop-publisher", daemon=True)
         thread.start()
         self._thread = thread
@@ -147,9 +154,10 @@ class Publisher:
     def pause(self) -> None:
         """End the thread; consoles stay connected and wait."""
         self._stopping = True
-        self._wake()
+        self.wake()
         if self._thread is not None:
             self._thread.join()
+        self._core.stop()
 
     def stop(self) -> None:
         """Close everything."""
@@ -161,7 +169,8 @@ class Publisher:
         to the parent."""
         self._close(unlink=False)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """There is news of stalls or faults. On any thread."""
         if identity(self._wake_in) == self._ours[self._wake_in]:
             with suppress(OSError):  # full: it is about to wake anyway
                 self._wake_in.send(b"\0")
@@ -178,8 +187,9 @@ class Publisher:
         if any(identity(sock) != ours for sock, ours in self._ours.items()):
             raise RuntimeError("the program has closed our descriptors")
         now = time.monotonic_ns()
-        due = min([client.due_ns for client in self._subscribed() if client.idle], default=now + UNWATCHED_NS)
-        due = min(due, self._due_ns)
+        due = now + QUIET_NS
+        if not self._core.sends:
+            due = min([self._due_ns, *(due for outlet in self._outlets() if (due := outlet.due_ns()))])
         for key, events in self._selector.select(max(due - now, 0) / 1e9):
             if key.fileobj is self._listener:
                 self._accept()
@@ -190,29 +200,27 @@ class Publisher:
         while self._answers:
             client, inspection, chains = self._answers.popleft()
             client.answer(inspection, chains)
-        self._begin_batches()
+        if len(self._faults) != self._faults_told:
+            self._faults_told = len(self._faults)
+            self._core.tell_faults(self._faults[:])
         for client in tuple(self._clients):
-            self._watch(client)
+            self._care_for(client)
+        if not self._core.sends:
+            self._begin_batches()
+            for client in self._clients:
+                self._watch(client)
 
-    def _subscribed(self) -> list[Client]:
-        return [client for client in self._clients if client.interval_ns is not None]
+    def _outlets(self) -> list[Outlet]:
+        return [client.outlet for client in self._clients if isinstance(client.outlet, Outlet)]
 
     def _begin_batches(self) -> None:
         now = time.monotonic_ns()
-        ready = [client for client in self._subscribed() if client.idle and client.due_ns <= now]
+        ready = [outlet for outlet in self._outlets() if (due := outlet.due_ns()) is not None and due <= now]
         if ready or now >= self._due_ns:
             self._core.drain()
             self._due_ns = now + UNWATCHED_NS
-        for client in ready:
-            assert client.interval_ns is not None
-            client.due_ns = now + client.interval_ns
-            client.begin(
-                self._stalls, lambda: Tick(time.monotonic_ns(), self._core.dropped(), list(self._faults))
-            )
-
-    def _stalls(self, version: int) -> tuple[int, Stalls]:
-        version, stalls = self._watcher.since(version)
-        return version, Stalls(stalls)
+        for outlet in ready:
+            outlet.begin(now)
 
     def _accept(self) -> None:
         try:
@@ -223,9 +231,16 @@ class Publisher:
             return  # else it went away again
         uid = peer_uid(sock)
         foreign = uid not in (None, 0, os.getuid())
-        client = Client(sock, Hello(Role.RUNTIME) if foreign else self._hello(), self._core.cursor())
+        client = Client(
+            sock,
+            Hello(Role.RUNTIME) if foreign else self._hello(),
+            self._core.outlet(sock.fileno(), self._wake_in.fileno())
+            if self._core.sends
+            else Outlet(sock, self._core.cursor()),
+            self._watcher.since,
+        )
         self._clients.append(client)
-        self._selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
+        self._selector.register(sock, selectors.EVENT_READ, client)
         if foreign:
             client.refuse(
                 f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
@@ -237,29 +252,41 @@ class Publisher:
         try:
             if events & selectors.EVENT_READ:
                 client.readable()
-            if events & selectors.EVENT_WRITE:
-                client.writable()
+            if events & selectors.EVENT_WRITE and isinstance(client.outlet, Outlet):
+                client.outlet.writable()
         except Gone:
             self._drop(client)
-            return
-        except Exception as error:  # something that cannot be sent: this console ends, the others go on
-            self._faults.append(f"a console was dropped: {type(error).__name__}: {error}"[:500])
-            self._drop(client)
-            return
+        except Exception as error:
+            self._drop_faulty(client, error)
+
+    def _care_for(self, client: Client) -> None:
         if client.question is not None:
             question, client.question = client.question, None
             client.inspection = Inspection(self._core, question, partial(self._answer, client))
             client.inspection.proceed()
+        try:
+            client.proceed()
+        except Exception as error:
+            self._drop_faulty(client, error)
+            return
+        if client.outlet.finished():
+            self._drop(client)
 
     def _answer(self, client: Client, inspection: Inspection, chains: Chains) -> None:
         """On any thread."""
         self._answers.append((client, inspection, chains))
-        self._wake()
+        self.wake()
 
     def _watch(self, client: Client) -> None:
-        events = selectors.EVENT_READ if client.idle else selectors.EVENT_READ | selectors.EVENT_WRITE
+        writes = isinstance(client.outlet, Outlet) and client.outlet.wants_to_write()
+        events = selectors.EVENT_READ | selectors.EVENT_WRITE if writes else selectors.EVENT_READ
         if self._selector.get_key(client.sock).events != events:
             self._selector.modify(client.sock, events, client)
+
+    def _drop_faulty(self, client: Client, error: Exception) -> None:
+        """There is something that cannot be sent: this console ends, the others go on."""
+        self._faults.append(f"a console was dropped: {type(error).__name__}: {error}"[:500])
+        self._drop(client)
 
     def _drop(self, client: Client) -> None:
         self._clients.remove(client)

@@ -20,7 +20,7 @@
 #define TEXTS_BYTES (256 * 1024) /* of texts in one message */
 
 /* Numbers of the wire's messages. */
-enum { RESET = 5, TEXTS, KINDS, SPAWNED, NAMED, POLLED, ENDED, TOTALS, LOOPS };
+enum { RESET = 5, TEXTS, KINDS, SPAWNED, NAMED, POLLED, ENDED, TOTALS, LOOPS, TICK = 16 };
 
 static pthread_mutex_t collector_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t version;
@@ -249,7 +249,7 @@ bool collector_name(void)
 
 /* -- batches -- */
 
-enum { AT_RESET, AT_KINDS, AT_TASKS, AT_TOTALS, AT_LOOPS, AT_END };
+enum { AT_RESET, AT_KINDS, AT_TASKS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
 
 static int64_t column[12][ROWS];
 
@@ -659,6 +659,45 @@ static void put_loops(Buffer *out)
     pthread_mutex_unlock(&registry_lock);
 }
 
+static unsigned char *faults; /* msgpack of an array of texts */
+static size_t faults_length;
+
+void collector_faults(unsigned char *packed, size_t length)
+{
+    pthread_mutex_lock(&collector_lock);
+    free(faults);
+    faults = packed;
+    faults_length = length;
+    pthread_mutex_unlock(&collector_lock);
+}
+
+static void put_tick(Buffer *out)
+{
+    int64_t lost = 0;
+    pthread_mutex_lock(&registry_lock);
+    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
+        lost += LOAD(stats->long_lost);
+    }
+    pthread_mutex_unlock(&registry_lock);
+    size_t frame = frame_begin(out, TICK, 3);
+    pack_field(out, "at_ns");
+    pack_int(out, now_ns());
+    pack_field(out, "dropped");
+    pack_map(out, lost > 0);
+    if (lost > 0) {
+        pack_field(out, "stalls");
+        pack_int(out, lost);
+    }
+    pack_field(out, "faults");
+    if (faults != NULL) {
+        pack_raw(out, faults, faults_length);
+    }
+    else {
+        pack_array(out, 0);
+    }
+    frame_end(out, frame);
+}
+
 bool cursor_next(Cursor *cursor, Buffer *out)
 {
     pthread_mutex_lock(&collector_lock);
@@ -681,6 +720,11 @@ bool cursor_next(Cursor *cursor, Buffer *out)
             break;
         case AT_LOOPS:
             put_loops(out);
+            put = true;
+            cursor->phase++;
+            continue;
+        case AT_TICK:
+            put_tick(out);
             put = true;
             cursor->phase++;
             continue;

@@ -17,9 +17,10 @@ typedef struct {
 
 void collector_drain(void);
 void cursor_begin(Cursor *);            /* a batch: everything that changed since the last one */
-bool cursor_next(Cursor *, Buffer *);   /* append a message of it; false where there are no more */
+bool cursor_next(Cursor *, Buffer *);   /* append a message of it, a tick at last; false where there are no more */
 void cursor_free(Cursor *);
 bool collector_name(void);
+void collector_faults(unsigned char *packed, size_t length); /* what each tick says: an array of texts; taken over */
 void collector_forget(void);
 
 #endif

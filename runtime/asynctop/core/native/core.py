@@ -1,4 +1,4 @@
-"""The C core as `asynctop.core.contract` has it. What happens at each wake and poll is in the C files here."""
+"""The C core as `asynctop.core.contract` has it. What happens at each wake and poll is in the C files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from asyncio import base_events, events
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from types import FrameType
 from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
 
 from asynctop.core.contract import RETAINED, Patch, Running
 from asynctop.core.describe import describe, exception_text
@@ -53,6 +55,7 @@ class NativeCore:
     """See `asynctop.core.contract.Core`. Its state is the extension's."""
 
     name = "c"
+    sends = True
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         self._threshold_ns = threshold_ns
@@ -142,10 +145,13 @@ class NativeCore:
         """A cursor for a new console, at the beginning."""
         return NativeCursor()
 
-    def dropped(self) -> dict[str, int]:
-        """What was lost, by name; without the names of which nothing was lost."""
-        lost = _native.lost_long_polls()
-        return {"stalls": lost} if lost else {}
+    def tell_faults(self, faults: list[str]) -> None:
+        """What each tick says of what has failed."""
+        _native.tell_faults(msgpack.packb(faults, unicode_errors="backslashreplace"))
+
+    start = staticmethod(_native.start_sender)
+    stop = staticmethod(_native.stop_sender)
+    outlet = staticmethod(_native.Outlet)
 
 
 class NativeCursor:
@@ -155,8 +161,8 @@ class NativeCursor:
         self._cursor = _native.Cursor()
 
     def frames(self) -> Iterator[bytes]:
-        """What the console must be told to be where the last drain was, as frames of the wire. To be
-        exhausted, and sent in this order."""
+        """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
+        a `Tick` at last. To be exhausted, and sent in this order."""
         self._cursor.begin()
         return iter(self._cursor.next, b"")
 

@@ -1,8 +1,10 @@
 /* What Python sees: the functions of `asynctop.core.native._native`, which `core.py` beside it makes a Core of.
  * The interpreter's lock is given up where the collector works. */
 #include "collector.h"
+#include "sender.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* -- beginning and end -- */
 
@@ -75,8 +77,10 @@ static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *wrapping(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *method;
-    int source;
-    return PyArg_ParseTuple(args, "Oi:wrapping", &method, &source) ? wrapping_method(method, source) : NULL;
+    int position, source;
+    return PyArg_ParseTuple(args, "Oii:wrapping", &method, &position, &source)
+               ? wrapping_method(method, position, source)
+               : NULL;
 }
 
 static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
@@ -255,15 +259,6 @@ static PyObject *identify(PyObject *Py_UNUSED(module), PyObject *task)
     return PyLong_FromLongLong(record != NULL ? record->id : 0);
 }
 
-static PyObject *lost_long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
-{
-    int64_t lost = 0;
-    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
-        lost += stats->long_lost;
-    }
-    return PyLong_FromLongLong(lost);
-}
-
 /* -- consoles -- */
 
 static PyObject *drain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
@@ -327,6 +322,164 @@ static PyType_Spec cursor_spec = {
     .slots = cursor_slots,
 };
 
+/* tell_faults(packed): msgpack of an array of texts, which each tick says. */
+static PyObject *tell_faults(PyObject *Py_UNUSED(module), PyObject *packed)
+{
+    char *bytes;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(packed, &bytes, &length) < 0) {
+        return NULL;
+    }
+    unsigned char *copy = malloc((size_t)length);
+    if (copy == NULL) {
+        return PyErr_NoMemory();
+    }
+    memcpy(copy, bytes, (size_t)length);
+    Py_BEGIN_ALLOW_THREADS
+    collector_faults(copy, (size_t)length);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *start_sender(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    int failed = sender_start();
+    if (failed) {
+        PyErr_Format(PyExc_RuntimeError, "can't start new thread: %s", strerror(failed));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *stop_sender(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_ALLOW_THREADS
+    sender_stop();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    PyObject_HEAD
+    Outlet *outlet; /* NULL once it is closed */
+} PyOutlet;
+
+static PyObject *outlet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"socket", "bell", NULL};
+    int socket, bell;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ii:Outlet", names, &socket, &bell)) {
+        return NULL;
+    }
+    PyOutlet *self = (PyOutlet *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        self->outlet = outlet_open(socket, bell);
+        Py_END_ALLOW_THREADS
+        if (self->outlet == NULL) {
+            Py_DECREF(self);
+            return PyErr_NoMemory();
+        }
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *outlet_py_close(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Outlet *outlet = ((PyOutlet *)self)->outlet;
+    ((PyOutlet *)self)->outlet = NULL;
+    if (outlet != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        outlet_close(outlet);
+        Py_END_ALLOW_THREADS
+    }
+    Py_RETURN_NONE;
+}
+
+static Outlet *open_outlet(PyObject *self)
+{
+    Outlet *outlet = ((PyOutlet *)self)->outlet;
+    if (outlet == NULL) {
+        PyErr_SetString(PyExc_ValueError, "expected an open outlet, found a closed one");
+    }
+    return outlet;
+}
+
+static PyObject *outlet_py_put(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"frames", "last", NULL};
+    Py_buffer frames;
+    int last = 0;
+    Outlet *outlet = open_outlet(self);
+    if (outlet == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "y*|p:put", names, &frames, &last)) {
+        return NULL;
+    }
+    bool put;
+    Py_BEGIN_ALLOW_THREADS
+    put = outlet_put(outlet, frames.buf, (size_t)frames.len, last);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&frames);
+    return PyBool_FromLong(put);
+}
+
+static PyObject *outlet_py_subscribe(PyObject *self, PyObject *arg)
+{
+    long long interval = PyLong_AsLongLong(arg);
+    Outlet *outlet = open_outlet(self);
+    if (outlet == NULL || (interval == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    outlet_subscribe(outlet, interval);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *outlet_py_finished(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Outlet *outlet = ((PyOutlet *)self)->outlet;
+    bool finished = true;
+    if (outlet != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        finished = outlet_finished(outlet);
+        Py_END_ALLOW_THREADS
+    }
+    return PyBool_FromLong(finished);
+}
+
+static void outlet_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Outlet *outlet = ((PyOutlet *)self)->outlet;
+    if (outlet != NULL) {
+        outlet_close(outlet);
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef outlet_methods[] = {
+    {"put", (PyCFunction)(void (*)(void))outlet_py_put, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("put(frames, last=False): send them in between. False where others are still under way.")},
+    {"subscribe", outlet_py_subscribe, METH_O, PyDoc_STR("subscribe(interval_ns): a batch now, and then so often.")},
+    {"finished", outlet_py_finished, METH_NOARGS, PyDoc_STR("Whether it sends no more.")},
+    {"close", outlet_py_close, METH_NOARGS, PyDoc_STR("Let go of the socket.")},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot outlet_slots[] = {
+    {Py_tp_new, outlet_new},
+    {Py_tp_dealloc, outlet_dealloc},
+    {Py_tp_methods, outlet_methods},
+    {Py_tp_doc, (void *)PyDoc_STR("Outlet(socket, bell): a console's outgoing half, on descriptors of others.")},
+    {0, NULL},
+};
+static PyType_Spec outlet_spec = {
+    .name = "asynctop.core.native._native.Outlet",
+    .basicsize = sizeof(PyOutlet),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = outlet_slots,
+};
+
 /* -- the module -- */
 
 static PyMethodDef functions[] = {
@@ -338,7 +491,7 @@ static PyMethodDef functions[] = {
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
-    {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, source): what to put in place of the method.")},
+    {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, position, source): what to put in place of the method.")},
     {"borrow_slots", borrow_slots, METH_O, PyDoc_STR("borrow_slots(whether): those of asyncio.Task.")},
     {"create_task", create_task, METH_VARARGS,
      PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},
@@ -351,7 +504,9 @@ static PyMethodDef functions[] = {
     {"tasks_of", tasks_of, METH_O, PyDoc_STR("(id, address) of each live task of a loop.")},
     {"find", find, METH_VARARGS, PyDoc_STR("find(id, address): the task where it lives, else None.")},
     {"identify", identify, METH_O, PyDoc_STR("The id of a live task; 0 where it is not known.")},
-    {"lost_long_polls", lost_long_polls, METH_NOARGS, PyDoc_STR("How many were lost.")},
+    {"tell_faults", tell_faults, METH_O, PyDoc_STR("tell_faults(packed): what each tick says.")},
+    {"start_sender", start_sender, METH_NOARGS, PyDoc_STR("Start the thread that serves the outlets.")},
+    {"stop_sender", stop_sender, METH_NOARGS, PyDoc_STR("End it; outlets stay, and wait.")},
     {"drain", drain, METH_NOARGS, PyDoc_STR("Take note of what changed.")},
     {NULL, NULL, 0, NULL},
 };
@@ -375,10 +530,12 @@ PyMODINIT_FUNC PyInit__native(void)
     }
     Py_DECREF(base_loop);
     PyObject *module = PyModule_Create(&definition);
-    PyObject *cursor = PyType_FromSpec(&cursor_spec);
-    if (module == NULL || cursor == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0) {
+    PyObject *cursor = PyType_FromSpec(&cursor_spec), *outlet = PyType_FromSpec(&outlet_spec);
+    if (module == NULL || cursor == NULL || outlet == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0
+        || PyModule_AddObjectRef(module, "Outlet", outlet) < 0) {
         Py_CLEAR(module);
     }
     Py_XDECREF(cursor);
+    Py_XDECREF(outlet);
     return module;
 }

@@ -245,7 +245,7 @@ PyObject *call_soon_descriptors(PyObject *loop_class);
 /* wrappers.c */
 int wrappers_init(void);
 PyObject *wrap(PyObject *loop, PyObject *callback, int source);
-PyObject *wrapping_method(PyObject *method, int source);
+PyObject *wrapping_method(PyObject *method, int position, int source);
 
 /* slots.c */
 void slots_borrow(void);

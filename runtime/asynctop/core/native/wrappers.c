@@ -167,12 +167,13 @@ static PyType_Spec wrapper_spec = {
     .slots = wrapper_slots,
 };
 
-/* -- methods that take a callback first -- */
+/* -- methods that take a callback -- */
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *method; /* that of the loop's class */
+    int position;     /* of the callback, counting the loop */
     int source;
 } Method;
 
@@ -180,24 +181,44 @@ static PyTypeObject *method_type;
 
 #define MOST_ARGUMENTS 16
 
-/* method(loop, callback, *args, context=None) */
+/* Where the callback is among positional and named arguments; -1 where the loop has its own words for it. */
+static Py_ssize_t callback_at(const Method *self, PyObject *const *args, Py_ssize_t positional, PyObject *keywords)
+{
+    Py_ssize_t at = positional > self->position ? self->position : -1;
+    for (Py_ssize_t i = 0; at < 0 && keywords != NULL && i < PyTuple_GET_SIZE(keywords); i++) {
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "callback") == 0) {
+            at = positional + i;
+        }
+    }
+    return at >= 0 && PyCallable_Check(args[at]) ? at : -1;
+}
+
+/* method(loop, ..., callback, *args, context=None) */
 static PyObject *method_call(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Method *self = (Method *)callable;
     Py_ssize_t positional = PyVectorcall_NARGS(count);
     Py_ssize_t all = positional + (keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0);
-    if (positional < 2 || all > MOST_ARGUMENTS || !PyCallable_Check(args[1])) {
-        /* Rare, or wrong: the loop has its own words for it. */
-        return PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
+    Py_ssize_t at = positional > 0 ? callback_at(self, args, positional, keywords) : -1;
+    PyObject *few[MOST_ARGUMENTS];
+    PyObject **given = at < 0 || all <= MOST_ARGUMENTS ? few : PyMem_New(PyObject *, (size_t)all);
+    PyObject *callback = at < 0 || given == NULL ? NULL : wrap(args[0], args[at], self->source);
+    PyObject *result;
+    if (callback == NULL) {
+        PyErr_Clear();
+        result = PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
     }
-    PyObject *callback = wrap(args[0], args[1], self->source);
-    PyObject *given[MOST_ARGUMENTS];
-    for (Py_ssize_t i = 0; i < all; i++) {
-        given[i] = args[i];
+    else {
+        for (Py_ssize_t i = 0; i < all; i++) {
+            given[i] = args[i];
+        }
+        given[at] = callback;
+        result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
+        Py_DECREF(callback);
     }
-    given[1] = callback;
-    PyObject *result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
-    Py_DECREF(callback);
+    if (given != few) {
+        PyMem_Free(given);
+    }
     return result;
 }
 
@@ -236,13 +257,14 @@ static PyType_Spec method_spec = {
     .slots = method_slots,
 };
 
-/* What to put in place of `method(loop, callback, *args, **kwargs)`. */
-PyObject *wrapping_method(PyObject *method, int source)
+/* What to put in place of a loop class's `method`, so that the loop gets what `wrap` gives for its callback. */
+PyObject *wrapping_method(PyObject *method, int position, int source)
 {
     Method *self = PyObject_New(Method, method_type);
     if (self != NULL) {
         self->vectorcall = method_call;
         self->method = Py_NewRef(method);
+        self->position = position;
         self->source = source;
     }
     return (PyObject *)self;

@@ -35,6 +35,7 @@ from asynctop_protocol import (
     Spawned,
     State,
     Texts,
+    Tick,
     Totals,
     WakerSource,
     frames,
@@ -84,6 +85,8 @@ class Collector:
         """The newest version of an evicted task that consoles may have known alive."""
         self.totals_version: dict[int, int] = {}
         """By kind's number, the version at which its sums were last seen to change."""
+        self.faults: list[str] = []
+        """What each tick says of what has failed."""
         self._restless: list[TaskRecord] = []
         self._retained: deque[TaskRecord] = deque()
 
@@ -159,8 +162,8 @@ class Cursor:
         self._kinds = 1
 
     def frames(self) -> Iterator[bytes]:
-        """What the console must be told to be where the last drain was, as frames of the wire. To be
-        exhausted, and sent in this order."""
+        """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
+        a `Tick` at last. To be exhausted, and sent in this order."""
         return map(frames, self._messages())
 
     def _messages(self) -> Iterator[Message]:
@@ -178,6 +181,7 @@ class Cursor:
             yield from self._tasks(records[start : start + ROWS], after)
         yield from self._totals(after)
         yield _loops()
+        yield Tick(monotonic_ns(), _dropped(), list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
         """Texts are numbered as rows are built, so this goes out before the message that was built."""
@@ -305,6 +309,12 @@ def _length(histogram: list[int]) -> int:
     while length and not histogram[length - 1]:
         length -= 1
     return length
+
+
+def _dropped() -> dict[str, int]:
+    """What was lost, by name; without the names of which nothing was lost."""
+    lost = sum(stats.lost_long_polls for stats in registry.loops)
+    return {"stalls": lost} if lost else {}
 
 
 def _loops() -> Loops:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable
 from types import FrameType
 from typing import Any
 
-from asynctop.core.contract import Patch, Running
+from asynctop.core.contract import Outlet, Patch, Running
 from asynctop.core.python import handles, tasks
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
@@ -23,6 +23,7 @@ class PythonCore:
     """See `asynctop.core.contract.Core`. Its state is the modules': the hot path must not look for it."""
 
     name = "python"
+    sends = False
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         handles.Settings.threshold_ns = threshold_ns
@@ -146,7 +147,15 @@ class PythonCore:
         """A cursor for a new console, at the beginning."""
         return Cursor(self._collector)
 
-    def dropped(self) -> dict[str, int]:
-        """What was lost, by name; without the names of which nothing was lost."""
-        lost = sum(stats.lost_long_polls for stats in registry.loops)
-        return {"stalls": lost} if lost else {}
+    def tell_faults(self, faults: list[str]) -> None:
+        """What each tick says of what has failed."""
+        self._collector.faults = faults
+
+    def start(self) -> None:
+        """Nothing: the publisher sends."""
+
+    stop = start
+
+    def outlet(self, socket: int, bell: int) -> Outlet:
+        """Not to be called."""
+        raise NotImplementedError

@@ -539,12 +539,22 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
     return record
 
 
-def wrapping(method: Callable[..., Any], source: WakerSource) -> Callable[..., Any]:
-    """What to put in place of a loop class's `method(loop, callback, *args, context=None)`."""
+def wrapping(method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
+    """What to put in place of a loop class's `method`, which takes a callback at `position` or by name."""
+    if position == 1:
 
-    def wrapped(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
-        if callable(callback):  # else the loop has its own words for it
-            callback = wrap(loop, callback, source)
-        return method(loop, callback, *args, context=context)
+        def at_once(loop: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            if callable(callback):  # else the loop has its own words for it
+                callback = wrap(loop, callback, source)
+            return method(loop, callback, *args, context=context)
 
-    return wrapped
+        return at_once
+
+    def later(loop: Any, *args: Any, **kwargs: Any) -> Any:
+        if callable(kwargs.get("callback")):
+            kwargs["callback"] = wrap(loop, kwargs["callback"], source)
+        elif len(args) > 1 and callable(args[1]):
+            args = (args[0], wrap(loop, args[1], source), *args[2:])
+        return method(loop, *args, **kwargs)
+
+    return later
