@@ -145,6 +145,7 @@ class Program:
 
     def __init__(self, command: Sequence[str], script: str, *arguments: str, env: dict[str, str]) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
+        self._script = script
         self._process = subprocess.Popen(
             [*command, str(HERE / script), *arguments],
             stdin=subprocess.PIPE,
@@ -205,7 +206,7 @@ class Program:
         status = self._process.wait()
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors if line[:1].strip() and "Warning: " not in line]
-        return lines[-1] if lines else f"ended with status {status}"
+        return lines[-1] if lines else f"{self._script} ended with status {status}"
 
 
 @contextmanager
