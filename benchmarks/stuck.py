@@ -2,8 +2,8 @@
 
     python benchmarks/stuck.py [--python PATH] [--loop asyncio|uvloop]
 
-Of the time in which the program was stuck: ticks a second that came in, the longest time without one, and the
-share of them that said that the poll runs, with what the last of them said of its elapsed time. Then what the
+Of the time in which the program was stuck: ticks a second that came in, the longest time without one, and how
+many of them said that the poll runs, with what the last of them said of its elapsed time. Then what the
 stall is called in the end.
 """
 
@@ -58,14 +58,18 @@ def _told(way: Way, options: argparse.Namespace, env: dict[str, str]) -> dict[st
 
 def _compared(really: dict[str, int], told: dict[str, Any]) -> dict[str, Cell]:
     began, ended = really["began"], really["ended"]
-    seconds = (ended - began) / 1e9
     ticks = [tick for tick in told["ticks"] if began < tick[1] < ended]
-    arrivals = [began, *(arrived for _, arrived, _, _ in ticks), ended]
+    # From the last one before to the first one after: whole intervals, so that four a second are four.
+    arrivals = [
+        max(arrived for _, arrived, _, _ in told["ticks"] if arrived <= began),
+        *(arrived for _, arrived, _, _ in ticks),
+        min(arrived for _, arrived, _, _ in told["ticks"] if arrived >= ended),
+    ]
     shown = [(at - since) / 1e9 for at, _, name, since in ticks if name == "stuck"]
     stalls = [stall for stall in told["stalls"].values() if stall["name"] == "stuck"]
     cells: dict[str, Cell] = {
-        "stuck, s": seconds,
-        "ticks a second": len(ticks) / seconds,
+        "stuck, s": (ended - began) / 1e9,
+        "ticks a second": (len(arrivals) - 1) * 1e9 / (arrivals[-1] - arrivals[0]),
         "target": f">= {TICKS_TARGET}",
         "longest silence, s": max(b - a for a, b in pairwise(arrivals)) / 1e9,
         "ticks that show the poll": f"{len(shown)} of {len(ticks)}",
