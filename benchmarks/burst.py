@@ -60,9 +60,9 @@ def measure(options: argparse.Namespace) -> list[Table]:
 def _run(tasks: int, consoles: int, env: dict[str, str]) -> tuple[dict[str, float], list[dict[str, int]]]:
     """What the program took, and the sums that each console was told."""
     with ExitStack() as stack:
-        install = "install" if consoles else "-"
+        setup = "asynctop" if consoles else "-"
         program = stack.enter_context(
-            Program(sys.executable, "burst_program.py", str(tasks), install, env=env)
+            Program([sys.executable], "burst_program.py", str(tasks), setup, env=env)
         )
         program.hear()
         readers = [stack.enter_context(reader(program, env)) for _ in range(consoles)]
@@ -74,7 +74,7 @@ def _run(tasks: int, consoles: int, env: dict[str, str]) -> tuple[dict[str, floa
             console.resume()
         for console in readers:
             console.go_on()
-        return found, [console.hear()["short"] for console in readers]
+        return found, [console.hear()["sums"]["short"] for console in readers]
 
 
 if __name__ == "__main__":

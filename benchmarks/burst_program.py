@@ -1,21 +1,21 @@
 """A program that spawns very many short tasks at once. Run by `burst.py`.
 
-    python benchmarks/burst_program.py TASKS install|-
+    python benchmarks/burst_program.py TASKS SETUP
 
-Says "ready", waits for a line, bursts, says what it took, and waits for a last line.
+Bursts, says what it took, and waits for a last line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
-import json
 import os
 import resource
 import sys
 from pathlib import Path
 from time import perf_counter
+
+from program import ready, run, say, told
 
 
 def resident_mb() -> float:
@@ -37,23 +37,16 @@ async def burst(tasks: int) -> float:
 
 async def program(tasks: int) -> None:
     """The burst, and the calm around it."""
-    print('"ready"', flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    await ready()
     before = resident_mb()
     seconds = await burst(tasks)
     gc.collect()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     found = {"seconds": seconds, "before": before, "peak": peak, "after": resident_mb()}
-    print(json.dumps(found), flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-
-
-def main() -> None:
-    """One run."""
-    if sys.argv[2] == "install":
-        importlib.import_module("asynctop").install()
-    asyncio.run(program(int(sys.argv[1])))
+    await say(found)
+    await told()
 
 
 if __name__ == "__main__":
-    main()
+    tasks, setup = sys.argv[1:]
+    run(lambda: program(int(tasks)), "asyncio", setup)

@@ -93,7 +93,7 @@ def cost(tasks: int, seconds: float, env: dict[str, str]) -> Table:
 
 
 def _crowd(tasks: int, env: dict[str, str]) -> Program:
-    program = Program(sys.executable, "crowd_program.py", str(tasks), str(_SHARE), env=env)
+    program = Program([sys.executable], "crowd_program.py", str(tasks), str(_SHARE), env=env)
     program.hear()
     return program
 

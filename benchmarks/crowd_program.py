@@ -8,11 +8,11 @@ Says "ready" when all tasks wait. Every quarter of a second it wakes the next SH
 from __future__ import annotations
 
 import asyncio
-import importlib
 import sys
 from itertools import cycle, islice
 
 from measuring import INTERVAL_NS
+from program import run, say
 
 
 async def waiter_in_the_crowd(queue: asyncio.Queue[int]) -> None:
@@ -28,7 +28,7 @@ async def crowd(tasks: int, share: float) -> None:
         for queue in queues:
             group.create_task(waiter_in_the_crowd(queue))
         await asyncio.sleep(0)
-        print('"ready"', flush=True)
+        await say("ready")
         around = cycle(queues)
         while True:
             await asyncio.sleep(INTERVAL_NS / 1e9)
@@ -36,11 +36,6 @@ async def crowd(tasks: int, share: float) -> None:
                 queue.put_nowait(number)
 
 
-def main() -> None:
-    """Run until killed."""
-    importlib.import_module("asynctop").install()
-    asyncio.run(crowd(int(sys.argv[1]), float(sys.argv[2])))
-
-
 if __name__ == "__main__":
-    main()
+    tasks, share = sys.argv[1:]
+    run(lambda: crowd(int(tasks), float(share)), "asyncio", "asynctop")

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 INTERVAL_NS = 250_000_000
 """The console's own: four ticks a second."""
+_TOO_LONG_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,20 @@ class Table:
 
     title: str
     rows: list[dict[str, Cell]] = field(default_factory=list)
+    medians: bool = False
+    """Shown without quartiles; JSON has them."""
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> str:
+        """What a cell says that has no figure, for a reason that is told below the table."""
+        if text not in self.notes:
+            self.notes.append(text)
+        return f"no [{self.notes.index(text) + 1}]"
 
     def lines(self) -> Iterator[str]:
         """As a Markdown table, aligned so that a terminal shows it too."""
-        header = list(self.rows[0])
-        texts = [header, *([_text(cell) for cell in row.values()] for row in self.rows)]
+        header = list(dict.fromkeys(name for row in self.rows for name in row))
+        texts = [header, *([self._shown(row.get(name, "")) for name in header] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
         yield f"## {self.title}"
         yield ""
@@ -64,11 +75,18 @@ class Table:
             if number == 0:
                 yield f"| {' | '.join('-' * width for width in widths)} |"
         yield ""
+        for number, note in enumerate(self.notes, 1):
+            yield f"- [{number}] {note}"
+        if self.notes:
+            yield ""
+
+    def _shown(self, cell: Cell) -> str:
+        return _text(cell.median if self.medians and isinstance(cell, Spread) else cell)
 
     def plain(self) -> dict[str, Any]:
         """For JSON: a spread becomes its median and quartiles."""
         rows = [{name: _plain(cell) for name, cell in row.items()} for row in self.rows]
-        return {"title": self.title, "rows": rows}
+        return {"title": self.title, "rows": rows, "notes": self.notes}
 
 
 def _text(cell: Cell) -> str:
@@ -114,16 +132,28 @@ def environment() -> Iterator[dict[str, str]]:
         yield kept | {"PYTHONPATH": os.pathsep.join(folders), "ASYNCTOP_DIR": directory}
 
 
-class Program:
-    """A fresh interpreter with a script of this folder."""
+class Failed(SystemExit):
+    """A program has ended, or was silent for too long, where it was expected to say something."""
 
-    def __init__(self, python: str, script: str, *arguments: str, env: dict[str, str]) -> None:
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Program:
+    """A fresh interpreter with a script of this folder: `command` starts it, `pid` is the command's."""
+
+    def __init__(self, command: Sequence[str], script: str, *arguments: str, env: dict[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
+        self._script = script
         self._process = subprocess.Popen(
-            [python, str(HERE / script), *arguments],
+            [*command, str(HERE / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env=env,
+            start_new_session=True,  # so that what the command starts can be ended with it
         )
         self.pid = self._process.pid
 
@@ -131,21 +161,31 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        self._kill()
         self._process.communicate()
+        self._errors.close()
 
     def hear(self) -> Any:
-        """What it says next. SystemExit where it ends instead; its own error is on the terminal by then."""
+        """What it says next. `Failed` where it ends instead, with the last line of its errors, and where that
+        takes too long."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            sys.exit(f"expected a line of JSON from {self._process.args!r}, found its end")
-        return json.loads(line)
+        timer = threading.Timer(_TOO_LONG_S, self._kill)
+        timer.start()
+        try:
+            for line in self._process.stdout:
+                try:
+                    return json.loads(line)
+                except json.JSONDecodeError:  # what a tool has to say to its user
+                    continue
+        finally:
+            late = timer.finished.is_set()
+            timer.cancel()
+        raise Failed(f"silent for {_TOO_LONG_S} seconds" if late else self._last_error())
 
-    def go_on(self) -> None:
+    def go_on(self, line: str = "") -> None:
         """Send it a line."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
     def stop(self) -> None:
@@ -156,11 +196,23 @@ class Program:
         """After `stop`."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def _kill(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has ended by itself
+            pass
+
+    def _last_error(self) -> str:
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = [line.strip() for line in self._errors if line[:1].strip() and "Warning: " not in line]
+        return lines[-1] if lines else f"{self._script} ended with status {status}"
+
 
 @contextmanager
-def reader(program: Program, env: dict[str, str]) -> Iterator[Program]:
+def reader(program: Program, env: dict[str, str], interval_ns: int = INTERVAL_NS) -> Iterator[Program]:
     """A console that only reads `program`, which has been heard of by now. Returns after its first tick."""
     path = Path(env["ASYNCTOP_DIR"], f"{program.pid}.sock")
-    with Program(sys.executable, "reader.py", str(path), env=env) as console:
+    with Program([sys.executable], "reader.py", str(path), str(interval_ns), env=env) as console:
         console.hear()
         yield console

@@ -1,17 +1,18 @@
 """The programs whose time `overhead.py` takes.
 
-    python benchmarks/workloads.py WORKLOAD SHARE LOOP install|-
+    python benchmarks/workloads.py WORKLOAD SHARE LOOP SETUP
 
-Says "ready", waits for a line, does SHARE of the workload and says how many seconds it took.
+Does SHARE of the workload and says how many seconds it took.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import json
 import sys
+from random import Random
 from time import perf_counter
+
+from program import ready, run, say
 
 
 async def sleep0(share: float) -> None:
@@ -52,11 +53,13 @@ async def spawn(share: float) -> None:
 
 
 async def timers(share: float) -> None:
-    """10,000 tasks that sleep 20 times, each sleep shorter than what the others take to be woken."""
+    """10,000 tasks that sleep 20 times for a random time, shorter than what all take to be woken once: the
+    loop is never idle."""
+    random = Random(1).random
 
     async def sleeper(times: int) -> None:
         for _ in range(times):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01 * random())
 
     await asyncio.gather(*[sleeper(int(20 * share)) for _ in range(10_000)])
 
@@ -64,24 +67,14 @@ async def timers(share: float) -> None:
 WORKLOADS = {workload.__name__: workload for workload in (sleep0, pingpong, spawn, timers)}
 
 
-async def timed(name: str, share: float) -> float:
-    """Seconds that the workload takes."""
+async def timed(name: str, share: float) -> None:
+    """Seconds that the workload takes, in a task of its own: nothing of ours is between it and the loop."""
+    await ready()
     began = perf_counter()
-    await WORKLOADS[name](share)
-    return perf_counter() - began
-
-
-def main() -> None:
-    """One run."""
-    name, share, loop, install = sys.argv[1:]
-    if install == "install":
-        importlib.import_module("asynctop").install()
-    factory = None if loop == "asyncio" else importlib.import_module(loop).new_event_loop
-    print('"ready"', flush=True)
-    sys.stdin.readline()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        print(json.dumps(runner.run(timed(name, float(share)))), flush=True)
+    await asyncio.create_task(WORKLOADS[name](share))
+    await say(perf_counter() - began)
 
 
 if __name__ == "__main__":
-    main()
+    name, share, loop, setup = sys.argv[1:]
+    run(lambda: timed(name, float(share)), loop, setup)
