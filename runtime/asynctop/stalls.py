@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 from asynctop.causes import Collections, Evidence, Place, ThreadClocks
 from asynctop.core.contract import Core, Running
 from asynctop.stacks import Frame, poll_stack
+from asynctop.stall_log import StallLog
 from asynctop.threads import join
-from asynctop_protocol import Stall
-
-RETAINED = 256
-"""Ended stalls kept for consoles that connect later."""
+from asynctop_protocol import Stall, Stalls, frames
 
 SLOWEST_NS = 1_000_000_000
 """A stall that lasts is sampled ever more rarely, but still this often."""
@@ -59,8 +57,7 @@ class StallWatcher:
         self._lock = threading.Lock()
         self._watched: dict[int, _Watched] = {}
         """By loop: the poll it is in, as of the last look."""
-        self._log: deque[tuple[int, Stall]] = deque(maxlen=RETAINED)
-        """(version, stall) of the stalls that ended, oldest first."""
+        self._log = StallLog()
         self._ongoing: dict[int, tuple[int, Stall]] = {}
         self._clocks = ThreadClocks()
         self._collections = Collections()
@@ -85,11 +82,12 @@ class StallWatcher:
         if self._thread is not None:
             join(self._thread)
 
-    def since(self, version: int) -> tuple[int, list[Stall]]:
-        """The version now, and the stalls that began, went on or ended after `version`."""
+    def since(self, version: int) -> tuple[int, bytes]:
+        """The version now, and the stalls that began, went on or ended after `version`, as frames."""
         with self._lock:
-            entries = [*self._log, *self._ongoing.values()]
-            return self._version, [stall for at, stall in entries if at > version]
+            ended = self._log.since(version)
+            ongoing = [frames(Stalls([stall])) for at, stall in self._ongoing.values() if at > version]
+            return self._version, b"".join((*ended, *ongoing))
 
     def _run(self) -> None:
         due = time.monotonic_ns()
@@ -174,7 +172,7 @@ class StallWatcher:
                 self._ongoing[running.loop] = (self._version, stall)
             else:
                 self._ongoing.pop(running.loop, None)
-                self._log.append((self._version, stall))
+                self._log.add(self._version, frames(Stalls([stall])))
         self._on_news()
 
 

@@ -151,7 +151,7 @@ def test_intervals_are_bounded(asked: int, given: int) -> None:
     near, far = socket.socketpair()
     with near, far:
         outlet = RecordingOutlet()
-        client = Client(near, HELLO, outlet, lambda version: (version, []))
+        client = Client(near, HELLO, outlet, lambda version: (version, b""))
         connection = Connection(Role.CONSOLE)
         far.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(asked)))
         client.readable()

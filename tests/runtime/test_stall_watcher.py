@@ -14,7 +14,7 @@ from asynctop.causes import Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Running
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Cause, Stall
+from asynctop_protocol import Cause, Connection, Hello, Role, Stall, Stalls
 
 MS = 1_000_000
 STACK = [("handler", "app.py", 3)]
@@ -68,11 +68,17 @@ def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPa
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
+def told(watcher: StallWatcher, version: int = 0) -> list[Stall]:
+    """What a console learns."""
+    connection = Connection(Role.CONSOLE)
+    connection.receive(Connection(Role.RUNTIME).send(Hello(Role.RUNTIME)))
+    messages = connection.receive(watcher.since(version)[1])
+    return [stall for message in messages if isinstance(message, Stalls) for stall in message.stalls]
+
+
 def news(watcher: StallWatcher, version: int = 0) -> list[tuple[int, int, bool, int]]:
     """(id, duration in ms, ongoing, samples)."""
-    return [
-        (each.id, each.duration_ns // MS, each.ongoing, each.samples) for each in watcher.since(version)[1]
-    ]
+    return [(each.id, each.duration_ns // MS, each.ongoing, each.samples) for each in told(watcher, version)]
 
 
 def test_begin_go_on_end(fake: FakeCore, watcher: StallWatcher) -> None:
@@ -85,16 +91,17 @@ def test_begin_go_on_end(fake: FakeCore, watcher: StallWatcher) -> None:
     watcher.look(130 * MS, 0)
     seen.append(news(watcher))
     assert seen == [[], [], [(1, 60, True, 2)], [(1, 110, True, 3)], [(1, 120, False, 3)]]
-    ((stall),) = watcher.since(0)[1]
+    (stall,) = told(watcher)
     assert (stall.task, stall.kind, stall.name, stall.loop, stall.stack) == (5, 2, "job", 1, STACK)
 
 
 def test_only_what_is_news_to_a_console(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.ended = [poll(0, 60), poll(70, 80, task=0)]
     watcher.look(200 * MS, 0)
-    version, both = watcher.since(0)
+    version, _ = watcher.since(0)
+    both = told(watcher)
     assert [(each.id, each.task, each.samples) for each in both] == [(1, 5, 0), (2, 0, 0)]
-    assert watcher.since(version) == (version, [])
+    assert watcher.since(version) == (version, b"")
     fake.ended = [poll(210, 60)]
     watcher.look(300 * MS, 0)
     assert news(watcher, version) == [(3, 60, False, 0)]
@@ -113,13 +120,13 @@ def test_short_polls_are_none(fake: FakeCore, watcher: StallWatcher) -> None:
     for now in range(0, 500, 25):
         fake.now = [poll(now - 5)]
         watcher.look(now * MS, 0)
-    assert watcher.since(0) == (0, [])
+    assert watcher.since(0) == (0, b"")
 
 
 def test_ended_stalls_are_bounded(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.ended = [poll(100 * number, 60) for number in range(1, 1001)]
     watcher.look(200_000 * MS, 0)
-    assert [each.id for each in watcher.since(0)[1]] == list(range(745, 1001))
+    assert [each.id for each in told(watcher)] == list(range(745, 1001))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ def test_causes(
     fake.now = [poll(0)]
     for now in (0, 25, 50, 75):
         watcher.look((now + 300) * MS, late_ms * MS)
-    (stall,) = watcher.since(0)[1]
+    (stall,) = told(watcher)
     assert stall.cause == cause
 
 
@@ -154,7 +161,7 @@ def test_code_that_moves_on_computes_however_promptly_others_run(
     for instruction in range(4):
         fake.place = (1, instruction)
         watcher.look((instruction + 2) * 30 * MS, 0)
-    (stall,) = watcher.since(0)[1]
+    (stall,) = told(watcher)
     assert stall.cause == Cause.CPU
 
 
@@ -187,7 +194,7 @@ def test_in_real_time(hooked: Core, cause: Cause) -> None:
 
     def watch() -> None:
         while not over.wait(0.1):
-            for stall in watcher.since(0)[1]:
+            for stall in told(watcher):
                 if stall.samples >= 3 or not stall.ongoing:
                     ongoing.append(stall)
                     over.set()

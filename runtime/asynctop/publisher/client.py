@@ -16,8 +16,6 @@ from asynctop_protocol import (
     Problem,
     ProtocolError,
     Role,
-    Stall,
-    Stalls,
     Subscribe,
 )
 
@@ -35,14 +33,14 @@ class Gone(Exception):  # noqa: N818 - an event rather than an error
 
 
 class Client:
-    """A console. `stalls(version)` tells the version now, and the stalls that changed since."""
+    """A console. `stalls(version)` tells the version now, and what changed since, as frames."""
 
     def __init__(
         self,
         sock: socket.socket,
         hello: Hello,
         outlet: Outlet,
-        stalls: Callable[[int], tuple[int, list[Stall]]],
+        stalls: Callable[[int], tuple[int, bytes]],
     ) -> None:
         self.sock = sock
         self._ours = identity(sock)
@@ -111,7 +109,7 @@ class Client:
             return
         if self._subscribed:
             version, stalls = self._stalls(self._stalls_version)
-            if not stalls or self.outlet.put(self._connection.send(Stalls(stalls))):
+            if not stalls or self.outlet.put(stalls):
                 self._stalls_version = version
         if self._answer is not None and self.outlet.put(self._connection.send(self._answer)):
             answer, self._answer = self._answer, None
