@@ -118,9 +118,12 @@ class Collections:
     def within(self, since_ns: int, took_ns: int) -> int:
         """How many ns of a span of time were spent collecting."""
         until_ns = since_ns + took_ns
-        now = (self._started_ns or until_ns, until_ns)
-        spans = [*zip(self._starts, self._ends, strict=True), now]
-        return sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in spans)
+        spent = until_ns - max(self._started_ns, since_ns) if self._started_ns else 0
+        # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
+        for number in range(self.KEPT):
+            start, end = self._starts[number], self._ends[number]
+            spent += max(min(end, until_ns) - max(start, since_ns), 0)
+        return max(spent, 0)
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()
