@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import time
 from array import array
 from typing import TypeAlias
@@ -135,36 +134,3 @@ class Collections:
                 self._ends[self._count % self.KEPT] = now
                 self._count += 1
             self._started_ns = 0
-
-
-class ThreadClocks:
-    """For how long threads were on a processor, from look to look."""
-
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
-        """By thread identifier, as of the last look."""
-
-    def read(self, threads: set[int]) -> dict[int, int | None]:
-        """How many ns each thread was busy since the last call: 0 the first time.
-
-        None where the platform does not tell, or the thread has ended.
-        """
-        used: dict[int, int | None] = {}
-        last, self._last = self._last, {}
-        for thread in threads:
-            before, now = last.get(thread), self._busy_ns(thread)
-            if now is not None:
-                self._last[thread] = now
-            used[thread] = None if now is None else now - before if before is not None else 0
-        return used
-
-    def _busy_ns(self, thread: int) -> int | None:
-        # Linux numbers the clocks of threads by their kernel ids, and answers with an error for one that has
-        # ended; pthread_getcpuclockid() would read freed memory there. And this keeps the interpreter's lock.
-        alive = threading._active.get(thread)  # type: ignore[attr-defined]
-        if alive is None or alive.native_id is None or sys.platform != "linux":
-            return None
-        try:
-            return time.clock_gettime_ns((~alive.native_id << 3) | 6)
-        except OSError:
-            return None

@@ -1,8 +1,8 @@
 """The stall watcher: sees a poll that has been running too long while it runs, and says why.
 
-A thread looks at the loops forty times a second with the default threshold. A poll that has been running for
-half the threshold has its thread's stack read, so that every stall has at least one sample by the time it
-counts as one, unless nobody could run.
+A thread looks at the loops forty times a second with the default threshold, or whenever the core finds that
+there is something to see. A poll that has been running for half the threshold has its thread's stack read, so that
+every stall has at least one sample by the time it counts as one, unless nobody could run.
 
 What each look tells about the cause is weighed in `causes`.
 """
@@ -10,12 +10,11 @@ What each look tells about the cause is weighed in `causes`.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 
-from asynctop.causes import Collections, Evidence, Place, ThreadClocks
-from asynctop.core.contract import Core, Running
+from asynctop.causes import Collections, Evidence, Place
+from asynctop.core.contract import Core, Look, Running
 from asynctop.stacks import Frame, poll_stack
 from asynctop.stall_log import StallLog
 from asynctop.threads import join
@@ -53,24 +52,20 @@ class StallWatcher:
         self._threshold_ns = threshold_ns
         self._period_ns = threshold_ns // 2
         self._on_fault = on_fault
-        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._watched: dict[int, _Watched] = {}
         """By loop: the poll it is in, as of the last look."""
         self._log = StallLog()
         self._ongoing: dict[int, tuple[int, Stall]] = {}
-        self._clocks = ThreadClocks()
         self._collections = Collections()
-        self._last_look_ns = time.monotonic_ns()
         self._version = 0
         self._count = 0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to watch, or go on after a pause."""
-        self._stop.clear()
-        self._read_clocks()
         self._collections.start()
+        self._core.begin_watch(self._period_ns)
         thread = threading.Thread(target=self._run, name="asynctop-stalls", daemon=True)
         thread.start()
         self._thread = thread
@@ -78,7 +73,7 @@ class StallWatcher:
     def stop(self) -> None:
         """End the thread; what was seen is kept."""
         self._collections.stop()
-        self._stop.set()
+        self._core.end_watch()
         if self._thread is not None:
             join(self._thread)
 
@@ -90,23 +85,18 @@ class StallWatcher:
             return self._version, b"".join((*ended, *ongoing))
 
     def _run(self) -> None:
-        due = time.monotonic_ns()
         try:
-            while not self._stop.wait(max(due + self._period_ns - time.monotonic_ns(), 0) / 1e9):
-                now = time.monotonic_ns()
-                late = max(now - due - self._period_ns, 0)
-                due = now
-                self.look(now, late)
+            while (look := self._core.watch()) is not None:
+                self.look(look)
         except Exception as error:
             self._on_fault(error)
 
-    def look(self, now: int, late: int) -> None:
-        """Look at every loop once, at `now`, `late` ns later than meant to."""
-        previous, self._last_look_ns = self._last_look_ns, now
+    def look(self, look: Look) -> None:
+        """Look at every loop once."""
+        now, late, previous, used = look
         ended, running = self._core.long_polls(), self._core.running()
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
-        used = self._read_clocks()
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
@@ -125,10 +115,6 @@ class StallWatcher:
             watched.evidence.look(min(late, now - each.since_ns), now - previous, busy, first=not known)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
-
-    def _read_clocks(self) -> dict[int, int | None]:
-        # The main thread as well: a loop may begin there, and stall at once.
-        return self._clocks.read({threading.main_thread().ident or 0, *self._core.threads()})
 
     def _is_due(self, running: Running, now: int) -> bool:
         """Whether the stack of what runs is to be read at this look."""

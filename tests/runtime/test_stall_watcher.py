@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from asynctop import causes, stalls
+from asynctop import stalls
 from asynctop.causes import Evidence
 from asynctop.core import Core
-from asynctop.core.contract import Running
+from asynctop.core.contract import Look, Running
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Cause, Connection, Hello, Role, Stall, Stalls
 
@@ -28,8 +28,14 @@ class FakeCore:
         self.ended: list[Running] = []
         self.place = (1, 2)
 
-    def threads(self) -> set[int]:
-        return {77}
+        self.busy_ns: int | None = 25 * MS
+        """How much processor time every thread used between two looks."""
+        self._last_ns = 0
+
+    def at(self, now_ms: int, late_ms: int = 0) -> Look:
+        """The watcher's turn."""
+        previous, self._last_ns = self._last_ns, now_ms * MS
+        return Look(now_ms * MS, late_ms * MS, previous, {77: self.busy_ns})
 
     def running(self) -> list[Running]:
         return self.now
@@ -53,17 +59,7 @@ def fake() -> FakeCore:
 
 
 @pytest.fixture
-def busy(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
-    """How much processor time every thread used between two looks."""
-    share: dict[str, int | None] = {"ns": 25 * MS}
-    monkeypatch.setattr(
-        causes.ThreadClocks, "read", lambda self, threads: dict.fromkeys(threads, share["ns"])
-    )
-    return share
-
-
-@pytest.fixture
-def watcher(fake: Any, busy: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
+def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (list(STACK), fake.place))
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
@@ -85,10 +81,10 @@ def test_begin_go_on_end(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.now = [poll(0)]
     seen = []
     for now in (10, 30, 60, 110):
-        watcher.look(now * MS, 0)
+        watcher.look(fake.at(now))
         seen.append(news(watcher))
     fake.now, fake.ended = [], [poll(0, 120)]
-    watcher.look(130 * MS, 0)
+    watcher.look(fake.at(130))
     seen.append(news(watcher))
     assert seen == [[], [], [(1, 60, True, 2)], [(1, 110, True, 3)], [(1, 120, False, 3)]]
     (stall,) = told(watcher)
@@ -97,35 +93,35 @@ def test_begin_go_on_end(fake: FakeCore, watcher: StallWatcher) -> None:
 
 def test_only_what_is_news_to_a_console(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.ended = [poll(0, 60), poll(70, 80, task=0)]
-    watcher.look(200 * MS, 0)
+    watcher.look(fake.at(200))
     version, _ = watcher.since(0)
     both = told(watcher)
     assert [(each.id, each.task, each.samples) for each in both] == [(1, 5, 0), (2, 0, 0)]
     assert watcher.since(version) == (version, b"")
     fake.ended = [poll(210, 60)]
-    watcher.look(300 * MS, 0)
+    watcher.look(fake.at(300))
     assert news(watcher, version) == [(3, 60, False, 0)]
 
 
 def test_a_new_poll_is_a_new_stall(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.now = [poll(0), poll(0, loop=2)]
-    watcher.look(60 * MS, 0)
+    watcher.look(fake.at(60))
     fake.ended = [poll(0, 61)]
     fake.now = [poll(62), poll(0, loop=2)]
-    watcher.look(130 * MS, 0)
+    watcher.look(fake.at(130))
     assert sorted(news(watcher)) == [(1, 61, False, 1), (2, 130, True, 2), (3, 68, True, 1)]
 
 
 def test_short_polls_are_none(fake: FakeCore, watcher: StallWatcher) -> None:
     for now in range(0, 500, 25):
         fake.now = [poll(now - 5)]
-        watcher.look(now * MS, 0)
+        watcher.look(fake.at(now))
     assert watcher.since(0) == (0, b"")
 
 
 def test_ended_stalls_are_bounded(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.ended = [poll(100 * number, 60) for number in range(1, 1001)]
-    watcher.look(200_000 * MS, 0)
+    watcher.look(fake.at(200_000))
     assert [each.id for each in told(watcher)] == list(range(745, 1001))
 
 
@@ -141,15 +137,14 @@ def test_ended_stalls_are_bounded(fake: FakeCore, watcher: StallWatcher) -> None
 def test_causes(
     fake: FakeCore,
     watcher: StallWatcher,
-    busy: dict[str, int | None],
     busy_ns: int,
     late_ms: int,
     cause: Cause,
 ) -> None:
-    busy["ns"] = busy_ns
+    fake.busy_ns = busy_ns
     fake.now = [poll(0)]
     for now in (0, 25, 50, 75):
-        watcher.look((now + 300) * MS, late_ms * MS)
+        watcher.look(fake.at(now + 300, late_ms))
     (stall,) = told(watcher)
     assert stall.cause == cause
 
@@ -160,7 +155,7 @@ def test_code_that_moves_on_computes_however_promptly_others_run(
     fake.now = [poll(0)]
     for instruction in range(4):
         fake.place = (1, instruction)
-        watcher.look((instruction + 2) * 30 * MS, 0)
+        watcher.look(fake.at((instruction + 2) * 30))
     (stall,) = told(watcher)
     assert stall.cause == Cause.CPU
 

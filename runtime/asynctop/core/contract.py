@@ -41,6 +41,18 @@ class Running(NamedTuple):
     """0 while it runs."""
 
 
+class Look(NamedTuple):
+    """The stall watcher's turn to look at the loops."""
+
+    now_ns: int
+    late_ns: int
+    """How much later than meant to: others had the interpreter's lock, or the processors."""
+    previous_ns: int
+    """When the threads' clocks were read last."""
+    busy: dict[int, int | None]
+    """For how long each loop's thread was on a processor since then; None where that is not known."""
+
+
 class Cursor(Protocol):
     """How far one console has been told."""
 
@@ -111,14 +123,21 @@ class Core(Protocol):
 
     # -- for the stall watcher and the inspector --
 
+    def begin_watch(self, period_ns: int) -> None:
+        """From now on `watch` waits."""
+
+    def watch(self) -> Look | None:
+        """Wait for the next time to look, every period, or less often where there is nothing to see: no poll
+        that has been running for a period, no long poll that ended. None once the watch has ended."""
+
+    def end_watch(self) -> None:
+        """Let `watch` return. On any thread."""
+
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
 
     def long_polls(self) -> list[Running]:
         """Polls and callbacks past the threshold that ended since the last call."""
-
-    def threads(self) -> set[int]:
-        """Identifiers of the threads that the open loops run in."""
 
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""

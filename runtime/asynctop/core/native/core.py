@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from asyncio import base_events, events
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from types import FrameType
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
-from asynctop.core.contract import RETAINED, Patch, Running
+from asynctop.core.contract import RETAINED, Look, Patch, Running
 from asynctop.core.describe import describe, exception_text
 from asynctop.core.native import _native
 from asynctop.core.sites import owner
@@ -108,6 +109,18 @@ class NativeCore:
 
     forget = staticmethod(_native.forget)
 
+    begin_watch = staticmethod(_native.begin_watch)
+    end_watch = staticmethod(_native.end_watch)
+
+    def watch(self) -> Look | None:
+        """Wait until there is something to see. None once the watch has ended."""
+        found = _native.watch()
+        if found is None:
+            return None
+        due, previous, busy = found
+        now = time.monotonic_ns()
+        return Look(now, max(now - due, 0), previous, busy)
+
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
         return [Running(*each) for each in _native.running()]
@@ -116,13 +129,9 @@ class NativeCore:
         """Polls and callbacks past the threshold that ended since the last call."""
         return [Running(*each) for each in _native.long_polls()]
 
-    def threads(self) -> set[int]:
-        """Identifiers of the threads that the open loops run in."""
-        return {thread for _, _, thread in _native.loops() if thread}
-
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
-        return {number: loop for number, loop, _ in _native.loops()}
+        return dict(_native.loops())
 
     def poll_frames(self, running: Running) -> list[FrameType]:
         """The frames of a poll or callback that runs, innermost first; none where it has ended."""

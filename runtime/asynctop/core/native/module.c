@@ -2,6 +2,7 @@
  * The interpreter's lock is given up where the collector works. */
 #include "collector.h"
 #include "sender.h"
+#include "watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -204,15 +205,58 @@ static PyObject *poll_depth(PyObject *Py_UNUSED(module), PyObject *arg)
     return PyLong_FromLong(runs ? frames_above(stats->interpreter, stats->now.bottom) : 0);
 }
 
+/* -- the stall watcher -- */
+
+static PyObject *begin_watch(PyObject *Py_UNUSED(module), PyObject *period)
+{
+    long long ns = PyLong_AsLongLong(period);
+    if (ns == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    watch_begin(ns);
+    Py_RETURN_NONE;
+}
+
+static PyObject *end_watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    watch_end();
+    Py_RETURN_NONE;
+}
+
+/* watch() -> (when this look was due, when the clocks were read last, {thread: ns that it was busy since}), or None
+ * once the watch has ended. */
+static PyObject *watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    Sight sight;
+    bool seen;
+    Py_BEGIN_ALLOW_THREADS
+    seen = watch_wait(&sight);
+    Py_END_ALLOW_THREADS
+    if (!seen) {
+        Py_RETURN_NONE;
+    }
+    watch_read(&sight);
+    PyObject *busy = PyDict_New();
+    for (int i = 0; busy != NULL && i < sight.count; i++) {
+        PyObject *thread = PyLong_FromUnsignedLong(sight.threads[i]);
+        PyObject *ns = sight.busy_ns[i] < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(sight.busy_ns[i]);
+        if (thread == NULL || ns == NULL || PyDict_SetItem(busy, thread, ns) < 0) {
+            Py_CLEAR(busy);
+        }
+        Py_XDECREF(thread);
+        Py_XDECREF(ns);
+    }
+    return busy != NULL ? Py_BuildValue("(LLN)", (long long)sight.due_ns, (long long)sight.previous_ns, busy) : NULL;
+}
+
 /* -- loops and tasks -- */
 
-/* The open loops: (number, loop, thread). */
+/* The open loops: (number, loop). */
 static PyObject *loops(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     PyObject *found = PyList_New(0);
     for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
-        if (stats->loop != NULL
-            && append(found, Py_BuildValue("(iOk)", stats->number, stats->loop, stats->thread)) < 0) {
+        if (stats->loop != NULL && append(found, Py_BuildValue("(iO)", stats->number, stats->loop)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -497,10 +541,13 @@ static PyMethodDef functions[] = {
      PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},
     {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
+    {"begin_watch", begin_watch, METH_O, PyDoc_STR("begin_watch(period_ns): from now on `watch` waits.")},
+    {"end_watch", end_watch, METH_NOARGS, PyDoc_STR("Let `watch` return.")},
+    {"watch", watch, METH_NOARGS, PyDoc_STR("Wait until there is something to see.")},
     {"running", running, METH_NOARGS, PyDoc_STR("What each loop's thread is in, as fields of `Running`.")},
     {"long_polls", long_polls, METH_NOARGS, PyDoc_STR("Those that ended since the last call.")},
     {"poll_depth", poll_depth, METH_O, PyDoc_STR("How many frames a loop's poll has; 0 where it is in none.")},
-    {"loops", loops, METH_NOARGS, PyDoc_STR("The open loops: (number, loop, thread).")},
+    {"loops", loops, METH_NOARGS, PyDoc_STR("The open loops: (number, loop).")},
     {"tasks_of", tasks_of, METH_O, PyDoc_STR("(id, address) of each live task of a loop.")},
     {"find", find, METH_VARARGS, PyDoc_STR("find(id, address): the task where it lives, else None.")},
     {"identify", identify, METH_O, PyDoc_STR("The id of a live task; 0 where it is not known.")},

@@ -10,6 +10,7 @@
  * frames.c      where a task was spawned, and which frames belong to a poll
  * collector.c   from the records to frames of the wire: what changed since a console's cursor
  * pack.c        msgpack
+ * watch.c       when to look for stalls
  * sender.c      the thread that sends them, without the interpreter's lock
  * module.c      what Python sees
  *
@@ -95,6 +96,8 @@ typedef struct LoopStats {
     const char *runtime;
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
     unsigned long thread;         /* that of the last poll */
+    long system_thread;           /* as the system numbers it */
+    int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     char *thread_name;            /* allocated; replaced under `names_lock` */
     Running now;

@@ -4,6 +4,7 @@
  * poll begins and ends around the task's step; a task that is done after it has ended. Nothing here allocates,
  * except at a spawn and for a text. What fails here is told to `fault`, and the program goes on. */
 #include "native.h"
+#include "waiting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -263,7 +264,9 @@ static void in_thread(LoopStats *stats)
     if (thread == stats->thread) {
         return;
     }
-    stats->thread = thread;
+    STORE(stats->busy_at_look_ns, thread_busy_ns(system_thread()));
+    STORE(stats->system_thread, system_thread());
+    STORE(stats->thread, thread);
     stats->interpreter = PyThreadState_Get();
     PyObject *name = PyObject_CallFunction(thread_name, "k", thread);
     char *before = stats->thread_name, *text = name != NULL ? text_clipped(name) : NULL;

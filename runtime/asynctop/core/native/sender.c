@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "waiting.h"
+
 #define UNWATCHED_NS 250000000 /* how often changes are taken note of while no console is connected */
 #define PATIENCE_MS 20         /* with a slow console: how long until the others are looked at again */
 #define MANY_BYTES (256 * 1024) /* put in between, and not sent yet: somebody does not read */
@@ -41,8 +43,7 @@ struct Outlet {
 };
 
 static pthread_mutex_t outlets_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t news;
-static bool news_made;
+static Bell news;
 static Outlet *outlets;
 static bool running, stopping;
 static pthread_t thread;
@@ -127,24 +128,6 @@ static bool idle(const Outlet *outlet)
 
 /* -- the thread -- */
 
-static void wait_until(int64_t due)
-{
-    int64_t left = due - now_ns();
-    if (left <= 0) {
-        return;
-    }
-    struct timespec at;
-#ifdef __APPLE__
-    clock_gettime(CLOCK_REALTIME, &at);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &at);
-#endif
-    int64_t ns = at.tv_nsec + left % 1000000000;
-    at.tv_sec += left / 1000000000 + ns / 1000000000;
-    at.tv_nsec = ns % 1000000000;
-    pthread_cond_timedwait(&news, &outlets_lock, &at);
-}
-
 /* Wait until a slow console takes more, without keeping others from their outlets. */
 static void wait_for_slow(void)
 {
@@ -193,7 +176,7 @@ static void *run(void *unused)
         if (more) {
             continue;
         }
-        slow ? wait_for_slow() : wait_until(due);
+        slow ? wait_for_slow() : bell_wait(&news, &outlets_lock, due);
     }
     pthread_mutex_unlock(&outlets_lock);
     return NULL;
@@ -201,16 +184,7 @@ static void *run(void *unused)
 
 int sender_start(void)
 {
-    if (!news_made) {
-        pthread_condattr_t monotonic;
-        pthread_condattr_init(&monotonic);
-#ifndef __APPLE__
-        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-#endif
-        pthread_cond_init(&news, &monotonic);
-        pthread_condattr_destroy(&monotonic);
-        news_made = true;
-    }
+    bell_make(&news);
     stopping = false;
     sigset_t all, before; /* the program's signals are not for us */
     sigfillset(&all);
@@ -233,7 +207,7 @@ void sender_stop(void)
     }
     pthread_mutex_lock(&outlets_lock);
     stopping = true;
-    pthread_cond_signal(&news);
+    bell_ring(&news);
     pthread_mutex_unlock(&outlets_lock);
     pthread_join(thread, NULL);
     running = false;
@@ -275,7 +249,7 @@ void outlet_subscribe(Outlet *outlet, int64_t interval_ns)
     pthread_mutex_lock(&outlets_lock);
     outlet->interval_ns = interval_ns;
     outlet->due_ns = 0;
-    pthread_cond_signal(&news);
+    bell_ring(&news);
     pthread_mutex_unlock(&outlets_lock);
 }
 
@@ -288,7 +262,7 @@ bool outlet_put(Outlet *outlet, const void *bytes, size_t length, bool last)
         outlet->last |= last;
         outlet->interval_ns = last ? 0 : outlet->interval_ns;
         outlet->in_batch &= !last;
-        pthread_cond_signal(&news);
+        bell_ring(&news);
     }
     outlet->wanted = !room;
     pthread_mutex_unlock(&outlets_lock);

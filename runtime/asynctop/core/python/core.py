@@ -9,10 +9,11 @@ from collections.abc import Callable, Hashable, Iterable
 from types import FrameType
 from typing import Any
 
-from asynctop.core.contract import Outlet, Patch, Running
+from asynctop.core.contract import Look, Outlet, Patch, Running
 from asynctop.core.python import handles, tasks
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
+from asynctop.core.python.watch import Watch
 
 _DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _POLLS = {"_run", "_run_callback", "__call__", "create_task"}
@@ -30,6 +31,7 @@ class PythonCore:
         handles.Settings.on_fault = staticmethod(on_fault)
         registry.open = True
         self._collector = Collector()
+        self._watch = Watch(0, self.threads)
         self.drain = self._collector.drain
 
     def loop_patches(self) -> Iterable[Patch]:
@@ -82,6 +84,18 @@ class PythonCore:
             if loop is not None:
                 del loop._asynctop_stats
         registry.__init__()  # type: ignore[misc]
+
+    def begin_watch(self, period_ns: int) -> None:
+        """From now on `watch` waits."""
+        self._watch = Watch(period_ns, self.threads)
+
+    def watch(self) -> Look | None:
+        """Wait for the next time to look. None once the watch has ended."""
+        return self._watch.wait()
+
+    def end_watch(self) -> None:
+        """Let `watch` return. On any thread."""
+        self._watch.end()
 
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
