@@ -1,8 +1,8 @@
 """The stall watcher: sees a poll that has been running too long while it runs, and says why.
 
 A thread looks at the loops forty times a second with the default threshold, or whenever the core finds that
-there is something to see. A poll that has been running for half the threshold has its thread's stack read, so that
-every stall has at least one sample by the time it counts as one, unless nobody could run.
+there is something to see. A poll that has been running for half the threshold has its thread's stack read,
+so that every stall has at least one sample by the time it counts as one, unless nobody could run.
 
 What each look tells about the cause is weighed in `causes`.
 """

@@ -20,6 +20,7 @@ static PyMethodDef *wakeup;                 /* the definition of the callable th
 static bool step_holds_task;                /* whether a step's first field is its task */
 static PyObject *py_step, *py_wakeup;
 static PyCFunction task_done, task_cancelled, task_get_name, task_get_coro;
+static PyGetSetDef *task_exception;
 
 typedef struct {
     PyObject_HEAD
@@ -379,7 +380,9 @@ static void end(TaskRecord *record, int64_t ended)
 static void finish(TaskRecord *record, PyObject *task, int64_t ended)
 {
     KindStats *part = record->part;
-    PyObject *exception = PyObject_GetAttr(task, s_exception);
+    PyObject *exception = task_exception != NULL && Py_TYPE(task) == task_type
+                              ? task_exception->get(task, task_exception->closure)
+                              : PyObject_GetAttr(task, s_exception);
     int cancelled = 0;
     if (exception == NULL) {
         fault();
@@ -635,6 +638,18 @@ static PyCFunction own_method(const char *name)
     return found;
 }
 
+static PyGetSetDef *own_attribute(const char *name)
+{
+    PyObject *descriptor = PyObject_GetAttrString((PyObject *)task_type, name);
+    PyGetSetDef *found = NULL;
+    if (descriptor != NULL && Py_IS_TYPE(descriptor, &PyGetSetDescr_Type)) {
+        found = ((PyGetSetDescrObject *)descriptor)->d_getset;
+    }
+    Py_XDECREF(descriptor);
+    PyErr_Clear();
+    return found;
+}
+
 static PyObject *dict_entry(PyObject *type, const char *name)
 {
     PyObject *dict = PyObject_GetAttrString(type, "__dict__");
@@ -659,6 +674,7 @@ void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task)
     task_cancelled = own_method("cancelled");
     task_get_name = own_method("get_name");
     task_get_coro = own_method("get_coro");
+    task_exception = own_attribute("_exception");
     py_step = dict_entry(py_task, "_Task__step");
     py_wakeup = dict_entry(py_task, "_Task__wakeup");
 }
