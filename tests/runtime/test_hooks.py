@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -351,6 +352,21 @@ if "eager" in LOOPS:
         assert [recorded.task(name).polls for name in names] == [1, 1, 1, 2]
         assert recorded.task("inner").parent == recorded.task("spawner").id
         assert [recorded.task(name).outcome for name in names] == [Outcome.RETURNED] * 4
+
+    def test_a_block_in_an_eager_poll_is_told_once(recorded: Recorded, hooked: Core) -> None:
+        async def blocks() -> None:
+            time.sleep(0.06)  # noqa: ASYNC251 - it is what is to be seen
+
+        async def main() -> None:
+            await asyncio.get_running_loop().create_task(blocks(), name="blocks")
+
+        with asyncio.Runner(loop_factory=LOOPS["eager"]) as runner:
+            runner.run(main())
+            (long,) = hooked.long_polls()
+        recorded.update()
+        assert long.task == recorded.task("blocks").id
+        (loop,) = recorded.loops
+        assert recorded.kind("blocks").busy_ns < loop.busy_ns < 2 * recorded.kind("blocks").busy_ns
 
 
 @python_core_only

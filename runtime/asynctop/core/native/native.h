@@ -101,7 +101,9 @@ typedef struct LoopStats {
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     char *thread_name;            /* allocated; replaced under `names_lock` */
     Running now;
-    int64_t polls, callbacks, busy_ns;
+    int64_t polls, callbacks;
+    int64_t busy_ns; /* in polls and callbacks, without those inside others */
+    int64_t inside_since_ns, inside_ns; /* of the poll that began then: long polls of eager tasks inside it */
     int64_t lag_ns;      /* longest wait of a woken task or a due timer; the collector sets it back to 0 */
     int64_t lag_ever_ns; /* the collector's */
     int64_t room;        /* how many more tasks that ended unseen are kept until the next drain */

@@ -296,13 +296,34 @@ static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callbac
     __atomic_store_n(&stats->now.task, record, __ATOMIC_RELEASE);
 }
 
-static inline void leave(LoopStats *stats, const Running *before)
+static inline void leave(LoopStats *stats, const Running *before, int64_t took)
 {
+    if (before->waker == 0) {
+        ADD(stats->busy_ns, took);
+    }
     __atomic_store_n(&stats->now.task, before->task, __ATOMIC_RELEASE);
     __atomic_store_n(&stats->now.waker, before->waker, __ATOMIC_RELEASE);
     STORE(stats->now.since_ns, before->since_ns);
     stats->now.callback = before->callback;
     stats->now.bottom = before->bottom;
+}
+
+/* Of the time that a poll or callback took, what was not spent in long polls of eager tasks inside it: those are
+ * to blame for themselves. And where it is inside another one itself, and long, that one shall know. */
+static int64_t own_time(LoopStats *stats, int64_t started, int64_t took, const Running *before)
+{
+    if (took <= core.threshold_ns) {
+        return took;
+    }
+    int64_t inside = stats->inside_since_ns == started ? stats->inside_ns : 0;
+    if (before->waker != 0) {
+        if (stats->inside_since_ns != before->since_ns) {
+            stats->inside_since_ns = before->since_ns;
+            stats->inside_ns = 0;
+        }
+        stats->inside_ns += took;
+    }
+    return took - inside;
 }
 
 /* The step of a scheduled task is about to run. */
@@ -421,20 +442,19 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     LoopStats *stats = record->stats;
     KindStats *part = record->part;
     int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
-    leave(stats, before);
+    leave(stats, before, took);
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
     ADD(part->busy_ns, took);
     ADD(part->histogram[bucket_of(took)], 1);
     ADD(stats->polls, 1);
-    ADD(stats->busy_ns, took);
     if (took > record->max_poll_ns) {
         STORE(record->max_poll_ns, took);
         if (took > part->max_poll_ns) {
             STORE(part->max_poll_ns, took);
         }
     }
-    if (took > core.threshold_ns) {
+    if (own_time(stats, started, took, before) > core.threshold_ns) {
         PyObject *name = task_name(task);
         note_long_poll(stats, record->id, record->kind, name, started, took);
         Py_XDECREF(name);
@@ -482,10 +502,9 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
         return; /* the hooks went while it ran */
     }
     int64_t started = stats->now.since_ns, took = not_negative(now_ns() - started);
-    leave(stats, before);
+    leave(stats, before, took);
     ADD(stats->callbacks, 1);
-    ADD(stats->busy_ns, took);
-    if (took > core.threshold_ns) {
+    if (own_time(stats, started, took, before) > core.threshold_ns) {
         PyObject *name = described(callback);
         if (name == NULL) {
             fault();
@@ -522,7 +541,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
         settle(record, task, before); /* its maker may name it yet */
     }
     else if (!HAS(record, FORGOTTEN)) {
-        leave(record->stats, before);
+        leave(record->stats, before, 0);
         ADD(record->part->spawned, -1);
         record_unregister(record);
         if (!dropped(record)) {

@@ -339,7 +339,7 @@ def _loops() -> Loops:
                 state,
                 sum(sum(kind.histogram) for kind in kinds),
                 stats.callbacks,
-                stats.callback_ns + sum(kind.busy_ns for kind in kinds),
+                stats.callback_ns + sum(kind.busy_ns for kind in kinds) - stats.inside_ns,
                 lag,
                 stats.lag_ever_ns,
                 max(current.id, 0),

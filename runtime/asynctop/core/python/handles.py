@@ -83,7 +83,7 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
         took = monotonic_ns() - started
         stats.callbacks += 1
         stats.callback_ns += took
-        if took > Settings.threshold_ns:
+        if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
             stats.note_long_poll(0, 0, describe(callback), started, took)
     except Exception as error:
         fault(error)

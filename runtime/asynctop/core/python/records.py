@@ -109,11 +109,14 @@ class LoopStats:
     """What is known of one event loop."""
 
     __slots__ = (
+        "_inside_ns",
+        "_inside_since",
         "callback_ns",
         "callbacks",
         "changed",
         "closed",
         "current",
+        "inside_ns",
         "kinds",
         "lag_ever_ns",
         "lag_ns",
@@ -149,6 +152,8 @@ class LoopStats:
         self.kinds: dict[tuple[int, int, int], KindStats] = {}
         self.changed: list[Any] = []
         """Task records touched since the publisher last took them away, each once: see `TaskRecord.dirty`."""
+        self.inside_ns = self._inside_ns = self._inside_since = 0
+        """ns that were spent in polls inside others; and in those of the poll that began then."""
         self.room = RETAINED
         """How many more tasks that ended unseen are kept until the publisher comes by again."""
         self.long_polls: deque[LongPollNote] = deque(maxlen=MAX_LONG_POLLS)
@@ -167,6 +172,19 @@ class LoopStats:
         """The name of the loop's thread; empty while it does not run."""
         thread = threading._active.get(self.thread_id())  # type: ignore[attr-defined]
         return clipped(thread.name) if thread is not None else ""
+
+    def note_inside(self, since: int, took_ns: int) -> None:
+        """An eager task's first poll has run inside the poll or callback that began at `since`."""
+        if self._inside_since != since:
+            self._inside_since, self._inside_ns = since, 0
+        self._inside_ns += took_ns
+        self.inside_ns += took_ns
+
+    def inside(self, since: int) -> int:
+        """How many ns of the poll or callback that began at `since` were eager tasks' first polls.
+
+        Those are to blame for themselves."""
+        return self._inside_ns if self._inside_since == since else 0
 
     def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
         """A poll or callback was past the threshold."""

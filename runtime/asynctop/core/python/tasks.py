@@ -26,6 +26,7 @@ from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
 from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
 from asynctop.core.python.records import (
+    NOTHING,
     KindInfo,
     KindStats,
     LoopStats,
@@ -297,7 +298,7 @@ def _settle(
             if record.ref is None:
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
-        if took > Settings.threshold_ns:
+        if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
             stats.note_long_poll(record.id, kind.number, clipped(task.get_name()), started, took)
     except Exception as error:
         fault(error)
@@ -522,6 +523,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
             _register(record, task)
         _settle(record, task, None, stats, before, started, 0)
         stats.since = since
+        if before is not NOTHING:
+            stats.note_inside(since, record.max_poll_ns)
         if not record.ended_ns:
             record.name = None  # its maker may name it yet
     try:
