@@ -11,6 +11,7 @@
  *   under way still lists is freed by that batch. */
 #include "collector.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,13 @@ static void note(TaskRecord *record)
     }
 }
 
+static void unborn_take(void)
+{
+    while (!unborn_try()) {
+        sched_yield();
+    }
+}
+
 #define UNBORN_AT_ONCE 128 /* a few microseconds, in which the loops' side has to go another way */
 
 static void drain_unborn(void)
@@ -153,7 +161,7 @@ static void drain_unborn(void)
     int count;
     do {
         count = 0;
-        pthread_mutex_lock(&unborn_lock);
+        unborn_take();
         while (count < UNBORN_AT_ONCE && core.unborn_first != NULL) {
             TaskRecord *record = core.unborn_first;
             core.unborn_first = record->next;
@@ -161,7 +169,7 @@ static void drain_unborn(void)
             taken[count++] = record;
         }
         *(core.unborn_first != NULL ? &core.unborn_first->previous : &core.unborn_last) = NULL;
-        pthread_mutex_unlock(&unborn_lock);
+        unborn_release();
         for (int i = 0; i < count; i++) {
             __atomic_store_n(&taken[i]->dirty, 0, __ATOMIC_SEQ_CST);
         }
@@ -592,7 +600,7 @@ static bool put_totals(Cursor *cursor, Buffer *out)
 /* What a loop runs: the task's or the callback's name. */
 static void pack_current(Buffer *out, const LoopStats *stats)
 {
-    pthread_mutex_lock(&unborn_lock); /* a record that nobody knows of is not freed meanwhile */
+    unborn_take(); /* a record that nobody knows of is not freed meanwhile */
     const TaskRecord *record = __atomic_load_n(&stats->now.task, __ATOMIC_ACQUIRE);
     if (record != NULL && LOAD(record->name) != 0) {
         pthread_mutex_lock(&names_lock);
@@ -606,7 +614,7 @@ static void pack_current(Buffer *out, const LoopStats *stats)
         const char *text = number != 0 ? text_at(number, &length) : "";
         pack_text(out, text, length);
     }
-    pthread_mutex_unlock(&unborn_lock);
+    unborn_release();
 }
 
 static void put_loops(Buffer *out)

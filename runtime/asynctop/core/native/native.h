@@ -140,7 +140,7 @@ typedef struct TaskRecord {
 } TaskRecord;
 
 enum {
-    UNBORN = 1,    /* in the list of those that no drain has seen; under `unborn_lock` */
+    UNBORN = 1,    /* in the list of those that no drain has seen; under `unborn_held` */
     RENAMED = 2,   /* since the last time the collector noted it */
     RESTLESS = 4,  /* the collector's: to be read again at the next drain */
     EVICTED = 8,   /* the collector's: freed when the last batch lets go of it */
@@ -173,14 +173,23 @@ extern Core core;
 /* Guards the lists of loops and of a kind's parts. The loops' side takes it for a new loop, a new kind, a
  * closed loop; the collector while it adds up. */
 extern pthread_mutex_t registry_lock;
-/* Guards the list of the unborn. The loops' side only ever tries. */
-extern pthread_mutex_t unborn_lock;
+/* Guards the list of the unborn, a few instructions at a time. The loops' side only ever tries. */
+extern bool unborn_held;
+static inline bool unborn_try(void)
+{
+    return !__atomic_exchange_n(&unborn_held, true, __ATOMIC_ACQUIRE);
+}
+static inline void unborn_release(void)
+{
+    __atomic_store_n(&unborn_held, false, __ATOMIC_RELEASE);
+}
 /* Guards names that are replaced while the collector reads them. */
 extern pthread_mutex_t names_lock;
 
 /* records.c */
 TaskRecord *record_new(LoopStats *, KindStats *);
 void record_free(TaskRecord *);
+void record_drop(TaskRecord *);
 TaskRecord *record_find(PyObject *task);
 int record_register(TaskRecord *, PyObject *task);
 void record_unregister(TaskRecord *);

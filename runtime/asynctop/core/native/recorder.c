@@ -191,7 +191,7 @@ static TaskRecord *begin_record(PyObject *task, LoopStats *stats, PyObject *coro
     KindStats *part = kind_of(stats, coroutine, spawned);
     TaskRecord *record = part != NULL ? record_new(stats, part) : NULL;
     if (record != NULL && record_register(record, task) < 0) {
-        record_free(record);
+        record_drop(record);
         return NULL;
     }
     return record;
@@ -362,7 +362,7 @@ static void learn_exception(TaskRecord *record, PyObject *exception)
 /* Drop a record that no console can know of. False where one may, or will: the collector has its list. */
 static bool dropped(TaskRecord *record)
 {
-    if (!HAS(record, UNBORN) || pthread_mutex_trylock(&unborn_lock) != 0) {
+    if (!HAS(record, UNBORN) || !unborn_try()) {
         return false;
     }
     bool still = HAS(record, UNBORN);
@@ -371,9 +371,9 @@ static bool dropped(TaskRecord *record)
         *(record->next != NULL ? &record->next->previous : &core.unborn_last) = record->previous;
         CLEAR(record, UNBORN);
     }
-    pthread_mutex_unlock(&unborn_lock);
+    unborn_release();
     if (still && record->pins == 0) {
-        record_free(record);
+        record_drop(record);
     }
     else if (still) {
         SET(record, FORGOTTEN);

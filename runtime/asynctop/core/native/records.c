@@ -11,7 +11,7 @@
 
 Core core;
 pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-pthread_mutex_t unborn_lock = PTHREAD_MUTEX_INITIALIZER;
+bool unborn_held;
 pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static PyObject *s_cr_code, *s_gi_code, *s_ag_code, *s_qualname, *s_module, *s_uvloop;
@@ -70,8 +70,16 @@ static void slab_unlink(Slab *slab)
     }
 }
 
+/* A few records that the loops' side has given back, for its next ones: without the lock. */
+#define SPARE_RECORDS 16
+static TaskRecord *spare[SPARE_RECORDS];
+static int spares;
+
 static TaskRecord *slab_take(void)
 {
+    if (spares > 0) {
+        return spare[--spares];
+    }
     pthread_mutex_lock(&slab_lock);
     Slab *slab = with_room;
     if (slab == NULL) {
@@ -232,13 +240,30 @@ TaskRecord *record_new(LoopStats *stats, KindStats *part)
     return record;
 }
 
-/* On either side. */
-void record_free(TaskRecord *record)
+static void texts_free(TaskRecord *record)
 {
     if (!(record->name & 1)) {
         free((void *)record->name);
     }
     free(record->exception);
+}
+
+/* The loops' side has no use for it, and the collector does not know it. */
+void record_drop(TaskRecord *record)
+{
+    if (spares == SPARE_RECORDS) {
+        record_free(record);
+        return;
+    }
+    texts_free(record);
+    spare[spares++] = record;
+    loop_release(record->stats);
+}
+
+/* On either side. */
+void record_free(TaskRecord *record)
+{
+    texts_free(record);
     LoopStats *stats = record->stats;
     slab_give(record);
     loop_release(stats);
@@ -262,12 +287,12 @@ int record_register(TaskRecord *record, PyObject *task)
     record->task = task;
     ADD(record->part->spawned, 1);
     record->dirty = 1;
-    if (pthread_mutex_trylock(&unborn_lock) == 0) {
+    if (unborn_try()) {
         SET(record, UNBORN);
         record->previous = core.unborn_last;
         *(core.unborn_last != NULL ? &core.unborn_last->next : &core.unborn_first) = record;
         core.unborn_last = record;
-        pthread_mutex_unlock(&unborn_lock);
+        unborn_release();
     }
     else {
         record->dirty = 0;
@@ -301,7 +326,7 @@ void record_unpin(TaskRecord *record)
 {
     __atomic_sub_fetch(&record->pins, 1, __ATOMIC_RELEASE);
     if (HAS(record, FORGOTTEN) && record->pins == 0) {
-        record_free(record);
+        record_drop(record);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "waiting.h"
 
 #define UNWATCHED_NS 250000000 /* how often changes are taken note of while no console is connected */
+#define FIRST_NS 25000000      /* the first time: then the clock can be tied */
 #define PATIENCE_MS 20         /* with a slow console: how long until the others are looked at again */
 #define MANY_BYTES (256 * 1024) /* put in between, and not sent yet: somebody does not read */
 #define MOST_OUTLETS 64
@@ -146,7 +147,7 @@ static void wait_for_slow(void)
 static void *run(void *unused)
 {
     (void)unused;
-    int64_t drain_due = 0;
+    int64_t drain_due = now_ns() + FIRST_NS;
     pthread_mutex_lock(&outlets_lock);
     while (!stopping) {
         int64_t now = now_ns(), due = drain_due;
