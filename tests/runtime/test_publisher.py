@@ -119,6 +119,18 @@ def test_one_console_too_many_is_greeted_and_refused(connect: Callable[[], Conso
     assert extra.closed()
 
 
+def test_a_silent_console_makes_room(connect: Callable[[], Console], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SILENT_NS", 0)
+    silent = [connect() for _ in range(MAX_CLIENTS)]
+    for console in silent:
+        console.until(Hello)
+    console = connect()
+    console.send(Hello(Role.CONSOLE))
+    console.send(Subscribe(SHORTEST_NS))
+    console.until(Tick)
+    assert silent[0].closed()
+
+
 def test_another_users_console_learns_nothing(
     connect: Callable[[], Console], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 from asynctop.core.contract import Outlet
@@ -52,7 +53,9 @@ class Client:
         """The answer in the making."""
         self._stalls = stalls
         self._stalls_version = 0
-        self._subscribed = False
+        self.subscribed = False
+        self.since_ns = time.monotonic_ns()
+        """When it connected."""
         self._refused = False
         self._connection = Connection(Role.RUNTIME)
         self._answer: Chains | None = None
@@ -79,7 +82,7 @@ class Client:
             return
         for message in messages:
             if isinstance(message, Subscribe):
-                self._subscribed = True
+                self.subscribed = True
                 self.proceed()  # the stalls that there were belong to the first batch
                 self.outlet.subscribe(min(max(message.interval_ns, SHORTEST_NS), LONGEST_NS))
             elif isinstance(message, Inspect):
@@ -107,7 +110,7 @@ class Client:
         """Tell it what there is to tell besides its batches, as far as it reads."""
         if self._refused:
             return
-        if self._subscribed:
+        if self.subscribed:
             version, stalls = self._stalls(self._stalls_version)
             if not stalls or self.outlet.put(stalls):
                 self._stalls_version = version

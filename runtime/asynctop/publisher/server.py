@@ -29,6 +29,9 @@ from asynctop_protocol import Chains, Hello, Role, pid_of
 MAX_CLIENTS = 16
 """Consoles at a time. Each may hold a frame and a batch's list of records."""
 
+SILENT_NS = 5_000_000_000
+"""How long a console may take to say what it wants before it makes room for another one."""
+
 OUT_OF_FILES_S = 0.1
 """How long a console waits that cannot be accepted, the program having used up its file descriptors."""
 
@@ -246,8 +249,17 @@ class Publisher:
             client.refuse(
                 f"this program belongs to user {os.getuid()}, you are user {uid}: connect as its user"
             )
-        elif len(self._clients) > MAX_CLIENTS:
+        elif len(self._clients) > MAX_CLIENTS and not self._made_room():
             client.refuse(f"this program has {MAX_CLIENTS} consoles already: close one")
+
+    def _made_room(self) -> bool:
+        """Drop the oldest console that has said nothing for long."""
+        latest = time.monotonic_ns() - SILENT_NS
+        for client in self._clients[:-1]:
+            if not client.subscribed and client.since_ns <= latest:
+                self._drop(client)
+                return True
+        return False
 
     def _serve(self, client: Client, events: int) -> None:
         try:
