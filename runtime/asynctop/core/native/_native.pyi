@@ -59,11 +59,11 @@ def adopt(task: Any, loop: Any, /) -> None:
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 
-def running() -> list[tuple[int, int, int, str, int, int, int]]:
-    """What each loop's thread is in, as the fields of `Running`."""
+def running() -> list[tuple[int, int, int, Any, int, int, int]]:
+    """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 
-def long_polls() -> list[tuple[int, int, int, str, int, int, int]]:
-    """Polls and callbacks past the threshold that ended since the last call, as the fields of `Running`."""
+def long_polls() -> list[tuple[int, int, int, Any, int, int, int]]:
+    """Polls and callbacks past the threshold that ended since the last call, likewise."""
 
 def poll_depth(loop: int, /) -> int:
     """How many frames the poll or callback has that a loop is in; 0 where it is in none."""
