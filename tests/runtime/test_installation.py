@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import asynctop
-from asynctop.core.python.handles import StockHandle
+from asynctop.core.stock import StockHandle
 from asynctop.publisher.owned import identity
 from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
 from conftest import python_core_only

@@ -30,7 +30,7 @@ def make_core(threshold_ns: int, on_fault: Callable[[Exception], None]) -> Core:
     # Each is imported where it is used: a program that asked for the Python core never loads the extension.
     if wanted != "python":
         try:
-            from asynctop.core.native.core import NativeCore  # type: ignore[import-not-found]
+            from asynctop.core.native.core import NativeCore
         except ImportError as error:
             if wanted:
                 raise ValueError(

@@ -43,22 +43,28 @@ def owner(filename: str) -> int:
     return found
 
 
-def spawn_site(coroutine_code: int, factory: Any) -> FrameType:
+_RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete", "run_forever"))
+"""Functions of the machinery that run a poll, a callback or a loop: what called them spawns nothing."""
+
+
+def spawn_site(coroutine_code: int, factory: Any) -> FrameType | None:
     """The frame that spawns a task, from inside the hook that `call_soon` reached.
 
     `coroutine_code` is the id of the coroutine's code object, the key of the guess. `factory` is the loop's
     task factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is
     preferred to a library's; frames beyond the loop's callback runner belong to somebody else and do not
-    count.
+    count. None where there is none, as for `loop.call_soon(loop.create_task, coroutine)`.
     """
     if factory is None:
         depth = _depths.get(coroutine_code)
         if depth is not None:
             try:
                 frame = _getframe(depth)
+                called = _getframe(depth - 1).f_code
                 if (
                     _owners.get(frame.f_code.co_filename) == USER
-                    and _owners.get(_getframe(depth - 1).f_code.co_filename) == MACHINERY
+                    and _owners.get(called.co_filename) == MACHINERY
+                    and called.co_name not in _RUNNERS
                 ):
                     return frame
             except ValueError:  # the stack is not that deep this time
@@ -66,7 +72,7 @@ def spawn_site(coroutine_code: int, factory: Any) -> FrameType:
     return _walk(coroutine_code, None if factory is None else _code_of(factory))
 
 
-def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType:
+def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType | None:
     first: FrameType | None = None
     frame: FrameType | None = _getframe(2)
     depth = 1  # as counted from spawn_site
@@ -74,7 +80,7 @@ def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType:
         code = frame.f_code
         belongs = owner(code.co_filename)
         if belongs == MACHINERY:
-            if first is not None and code.co_name in ("_run", "_run_once", "__call__"):
+            if code.co_name in ("_run", "_run_once", "__call__"):
                 break
         elif code is factory_code:
             first = None
@@ -85,7 +91,7 @@ def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType:
             first = frame
         frame = frame.f_back
         depth += 1
-    return first or _getframe(2)
+    return first
 
 
 def _code_of(function: Any) -> CodeType | None:

@@ -193,7 +193,7 @@ class Publisher:
         now = time.monotonic_ns()
         due = now + QUIET_NS
         if not self._core.sends:
-            due = min([self._due_ns, *(due for outlet in self._outlets() if (due := outlet.due_ns()))])
+            due = min([self._due_ns, *(at for outlet in self._outlets() if (at := outlet.due_ns()))])
         for key, events in self._selector.select(max(due - now, 0) / 1e9):
             if key.fileobj is self._listener:
                 self._accept()

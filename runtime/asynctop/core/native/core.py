@@ -13,7 +13,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 
 from asynctop.core.contract import RETAINED, Look, Patch, Running
-from asynctop.core.describe import describe, exception_text
+from asynctop.core.describe import clipped, describe, exception_text
 from asynctop.core.native import _native
 from asynctop.core.sites import owner
 from asynctop.core.stock import LooksLikeStock, PyTask, StockHandle, StockTimerHandle, first_step, report
@@ -123,11 +123,11 @@ class NativeCore:
 
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""
-        return [Running(*each) for each in _native.running()]
+        return [_named(*each) for each in _native.running()]
 
     def long_polls(self) -> list[Running]:
         """Polls and callbacks past the threshold that ended since the last call."""
-        return [Running(*each) for each in _native.long_polls()]
+        return [_named(*each) for each in _native.long_polls()]
 
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
@@ -176,6 +176,10 @@ class NativeCursor:
         a `Tick` at last. To be exhausted, and sent in this order."""
         self._cursor.begin()
         return iter(self._cursor.next, b"")
+
+
+def _named(loop: int, task: int, kind: int, name: Any, *times: int) -> Running:
+    return Running(loop, task, kind, clipped(name), *times)
 
 
 def _thread_name(identifier: int) -> str:

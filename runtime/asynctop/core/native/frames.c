@@ -180,9 +180,6 @@ int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCode
         }
     }
     Py_XDECREF(makes);
-    if (first == NULL) {
-        first = complete(current(PyThreadState_Get()));
-    }
     return first != NULL && take(first, found, lasti);
 }
 

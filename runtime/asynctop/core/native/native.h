@@ -207,6 +207,7 @@ Kind *kind_number(int number);
 int kinds_count(void);
 void sums_add(KindStats *to, const KindStats *from);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 void long_polls_taken(LoopStats *);
 int records_init(PyObject *loop_class);
 int records_begin(void);

@@ -564,15 +564,18 @@ PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObj
     }
     PyObject *args = PyTuple_Pack(1, coroutine);
     core.factory = factory == Py_None ? NULL : factory;
+    latest_eager.task = NULL; /* the one made now may stand where it stood */
     PyObject *task = args != NULL ? PyObject_Call(create, args, kwargs) : NULL;
     core.factory = before;
     Py_XDECREF(args);
     Py_XDECREF(factory);
     TaskRecord *record = latest_eager.record;
-    if (task != NULL && record != NULL && latest_eager.task == task && record->task == NULL
-        && !HAS(record, FORGOTTEN)) {
-        learn_name(record, task); /* it has ended, and its maker has named it since */
-        record_changed(record);
+    if (task != NULL && record != NULL && latest_eager.task == task && !HAS(record, FORGOTTEN)) {
+        rename_long_poll(record->stats, record->id, task); /* its maker has named it since */
+        if (record->task == NULL) {
+            learn_name(record, task);
+            record_changed(record);
+        }
     }
     return task;
 }

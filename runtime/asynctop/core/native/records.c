@@ -776,6 +776,18 @@ void note_long_poll(LoopStats *stats, int64_t task, int kind, PyObject *name, in
     *at = (LongPoll){.task = task, .kind = kind, .name = Py_XNewRef(name), .started_ns = started_ns, .took_ns = took_ns};
 }
 
+/* `task` has been given a name since its poll, which may have been the latest long one. */
+void rename_long_poll(LoopStats *stats, int64_t id, PyObject *task)
+{
+    if (stats->long_count == 0) {
+        return;
+    }
+    LongPoll *latest = &stats->long_polls[(stats->long_first + stats->long_count - 1) % MAX_LONG_POLLS];
+    if (latest->task == id) {
+        Py_XSETREF(latest->name, task_name(task));
+    }
+}
+
 /* All of a loop's long polls have been taken. A closed loop needs their place no more. */
 void long_polls_taken(LoopStats *stats)
 {

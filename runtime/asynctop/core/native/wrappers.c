@@ -111,6 +111,9 @@ static PyObject *wrapper_getattr(PyObject *object, PyObject *name)
  * recorded; NULL with an error. */
 PyObject *wrap(PyObject *loop, PyObject *callback, int source)
 {
+    if (Py_IS_TYPE(callback, wrapper_type)) {
+        return Py_NewRef(callback); /* one such method calls another: uvloop's call_at its call_later */
+    }
     LoopStats *stats = loop_stats(loop);
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;

@@ -170,7 +170,7 @@ class LoopStats:
 
     def thread_name(self) -> str:
         """The name of the loop's thread; empty while it does not run."""
-        thread = threading._active.get(self.thread_id())  # type: ignore[attr-defined]
+        thread = None if self.gone() else threading._active.get(self.thread_id())  # type: ignore[attr-defined]
         return clipped(thread.name) if thread is not None else ""
 
     def note_inside(self, since: int, took_ns: int) -> None:

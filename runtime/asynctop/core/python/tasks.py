@@ -295,6 +295,8 @@ def _settle(
             if record._callback is callback:  # else it has been woken again by now
                 record._callback = record._args = None
                 record.since = ended
+            elif record.waker == record.id:
+                record.since = ended
             if record.ref is None:
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
@@ -382,19 +384,20 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
     record = _find(id(task))
     if record is None:
         record = _spawn(task, loop)
-        if type(callback) is BuiltinMethodType:
+        if type(callback) is BuiltinMethodType and record.stats.current is not record:
             record.polls = 1  # started eagerly by its maker: its first poll is over, and nobody saw it
             record.kind_stats.histogram[0] += 1
         return record
     current = record.stats.current
     record.waker = current.id
     if current is record:
-        record.self_wakes += 1
+        record.self_wakes += 1  # it waits from the end of its poll on: see `_settle`
+    else:
+        record.since = monotonic_ns()
     if not record.dirty:
         record.dirty = True
         record.name = task.get_name()
         record.stats.changed.append(record)
-    record.since = monotonic_ns()
     return record
 
 
@@ -458,6 +461,10 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
         factory = loop.get_task_factory()
     code_id = id(code)
     frame = spawn_site(code_id, factory)
+    if frame is None:
+        return stats.kinds.get((code_id, 0, 0)) or _new_kind(
+            stats, (code_id, 0, 0), coroutine, code, (None, 0)
+        )
     site = frame.f_code
     key = (code_id, id(site), frame.f_lasti)
     try:
@@ -568,7 +575,8 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         if stats.closed:
             return callback  # the loop is about to refuse it
         if not is_step(callback):
-            return Callback(callback, source, stats)
+            # One such method calls another: uvloop's call_at its call_later.
+            return callback if type(callback) is Callback else Callback(callback, source, stats)
         record = woken(loop, callback)
     except Exception as error:
         fault(error)
