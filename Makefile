@@ -14,7 +14,7 @@ TOOLS := tmux wrk
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
-.PHONY: demo test tools lint harmless bench picture wheel clean
+.PHONY: demo test tools lint harmless sanitize bench picture wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -48,6 +48,10 @@ harmless: $(STAMP)
 	    $(BIN)/python harmless/cpython.py --core $$core && $(BIN)/python harmless/cpython.py --core $$core --debug \
 	        && $(BIN)/python harmless/uvloop_suite.py --core $$core || exit 1; \
 	done
+
+# The runtime's tests with the C core under AddressSanitizer and UndefinedBehaviorSanitizer. Needs gcc.
+sanitize: $(STAMP)
+	$(BIN)/python harmless/sanitize.py
 
 bench: $(STAMP) tools
 	$(BIN)/python benchmarks --share 0.1

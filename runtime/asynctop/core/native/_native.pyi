@@ -68,8 +68,18 @@ def long_polls() -> list[tuple[int, int, int, Any, int, int, int]]:
 def poll_depth(loop: int, /) -> int:
     """How many frames the poll or callback has that a loop is in; 0 where it is in none."""
 
-def loops() -> list[tuple[int, Any, int]]:
-    """The open loops: number, loop, identifier of its thread."""
+def begin_watch(period_ns: int, /) -> None:
+    """From now on `watch` waits."""
+
+def end_watch() -> None:
+    """Let `watch` return. On any thread."""
+
+def watch() -> tuple[int, int, dict[int, int | None]] | None:
+    """Wait until there is something to see: when this look was due, when the clocks were read last, and by
+    thread how many ns it was busy since. None once the watch has ended."""
+
+def loops() -> list[tuple[int, Any]]:
+    """The open loops, with their numbers."""
 
 def tasks_of(loop: int, /) -> list[tuple[int, Hashable]]:
     """The live tasks of a loop: id and address."""

@@ -34,7 +34,7 @@ typedef struct {
 } List;
 
 static List restless;
-/* The ended ones, in the order of their ends; linked through `changed`, which they need no more. */
+/* The ended ones, in the order of their ends. */
 static TaskRecord *retained_first, *retained_last;
 static int64_t retained_count;
 static size_t nameless; /* of the restless ones: tasks whose names nobody has read, most often because they were not polled yet */
@@ -80,16 +80,25 @@ static void link_newest(TaskRecord *record)
     newest = record;
 }
 
+static void retain(TaskRecord *record)
+{
+    record->retained = NULL;
+    *(retained_count > 0 ? &retained_last->retained : &retained_first) = record;
+    retained_last = record;
+    retained_count++;
+}
+
 /* At the start of a drain: a console that keeps up has seen the last one whole. */
 static void evict(void)
 {
-    while (retained_count > core.retained) {
+    for (int64_t over = retained_count - core.retained; over > 0; over--) {
         TaskRecord *record = retained_first;
-        if (__atomic_load_n(&record->pins, __ATOMIC_ACQUIRE) || LOAD(record->dirty) || HAS(record, RESTLESS)) {
-            break; /* its loop is not done with it, or it is listed still */
-        }
-        retained_first = record->changed;
+        retained_first = record->retained;
         retained_count--;
+        if (__atomic_load_n(&record->pins, __ATOMIC_ACQUIRE) || LOAD(record->dirty) || HAS(record, RESTLESS)) {
+            retain(record); /* its loop is not done with it, or it is listed still: the others need not wait */
+            continue;
+        }
         unlink_record(record);
         if (record->born < record->version && record->version > evicted_version) {
             evicted_version = record->version;
@@ -111,9 +120,6 @@ static bool polled_now(const TaskRecord *record)
 /* It may have changed: it is of this version now. */
 static void note(TaskRecord *record)
 {
-    if (HAS(record, KEPT)) {
-        return;
-    }
     if (record->born == 0) {
         record->born = version;
     }
@@ -131,12 +137,11 @@ static void note(TaskRecord *record)
     link_newest(record);
     kind_number(record->kind)->totals_version = version;
     int state = __atomic_load_n(&record->state, __ATOMIC_ACQUIRE);
-    if (state == STATE_DONE && !LOAD(record->dirty)) { /* else it is about to come once more */
-        record->changed = NULL;
-        *(retained_count > 0 ? &retained_last->changed : &retained_first) = record;
-        retained_last = record;
-        retained_count++;
-        SET(record, KEPT);
+    if (state == STATE_DONE) {
+        if (!HAS(record, KEPT)) { /* it may come once more, in `core.changed` */
+            retain(record);
+            SET(record, KEPT);
+        }
     }
     else if (state == STATE_SCHEDULED || polled_now(record) || LOAD(record->name) == 0) {
         if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
@@ -248,15 +253,23 @@ bool collector_name(void)
     if (LOAD(nameless) == 0 || pthread_mutex_trylock(&collector_lock) != 0) {
         return false;
     }
-    for (size_t i = 0; i < restless.count; i++) {
+    /* Their methods may be the program's own, which must not run under the lock. */
+    TaskRecord **found = malloc(nameless * sizeof(TaskRecord *));
+    size_t count = 0;
+    for (size_t i = 0; found != NULL && i < restless.count && count < nameless; i++) {
         TaskRecord *record = restless.items[restless.first + i];
         if (record->name == 0 && record->task != NULL) {
-            learn_name(record, record->task);
-            record_changed(record);
+            record->pins++;
+            found[count++] = record;
         }
     }
     nameless = 0;
     pthread_mutex_unlock(&collector_lock);
+    for (size_t i = 0; i < count; i++) {
+        name_now(found[i]);
+        record_unpin(found[i]);
+    }
+    free(found);
     return true;
 }
 
@@ -265,6 +278,8 @@ bool collector_name(void)
 enum { AT_RESET, AT_KINDS, AT_TASKS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
 
 static int64_t column[12][ROWS];
+
+static Cursor *cursors; /* those that know something */
 
 static void release(Cursor *cursor)
 {
@@ -279,10 +294,38 @@ static void release(Cursor *cursor)
     cursor->at = cursor->count = 0;
 }
 
+/* It knows nothing now. */
+static void unlist(Cursor *cursor)
+{
+    release(cursor);
+    if (cursor->previous != NULL) {
+        cursor->previous->next = cursor->next;
+    }
+    else if (cursors == cursor) {
+        cursors = cursor->next;
+    }
+    if (cursor->next != NULL) {
+        cursor->next->previous = cursor->previous;
+    }
+    *cursor = (Cursor){.phase = AT_END};
+}
+
+static void list(Cursor *cursor)
+{
+    if (cursor->previous == NULL && cursors != cursor) {
+        cursor->next = cursors;
+        if (cursors != NULL) {
+            cursors->previous = cursor;
+        }
+        cursors = cursor;
+    }
+}
+
 void cursor_begin(Cursor *cursor)
 {
     pthread_mutex_lock(&collector_lock);
     release(cursor);
+    list(cursor);
     cursor->after = cursor->version;
     cursor->phase = AT_KINDS;
     if (cursor->version == 0 || cursor->version < evicted_version) {
@@ -312,7 +355,7 @@ void cursor_begin(Cursor *cursor)
 void cursor_free(Cursor *cursor)
 {
     pthread_mutex_lock(&collector_lock);
-    release(cursor);
+    unlist(cursor);
     pthread_mutex_unlock(&collector_lock);
 }
 
@@ -748,9 +791,13 @@ bool cursor_next(Cursor *cursor, Buffer *out)
     return put;
 }
 
-/* The hooks are gone, and so is the sender: let go of every record that no handle holds. */
+/* The hooks are gone: let go of every record that no handle holds. Cursors are at the beginning again. */
 void collector_forget(void)
 {
+    pthread_mutex_lock(&collector_lock);
+    while (cursors != NULL) {
+        unlist(cursors);
+    }
     drain_unborn();
     drain_changed();
     while (oldest != NULL) {
@@ -758,9 +805,6 @@ void collector_forget(void)
         oldest = record->next;
         if (record->pins > 0) {
             SET(record, FORGOTTEN);
-        }
-        else if (record->holds > 0) {
-            SET(record, EVICTED);
         }
         else {
             record_free(record);
@@ -772,4 +816,6 @@ void collector_forget(void)
     retained_first = retained_last = NULL;
     retained_count = 0;
     version = evicted_version = 0;
+    nameless = 0;
+    pthread_mutex_unlock(&collector_lock);
 }

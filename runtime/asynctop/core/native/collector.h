@@ -6,13 +6,14 @@
 #include "pack.h"
 
 /* How far one console has been told. All zero at the beginning. */
-typedef struct {
+typedef struct Cursor {
     uint32_t version, texts, kinds; /* what it knows */
     uint32_t after;                 /* in the batch under way: changes since this version */
     int phase;
     TaskRecord **records; /* what the batch lists, held */
     size_t count, at;
     int kind; /* the next one whose sums are to be told */
+    struct Cursor *previous, *next; /* of those that know something */
 } Cursor;
 
 void collector_drain(void);

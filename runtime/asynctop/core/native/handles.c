@@ -277,8 +277,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         named = 0;
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
-    if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)
-        || stats->loop == NULL) {
+    if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         PyObject *all = PyTuple_New(count + 1);
         PyObject *kwargs = keywords != NULL ? PyDict_New() : NULL;
         PyObject *result = NULL;
@@ -393,23 +392,24 @@ static void timer_fires(PyObject *self, PyObject *loop)
         late = time != NULL ? (PyFloat_AsDouble(time) - PyFloat_AS_DOUBLE(when)) * 1e9 : 0;
         Py_XDECREF(time);
         PyErr_Clear();
+        stats = loop_known(loop);
     }
-    if (late > (double)stats->lag_ns && late < LATEST_NS) {
+    if (stats != NULL && late > (double)stats->lag_ns && late < LATEST_NS) {
         STORE(stats->lag_ns, (int64_t)late);
     }
 }
 
 /* The step of a task. The record's pin is taken over. */
-static PyObject *run_step(TaskRecord *record, PyObject *context, PyObject *callback, PyObject *args)
+static PyObject *run_step(TaskRecord *record, PyObject *task, PyObject *context, PyObject *callback, PyObject *args)
 {
-    PyObject *task = Py_XNewRef(step_task(callback));
+    Py_INCREF(task);
     Running before;
     poll_begin(record, &before);
     PyObject *result = run_in_context(context, callback, args);
     PyObject *error = result == NULL ? take_exception() : NULL;
     poll_end(record, task, &before);
     record_unpin(record);
-    Py_XDECREF(task);
+    Py_DECREF(task);
     raise_again(error);
     return result;
 }
@@ -441,11 +441,13 @@ static PyObject *run(PyObject *self, Extra *extra)
     Py_INCREF(args);
     Py_INCREF(loop);
     Py_INCREF(context);
+    /* A record that has ended, or is forgotten, has no task. */
     TaskRecord *record = extra->record;
+    PyObject *task = record != NULL && record->task != NULL ? step_task(callback) : NULL;
     PyObject *result;
-    if (record != NULL && !HAS(record, FORGOTTEN)) {
+    if (task != NULL && task == record->task) {
         extra->record = NULL;
-        result = run_step(record, context, callback, args);
+        result = run_step(record, task, context, callback, args);
     }
     else {
         result = run_callback(extra->source, loop, context, callback, args);

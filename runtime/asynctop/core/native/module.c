@@ -19,9 +19,6 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
                                      &describe, &exception_text, &thread_name)) {
         return NULL;
     }
-    if (records_begin() < 0) {
-        return PyErr_NoMemory();
-    }
     if (texts_begin(describe) < 0) {
         return NULL;
     }
@@ -110,7 +107,7 @@ static PyObject *create_task(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_known(loop);
     if (stats != NULL) {
         loop_closed(stats);
     }
@@ -127,38 +124,43 @@ static int append(PyObject *list, PyObject *item)
     return done;
 }
 
-/* The name of what a loop runs, and that the record knows it too. */
-static PyObject *running_name(const LoopStats *stats)
+/* The name of what a loop runs, and that the record knows it too. It may have ended when this returns. */
+static PyObject *running_name(TaskRecord *record, PyObject *callback)
 {
-    TaskRecord *record = stats->now.task;
+    PyObject *name = NULL;
     if (record == NULL) {
-        return described(stats->now.callback);
+        Py_INCREF(callback);
+        name = described(callback);
+        Py_DECREF(callback);
+        return name;
     }
-    PyObject *name = record->task != NULL ? task_name(record->task) : NULL;
-    if (name == NULL) {
-        return PyUnicode_FromString("");
+    record->pins++;
+    PyObject *task = record_task(record);
+    if (task != NULL) {
+        name_now(record);
+        name = task_name(task);
+        Py_DECREF(task);
     }
-    if (record->name == 0) {
-        record_name(record, name);
-        record_changed(record);
-    }
-    return name;
+    record_unpin(record);
+    return name != NULL ? name : PyUnicode_FromString("");
 }
 
 static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     collector_name();
     PyObject *found = PyList_New(0);
-    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
+    int number = 0;
+    for (LoopStats *stats; found != NULL && (stats = loop_after(number)) != NULL;) {
+        number = stats->number;
         TaskRecord *record = stats->now.task;
         if (record == NULL && stats->now.callback == NULL) {
             continue;
         }
-        PyObject *name = running_name(stats);
-        if (name == NULL
-            || append(found, Py_BuildValue("(iLiNLki)", stats->number, record != NULL ? record->id : 0LL,
-                                           record != NULL ? record->kind : 0, name, (long long)stats->now.since_ns,
-                                           stats->thread, 0)) < 0) {
+        long long id = record != NULL ? record->id : 0, since = stats->now.since_ns;
+        int kind = record != NULL ? record->kind : 0;
+        unsigned long thread = stats->thread;
+        PyObject *name = running_name(record, stats->now.callback);
+        if (name == NULL || append(found, Py_BuildValue("(iLiNLki)", number, id, kind, name, since, thread, 0)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -168,18 +170,18 @@ static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     PyObject *found = PyList_New(0);
-    LoopStats *next;
-    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = next) {
-        next = stats->next;
-        for (int i = 0; found != NULL && i < stats->long_count; i++) {
-            const LongPoll *poll = &stats->long_polls[(stats->long_first + i) % MAX_LONG_POLLS];
-            if (append(found, Py_BuildValue("(iLiOLkL)", stats->number, (long long)poll->task, poll->kind,
-                                            poll->name != NULL ? poll->name : Py_None, (long long)poll->started_ns,
-                                            stats->thread, (long long)poll->took_ns)) < 0) {
+    int number = 0;
+    for (LoopStats *stats; found != NULL && (stats = loop_after(number)) != NULL;) {
+        number = stats->number;
+        loop_hold(stats);
+        for (LongPoll poll; found != NULL && long_poll_take(stats, &poll);) {
+            if (append(found, Py_BuildValue("(iLiNLkL)", number, (long long)poll.task, poll.kind,
+                                            poll.name != NULL ? poll.name : Py_NewRef(Py_None),
+                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns)) < 0) {
                 Py_CLEAR(found);
             }
         }
-        long_polls_taken(stats);
+        loop_release(stats);
     }
     return found;
 }
@@ -255,8 +257,12 @@ static PyObject *watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 static PyObject *loops(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     PyObject *found = PyList_New(0);
-    for (LoopStats *stats = core.loops; found != NULL && stats != NULL; stats = stats->next) {
-        if (stats->loop != NULL && append(found, Py_BuildValue("(iO)", stats->number, stats->loop)) < 0) {
+    int number = 0;
+    for (LoopStats *stats; found != NULL && (stats = loop_after(number)) != NULL;) {
+        number = stats->number;
+        /* One that is being freed must not come to life again. */
+        if (stats->loop != NULL && Py_REFCNT(stats->loop) > 0
+            && append(found, Py_BuildValue("(iO)", stats->number, stats->loop)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -294,7 +300,8 @@ static PyObject *find(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     TaskRecord *record = record_find(task);
-    return Py_NewRef(record != NULL && record->id == id ? record->task : Py_None);
+    PyObject *found = record != NULL && record->id == id ? record_task(record) : NULL;
+    return found != NULL ? found : Py_NewRef(Py_None);
 }
 
 static PyObject *identify(PyObject *Py_UNUSED(module), PyObject *task)
@@ -562,12 +569,15 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "asynctop.core.native._native",
     .m_doc = PyDoc_STR("The native recorder core."),
-    .m_size = -1,
     .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__native(void)
 {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "expected the main interpreter, found a subinterpreter: there is one core per process");
+        return NULL;
+    }
     PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
     PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
     Py_XDECREF(base_events);

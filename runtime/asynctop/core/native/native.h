@@ -43,6 +43,7 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define MAX_NAME 200         /* characters of a name or an exception's text that are kept: as much as a person reads */
 #define MAX_TEXTS 50000      /* different texts */
 #define CLOSED_LOOPS 8       /* closed loops that are still listed */
+#define MOST_PINS 200        /* handles that point to one task: asyncio makes one at a time, what more there are are not ours to follow */
 
 /* Numbers that one side writes and the other one reads. */
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
@@ -99,6 +100,7 @@ typedef struct LoopStats {
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
+    uint64_t interpreter_id;      /* that state's: threads come and go at the same addresses */
     char *thread_name;            /* allocated; replaced under `names_lock` */
     Running now;
     int64_t polls, callbacks;
@@ -119,7 +121,10 @@ typedef struct LoopStats {
 typedef struct TaskRecord {
     PyObject *task; /* borrowed: the key among the live ones; NULL once it has ended */
     LoopStats *stats;
-    KindStats *part;
+    union {
+        KindStats *part;               /* until it has ended */
+        struct TaskRecord *retained; /* the collector's: the next one of the ended that are kept */
+    };
     int64_t id;
     int64_t parent, waker; /* a task's id, or a callback's negative number, or 0; the parent is the first waker */
     int64_t created_ns;
@@ -160,7 +165,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
-    PyObject *factory; /* the task factory that makes a task just now: borrowed; NULL most of the time */
+    unsigned closures; /* loops closed, and hooks taken out: at each, what a loop has may be freed */
     int64_t last_id;
     LoopStats *loops;
     int loops_seen;
@@ -169,6 +174,9 @@ typedef struct {
 } Core;
 
 extern Core core;
+
+/* The task factory that makes a task in this thread just now; NULL most of the time. */
+extern _Thread_local PyObject *factory_now;
 
 /* Guards the lists of loops and of a kind's parts. The loops' side takes it for a new loop, a new kind, a
  * closed loop; the collector while it adds up. */
@@ -191,6 +199,7 @@ TaskRecord *record_new(LoopStats *, KindStats *);
 void record_free(TaskRecord *);
 void record_drop(TaskRecord *);
 TaskRecord *record_find(PyObject *task);
+PyObject *record_task(const TaskRecord *); /* a new reference; NULL where it has ended, or dies */
 int record_register(TaskRecord *, PyObject *task);
 void record_unregister(TaskRecord *);
 size_t records_live(void);
@@ -200,17 +209,19 @@ void record_changed(TaskRecord *);
 void record_unpin(TaskRecord *);
 LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
 LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
+bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
+void loop_hold(LoopStats *); /* against being freed: for whoever runs Python code in between */
 void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
-KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned);
+KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
 Kind *kind_number(int number);
 int kinds_count(void);
 void sums_add(KindStats *to, const KindStats *from);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
-void long_polls_taken(LoopStats *);
+bool long_poll_take(LoopStats *, LongPoll *);
 int records_init(PyObject *loop_class);
-int records_begin(void);
 void records_unlist(void);
 void records_forget(void);
 
@@ -229,7 +240,7 @@ void texts_forget(void);
 
 /* recorder.c */
 bool is_step(PyObject *callback);
-PyObject *step_task(PyObject *callback); /* borrowed */
+PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
 TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
 void poll_begin(TaskRecord *, Running *before);
 void poll_end(TaskRecord *, PyObject *task, const Running *before);
@@ -240,7 +251,8 @@ void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);
 PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs);
 void task_died(PyObject *task);
 int adopt(PyObject *task, PyObject *loop);
-void learn_name(TaskRecord *, PyObject *task);
+void learn_name(TaskRecord *, PyObject *task); /* of a pinned one */
+void name_now(TaskRecord *); /* learn its name, if it lives and has none yet */
 void fault(void); /* takes the current exception: something of ours has failed */
 PyObject *take_exception(void);
 void raise_again(PyObject *error);

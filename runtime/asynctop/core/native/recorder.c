@@ -50,7 +50,7 @@ bool is_step(PyObject *callback)
     return false;
 }
 
-/* The task of a step: borrowed. */
+/* The task of a step: borrowed. A handle's callback may have been replaced by its program. */
 PyObject *step_task(PyObject *callback)
 {
     if (Py_TYPE(callback) == step_type) {
@@ -58,13 +58,16 @@ PyObject *step_task(PyObject *callback)
             return ((Step *)callback)->task;
         }
         PyObject *task = PyObject_GetAttr(callback, s_self);
+        if (task == NULL) {
+            PyErr_Clear();
+        }
         Py_XDECREF(task); /* the step keeps it */
         return task;
     }
     if (PyCFunction_CheckExact(callback)) {
         return PyCFunction_GET_SELF(callback);
     }
-    return PyMethod_GET_SELF(callback);
+    return PyMethod_Check(callback) ? PyMethod_GET_SELF(callback) : NULL;
 }
 
 /* A method of a task without arguments: by way of the C Task's own function where it is one. */
@@ -100,6 +103,19 @@ void learn_name(TaskRecord *record, PyObject *task)
     if (name != NULL) {
         record_name(record, name);
         Py_DECREF(name);
+    }
+}
+
+/* Its method may be the program's own, which runs whatever it likes. */
+void name_now(TaskRecord *record)
+{
+    PyObject *task = record->name == 0 ? record_task(record) : NULL;
+    if (task != NULL) {
+        record->pins++;
+        learn_name(record, task);
+        record_changed(record);
+        record_unpin(record);
+        Py_DECREF(task);
     }
 }
 
@@ -183,12 +199,13 @@ static int watch_foreign(PyObject *task)
 
 /* -- spawns and wakes -- */
 
-static TaskRecord *begin_record(PyObject *task, LoopStats *stats, PyObject *coroutine, bool spawned)
+static TaskRecord *begin_record(PyObject *task, PyObject *loop, PyObject *coroutine, bool spawned)
 {
     if (!PyObject_TypeCheck(task, task_type) && watch_foreign(task) < 0) {
         return NULL;
     }
-    KindStats *part = kind_of(stats, coroutine, spawned);
+    LoopStats *stats = core.open ? loop_stats(loop) : NULL;
+    KindStats *part = stats != NULL ? kind_of(stats, coroutine, spawned) : NULL;
     TaskRecord *record = part != NULL ? record_new(stats, part) : NULL;
     if (record != NULL && record_register(record, task) < 0) {
         record_drop(record);
@@ -197,10 +214,10 @@ static TaskRecord *begin_record(PyObject *task, LoopStats *stats, PyObject *coro
     return record;
 }
 
+/* Pinned. */
 static TaskRecord *spawn(PyObject *task, PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
-    if (stats == NULL) {
+    if (loop_stats(loop) == NULL) {
         return NULL;
     }
     PyObject *coroutine = ask(task, task_get_coro, s_get_coro);
@@ -208,12 +225,13 @@ static TaskRecord *spawn(PyObject *task, PyObject *loop)
         fault();
         return NULL;
     }
-    TaskRecord *record = begin_record(task, stats, coroutine, true);
-    Py_DECREF(coroutine);
+    TaskRecord *record = begin_record(task, loop, coroutine, true);
     if (record != NULL) {
-        record->parent = record->waker = stats->now.waker;
+        record->parent = record->waker = record->stats->now.waker;
+        record->pins++;
         STORE(record->state, STATE_SCHEDULED);
     }
+    Py_DECREF(coroutine);
     return record;
 }
 
@@ -223,7 +241,6 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
 {
     PyObject *task = step_task(callback);
     if (task == NULL) {
-        PyErr_Clear();
         return NULL;
     }
     TaskRecord *record = record_find(task);
@@ -232,13 +249,17 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
         if (record == NULL) {
             return NULL;
         }
-        if (PyCFunction_CheckExact(callback)) {
+        if (PyCFunction_CheckExact(callback) && record->task != NULL) {
             record->polls = 1; /* started eagerly by its maker: its first poll is over, and nobody saw it */
             ADD(record->part->histogram[0], 1);
             ADD(record->stats->polls, 1);
         }
     }
+    else if (record->pins >= MOST_PINS) {
+        return NULL;
+    }
     else {
+        record->pins++;
         const Running *now = &record->stats->now;
         STORE(record->waker, now->waker);
         if (now->task == record) {
@@ -253,22 +274,20 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
             record_changed(record);
         }
     }
-    record->pins++;
     return record;
 }
 
 /* -- polls -- */
 
-static void in_thread(LoopStats *stats)
+static void note_thread(LoopStats *stats, PyThreadState *state)
 {
     unsigned long thread = PyThread_get_thread_ident();
-    if (thread == stats->thread) {
-        return;
-    }
     STORE(stats->busy_at_look_ns, thread_busy_ns(system_thread()));
     STORE(stats->system_thread, system_thread());
     STORE(stats->thread, thread);
-    stats->interpreter = PyThreadState_Get();
+    stats->interpreter = state;
+    stats->interpreter_id = state->id;
+    loop_hold(stats);
     PyObject *name = PyObject_CallFunction(thread_name, "k", thread);
     char *before = stats->thread_name, *text = name != NULL ? text_clipped(name) : NULL;
     pthread_mutex_lock(&names_lock);
@@ -277,6 +296,18 @@ static void in_thread(LoopStats *stats)
     free(before);
     Py_XDECREF(name);
     PyErr_Clear();
+    loop_release(stats);
+}
+
+/* Whether Python code was run: then only what is held is there still. */
+static inline bool in_thread(LoopStats *stats)
+{
+    PyThreadState *state = PyThreadState_Get();
+    if (state->id == stats->interpreter_id) {
+        return false;
+    }
+    note_thread(stats, state);
+    return true;
 }
 
 /* See clock.h. */
@@ -287,7 +318,6 @@ static inline int64_t not_negative(int64_t ns)
 
 static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
 {
-    in_thread(stats);
     *before = stats->now;
     stats->now.bottom = frame_now();
     stats->now.callback = callback;
@@ -330,6 +360,10 @@ static int64_t own_time(LoopStats *stats, int64_t started, int64_t took, const R
 void poll_begin(TaskRecord *record, Running *before)
 {
     LoopStats *stats = record->stats;
+    if (in_thread(stats) && record->task == NULL) {
+        *before = stats->now;
+        return; /* forgotten meanwhile */
+    }
     enter(stats, record, NULL, record->id, before);
     int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
@@ -397,29 +431,30 @@ static void end(TaskRecord *record, int64_t ended)
     record_changed(record);
 }
 
-/* `task` has ended. */
+/* `task` has ended. The record is pinned. */
 static void finish(TaskRecord *record, PyObject *task, int64_t ended)
 {
-    KindStats *part = record->part;
     PyObject *exception = task_exception != NULL && Py_TYPE(task) == task_type
                               ? task_exception->get(task, task_exception->closure)
                               : PyObject_GetAttr(task, s_exception);
-    int cancelled = 0;
-    if (exception == NULL) {
+    int cancelled = exception == Py_None ? asks(task, task_cancelled, s_cancelled) : 0;
+    if (exception == NULL || cancelled < 0) {
         fault();
     }
-    else if (exception != Py_None) {
+    KindStats *part = record->part;
+    if (record->task == NULL) {
+        Py_XDECREF(exception);
+        return; /* it was forgotten meanwhile, or somebody else was faster */
+    }
+    if (exception != NULL && exception != Py_None) {
         ADD(part->raised, 1);
         record->outcome = RAISED;
     }
-    else if ((cancelled = asks(task, task_cancelled, s_cancelled)) > 0) {
+    else if (cancelled > 0) {
         ADD(part->cancelled, 1);
         record->outcome = CANCELLED;
     }
-    else {
-        if (cancelled < 0) {
-            fault();
-        }
+    else if (exception != NULL) {
         ADD(part->returned, 1);
         record->outcome = RETURNED;
     }
@@ -429,20 +464,22 @@ static void finish(TaskRecord *record, PyObject *task, int64_t ended)
             learn_exception(record, exception);
         }
     }
+    if (record->task != NULL) {
+        end(record, ended);
+    }
     Py_XDECREF(exception);
-    end(record, ended);
 }
 
 /* Account for a poll that ends now. Whether the task goes on. */
 static bool settle(TaskRecord *record, PyObject *task, const Running *before)
 {
-    if (HAS(record, FORGOTTEN)) {
-        return false;
-    }
     LoopStats *stats = record->stats;
-    KindStats *part = record->part;
     int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
     leave(stats, before, took);
+    if (record->task == NULL) {
+        return false; /* forgotten */
+    }
+    KindStats *part = record->part;
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
     ADD(part->busy_ns, took);
@@ -488,9 +525,16 @@ void poll_end(TaskRecord *record, PyObject *task, const Running *before)
 /* A callback that is no task's step is about to run. NULL where nothing is to be recorded. */
 LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Running *before)
 {
+    if (!core.open) {
+        return NULL;
+    }
+    int64_t waker = waker_of(source, callback);
     LoopStats *stats = loop_stats(loop);
+    if (stats != NULL && in_thread(stats)) {
+        stats = loop_known(loop);
+    }
     if (stats != NULL) {
-        enter(stats, NULL, callback, waker_of(source, callback), before);
+        enter(stats, NULL, callback, waker, before);
     }
     return stats;
 }
@@ -498,18 +542,20 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
 /* It has run. */
 void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Running *before)
 {
-    if (loop_known(loop) != stats) {
+    if ((loop_known(loop) != stats && !loop_listed(stats)) || stats->now.callback != callback) {
         return; /* the hooks went while it ran */
     }
     int64_t started = stats->now.since_ns, took = not_negative(now_ns() - started);
     leave(stats, before, took);
     ADD(stats->callbacks, 1);
     if (own_time(stats, started, took, before) > core.threshold_ns) {
+        loop_hold(stats);
         PyObject *name = described(callback);
         if (name == NULL) {
             fault();
         }
         note_long_poll(stats, 0, 0, name, started, took);
+        loop_release(stats);
         Py_XDECREF(name);
     }
 }
@@ -524,11 +570,12 @@ static struct {
 /* A task's first poll is about to run while the task is being made. NULL where nothing is to be recorded. */
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before)
 {
-    LoopStats *stats = loop_stats(loop);
-    TaskRecord *record = stats != NULL ? begin_record(task, stats, coroutine, true) : NULL;
+    TaskRecord *record = begin_record(task, loop, coroutine, true);
     if (record != NULL) {
+        LoopStats *stats = record->stats;
         record->parent = record->waker = stats->now.waker;
         record->pins++;
+        in_thread(stats);
         enter(stats, record, NULL, record->id, before);
     }
     return record;
@@ -540,8 +587,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
     if (made) {
         settle(record, task, before); /* its maker may name it yet */
     }
-    else if (!HAS(record, FORGOTTEN)) {
-        leave(record->stats, before, 0);
+    else if (leave(record->stats, before, 0), record->task != NULL) {
         ADD(record->part->spawned, -1);
         record_unregister(record);
         if (!dropped(record)) {
@@ -558,24 +604,27 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
 /* `create(coroutine, **kwargs)` on a loop with a task factory, which may be eager. */
 PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs)
 {
-    PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = core.factory;
+    PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = factory_now;
     if (factory == NULL) {
         PyErr_Clear();
     }
     PyObject *args = PyTuple_Pack(1, coroutine);
-    core.factory = factory == Py_None ? NULL : factory;
+    factory_now = factory == Py_None ? NULL : Py_XNewRef(factory);
     latest_eager.task = NULL; /* the one made now may stand where it stood */
     PyObject *task = args != NULL ? PyObject_Call(create, args, kwargs) : NULL;
-    core.factory = before;
+    Py_XSETREF(factory_now, before);
     Py_XDECREF(args);
     Py_XDECREF(factory);
     TaskRecord *record = latest_eager.record;
     if (task != NULL && record != NULL && latest_eager.task == task && !HAS(record, FORGOTTEN)) {
+        latest_eager.task = NULL; /* another one may come to be at its address */
+        record->pins++;
         rename_long_poll(record->stats, record->id, task); /* its maker has named it since */
         if (record->task == NULL) {
             learn_name(record, task);
             record_changed(record);
         }
+        record_unpin(record);
     }
     return task;
 }
@@ -587,17 +636,18 @@ int adopt(PyObject *task, PyObject *loop)
     if (done != 0 || record_find(task) != NULL) {
         return done < 0 ? -1 : 0;
     }
-    LoopStats *stats = loop_stats(loop);
-    PyObject *coroutine = stats != NULL ? ask(task, task_get_coro, s_get_coro) : NULL;
+    PyObject *coroutine = ask(task, task_get_coro, s_get_coro);
     if (coroutine == NULL) {
-        return stats == NULL ? 0 : -1;
+        return -1;
     }
-    TaskRecord *record = begin_record(task, stats, coroutine, false);
+    TaskRecord *record = begin_record(task, loop, coroutine, false);
+    if (record != NULL) {
+        name_now(record);
+    }
     Py_DECREF(coroutine);
     if (record == NULL) {
         return 0;
     }
-    learn_name(record, task);
     /* A step that was scheduled before the hooks runs unseen, and the task may end in it. */
     PyObject *added = PyObject_CallMethodOneArg(task, s_add_done_callback, adopted_ended);
     Py_XDECREF(added);
@@ -608,7 +658,9 @@ static PyObject *ended_unseen(PyObject *Py_UNUSED(self), PyObject *task)
 {
     TaskRecord *record = record_find(task);
     if (record != NULL) {
+        record->pins++;
         finish(record, task, now_ns()); /* where its last poll was seen, it is not found any more */
+        record_unpin(record);
     }
     Py_RETURN_NONE;
 }
@@ -622,7 +674,9 @@ void task_died(PyObject *task)
     if (record != NULL) {
         ADD(kind_number(record->kind)->archive.destroyed, 1);
         record->outcome = DESTROYED;
+        record->pins++;
         end(record, now_ns());
+        record_unpin(record);
     }
 }
 
@@ -630,13 +684,20 @@ void task_died(PyObject *task)
 void recorder_forget(void)
 {
     size_t position = 0;
-    for (TaskRecord *record; (record = record_next(&position)) != NULL;) {
-        if (record->part->site == NULL) {
-            PyObject *removed = PyObject_CallMethodOneArg(record->task, s_remove_done_callback, adopted_ended);
-            Py_XDECREF(removed);
-            PyErr_Clear();
+    PyObject *adopted = PyList_New(0);
+    for (TaskRecord *record; adopted != NULL && (record = record_next(&position)) != NULL;) {
+        PyObject *task = record->part->site == NULL ? record_task(record) : NULL;
+        if (task != NULL) {
+            PyList_Append(adopted, task);
+            Py_DECREF(task);
         }
     }
+    for (Py_ssize_t i = 0; adopted != NULL && i < PyList_GET_SIZE(adopted); i++) {
+        Py_XDECREF(PyObject_CallMethodOneArg(PyList_GET_ITEM(adopted, i), s_remove_done_callback, adopted_ended));
+        PyErr_Clear();
+    }
+    Py_XDECREF(adopted);
+    PyErr_Clear();
     PyDict_Clear(foreign);
     if (latest_eager.record != NULL) {
         record_unpin(latest_eager.record);

@@ -9,7 +9,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifdef __SANITIZE_ADDRESS__ /* `make sanitize`: it knows of malloc's memory, but not of ours */
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)0)
+#endif
+
 Core core;
+_Thread_local PyObject *factory_now;
 pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 bool unborn_held;
 pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,6 +100,7 @@ static TaskRecord *slab_take(void)
     }
     TaskRecord *record = slab->freed;
     if (record != NULL) {
+        ASAN_UNPOISON_MEMORY_REGION(record, sizeof(*record));
         slab->freed = record->next;
     }
     else {
@@ -114,12 +123,14 @@ static void slab_give(TaskRecord *record)
     }
     record->next = slab->freed;
     slab->freed = record;
+    ASAN_POISON_MEMORY_REGION(record, sizeof(*record));
     if (slab->used == 0 && (slab->previous != NULL || slab->next != NULL)) {
         slab_unlink(slab);
         empty = true;
     }
     pthread_mutex_unlock(&slab_lock);
     if (empty) {
+        ASAN_UNPOISON_MEMORY_REGION(slab, SLAB_BYTES);
         munmap(slab, SLAB_BYTES);
     }
 }
@@ -233,7 +244,7 @@ TaskRecord *record_new(LoopStats *stats, KindStats *part)
     memset(record, 0, sizeof(*record));
     record->id = ++core.last_id;
     record->stats = stats;
-    __atomic_add_fetch(&stats->references, 1, __ATOMIC_RELAXED);
+    loop_hold(stats);
     record->part = part;
     record->kind = (uint16_t)part->kind->number;
     record->created_ns = record->since_ns = now_ns();
@@ -269,7 +280,7 @@ void record_free(TaskRecord *record)
     loop_release(stats);
 }
 
-/* The record is the task's from now on. */
+/* The record is the task's from now on. -1 where there is no memory, or the task has a record already. */
 int record_register(TaskRecord *record, PyObject *task)
 {
     if ((slots_used + 1) * 3 > slots_size * 2
@@ -279,6 +290,9 @@ int record_register(TaskRecord *record, PyObject *task)
     }
     size_t at = slot_of(task, slots_size);
     while (slots[at].task != NULL) {
+        if (slots[at].task == task) {
+            return -1;
+        }
         at = (at + 1) & (slots_size - 1);
     }
     slots[at].task = task;
@@ -301,6 +315,12 @@ int record_register(TaskRecord *record, PyObject *task)
     return 0;
 }
 
+/* While the task is being freed, it must not come to life again. */
+PyObject *record_task(const TaskRecord *record)
+{
+    return record->task != NULL && Py_REFCNT(record->task) > 0 ? Py_NewRef(record->task) : NULL;
+}
+
 /* The task has ended, or is gone. */
 void record_unregister(TaskRecord *record)
 {
@@ -313,7 +333,7 @@ void record_unregister(TaskRecord *record)
 /* To be called after the change. */
 void record_changed(TaskRecord *record)
 {
-    if (__atomic_exchange_n(&record->dirty, 1, __ATOMIC_SEQ_CST)) {
+    if (HAS(record, FORGOTTEN) || __atomic_exchange_n(&record->dirty, 1, __ATOMIC_SEQ_CST)) {
         return;
     }
     record->changed = LOAD(core.changed);
@@ -324,8 +344,9 @@ void record_changed(TaskRecord *record)
 
 void record_unpin(TaskRecord *record)
 {
-    __atomic_sub_fetch(&record->pins, 1, __ATOMIC_RELEASE);
-    if (HAS(record, FORGOTTEN) && record->pins == 0) {
+    /* Without its last pin, one that is not forgotten is the collector's to free. */
+    bool ours = HAS(record, FORGOTTEN);
+    if (__atomic_sub_fetch(&record->pins, 1, __ATOMIC_RELEASE) == 0 && ours) {
         record_drop(record);
     }
 }
@@ -384,8 +405,9 @@ void record_name(TaskRecord *record, PyObject *name)
 
 /* -- kinds -- */
 
-static Kind *kinds[MAX_KINDS + 1];
-static int kinds_made; /* the last one's number; number 0 gathers what is beyond MAX_KINDS */
+static Kind further = {.archive.kind = &further}; /* number 0 gathers what is beyond MAX_KINDS */
+static Kind *kinds[MAX_KINDS + 1] = {&further};
+static int kinds_made; /* the last one's number */
 
 Kind *kind_number(int number)
 {
@@ -565,16 +587,19 @@ static uint32_t qualname_text(PyObject *coroutine)
 }
 
 /* The part of a task's kind on this loop. The task is `spawned` by the code that runs now; else it was there
- * before the hooks, and where it was spawned is not known. NULL, without an error, where there is no memory. */
+ * before the hooks, and where it was spawned is not known. NULL, without an error, where there is no memory, or
+ * the loop was closed meanwhile. */
 KindStats *kind_of(LoopStats *stats, PyObject *coroutine, bool spawned)
 {
+    unsigned closures = core.closures; /* what follows may run Python code, and with it other threads */
+    void *bottom = stats->now.bottom;
     PyObject *code = code_of(coroutine);
     PyCodeObject *site = NULL;
     int lasti = 0;
     if (spawned) {
-        spawn_site(code, core.factory, stats->now.bottom, &site, &lasti);
+        spawn_site(code, factory_now, bottom, &site, &lasti);
     }
-    KindStats *part = part_find(stats, code, site, lasti);
+    KindStats *part = core.closures == closures ? part_find(stats, code, site, lasti) : NULL;
     if (part == NULL) {
         Kind wanted = {.name = qualname_text(coroutine)};
         if (PyCode_Check(code)) {
@@ -585,7 +610,7 @@ KindStats *kind_of(LoopStats *stats, PyObject *coroutine, bool spawned)
             wanted.spawned_file = text_of(site->co_filename);
             wanted.spawned_line = PyCode_Addr2Line(site, lasti * 2);
         }
-        Kind *kind = kind_like(&wanted);
+        Kind *kind = core.closures == closures ? kind_like(&wanted) : NULL;
         part = kind != NULL ? part_new(stats, kind, code, (PyObject *)site, lasti) : NULL;
     }
     Py_DECREF(code);
@@ -608,6 +633,24 @@ LoopStats *loop_known(PyObject *loop)
         }
     }
     return NULL;
+}
+
+LoopStats *loop_after(int number)
+{
+    LoopStats *stats = core.loops;
+    while (stats != NULL && stats->number <= number) {
+        stats = stats->next;
+    }
+    return stats;
+}
+
+bool loop_listed(const LoopStats *wanted)
+{
+    const LoopStats *stats = core.loops;
+    while (stats != NULL && stats != wanted) {
+        stats = stats->next;
+    }
+    return stats != NULL;
 }
 
 static PyObject *loop_collected(PyObject *Py_UNUSED(self), PyObject *weak)
@@ -645,6 +688,13 @@ static bool is_uvloop(PyObject *loop)
     return found;
 }
 
+static void drop_long_polls(LoopStats *stats)
+{
+    for (LongPoll poll; long_poll_take(stats, &poll);) {
+        Py_XDECREF(poll.name);
+    }
+}
+
 /* Closed loops beyond the newest few are no longer listed. */
 static void forget_oldest(void)
 {
@@ -652,6 +702,8 @@ static void forget_oldest(void)
     for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
         closed += stats->loop == NULL;
     }
+    LoopStats *gone = NULL;
+    pthread_mutex_lock(&registry_lock);
     for (LoopStats **link = &core.loops; *link != NULL && closed > CLOSED_LOOPS;) {
         LoopStats *stats = *link;
         if (stats->loop != NULL) {
@@ -659,8 +711,16 @@ static void forget_oldest(void)
             continue;
         }
         *link = stats->next;
-        loop_release(stats);
+        stats->next = gone;
+        gone = stats;
         closed--;
+    }
+    pthread_mutex_unlock(&registry_lock);
+    while (gone != NULL) {
+        LoopStats *stats = gone;
+        gone = stats->next;
+        drop_long_polls(stats);
+        loop_release(stats);
     }
 }
 
@@ -685,8 +745,8 @@ LoopStats *loop_stats(PyObject *loop)
     stats->stock_time = inherits(loop, s_time);
     stats->stock_checks = inherits(loop, s_check_closed);
     stats->runtime = is_uvloop(loop) ? "uvloop" : "asyncio";
-    pthread_mutex_lock(&registry_lock);
     forget_oldest();
+    pthread_mutex_lock(&registry_lock);
     stats->number = ++core.loops_seen;
     LoopStats **last = &core.loops;
     while (*last != NULL) {
@@ -697,28 +757,40 @@ LoopStats *loop_stats(PyObject *loop)
     return latest = stats;
 }
 
-/* A loop was closed or collected: its sums live on in the archives. */
-void loop_closed(LoopStats *stats)
+void loop_hold(LoopStats *stats)
 {
-    if (stats->loop == NULL) {
-        return;
+    __atomic_add_fetch(&stats->references, 1, __ATOMIC_RELAXED);
+}
+
+/* On either side. */
+void loop_release(LoopStats *stats)
+{
+    if (__atomic_sub_fetch(&stats->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        free(stats->thread_name);
+        free(stats);
     }
-    size_t position = 0;
+}
+
+/* A loop's sums live on in the archives. */
+static void retire(LoopStats *stats)
+{
+    core.closures++;
+    latest = NULL;
+    KindStats **parts = stats->kinds;
+    size_t size = stats->kinds_size, position = 0;
     for (TaskRecord *record; (record = record_next(&position)) != NULL;) {
         if (record->stats == stats) {
             record->part = &record->part->kind->archive;
             STORE(record->state, STATE_IDLE);
-            if (record->name == 0) {
-                learn_name(record, record->task);
-            }
             record_changed(record);
         }
     }
-    latest = NULL;
     pthread_mutex_lock(&registry_lock);
     STORE(stats->loop, NULL);
-    for (size_t i = 0; i < stats->kinds_size; i++) {
-        KindStats *part = stats->kinds[i];
+    stats->kinds = NULL;
+    stats->kinds_size = stats->kinds_used = 0;
+    for (size_t i = 0; i < size; i++) {
+        KindStats *part = parts[i];
         if (part != NULL) {
             KindStats **link = &part->kind->archive.next;
             while (*link != part) {
@@ -731,38 +803,51 @@ void loop_closed(LoopStats *stats)
         }
     }
     pthread_mutex_unlock(&registry_lock);
-    for (size_t i = 0; i < stats->kinds_size; i++) {
-        if (stats->kinds[i] != NULL) {
-            Py_XDECREF(stats->kinds[i]->code);
-            Py_XDECREF(stats->kinds[i]->site);
-            free(stats->kinds[i]);
+    PyObject *weak = stats->weak;
+    stats->weak = NULL;
+    /* From here on anything may happen: objects are let go of. */
+    for (size_t i = 0; i < size; i++) {
+        if (parts[i] != NULL) {
+            Py_XDECREF(parts[i]->code);
+            Py_XDECREF(parts[i]->site);
+            free(parts[i]);
         }
     }
-    free(stats->kinds);
-    stats->kinds = NULL;
-    stats->kinds_size = stats->kinds_used = 0;
-    Py_CLEAR(stats->weak);
+    free(parts);
+    Py_XDECREF(weak);
 }
 
-/* On either side. */
-void loop_release(LoopStats *stats)
+/* A loop was closed or collected. */
+void loop_closed(LoopStats *stats)
 {
-    if (__atomic_sub_fetch(&stats->references, 1, __ATOMIC_ACQ_REL) == 0) {
-        free(stats->thread_name);
-        free(stats);
+    if (stats->loop == NULL) {
+        return;
     }
+    loop_hold(stats);
+    size_t at = 0;
+    for (TaskRecord *record; (record = record_next(&at)) != NULL;) {
+        if (record->stats == stats) {
+            name_now(record);
+        }
+    }
+    if (stats->loop != NULL) {
+        retire(stats);
+    }
+    loop_release(stats);
 }
 
 /* A poll or callback was past the threshold. */
 void note_long_poll(LoopStats *stats, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns)
 {
+    if (!loop_listed(stats)) {
+        return; /* nobody would take it */
+    }
     if (stats->long_polls == NULL) {
         stats->long_polls = calloc(MAX_LONG_POLLS, sizeof(LongPoll));
         if (stats->long_polls == NULL) {
             STORE(stats->long_lost, stats->long_lost + 1);
             return;
         }
-        __atomic_add_fetch(&stats->references, 1, __ATOMIC_RELAXED); /* see `long_polls_taken` */
     }
     LongPoll *at = &stats->long_polls[(stats->long_first + stats->long_count) % MAX_LONG_POLLS];
     if (stats->long_count == MAX_LONG_POLLS) {
@@ -788,18 +873,21 @@ void rename_long_poll(LoopStats *stats, int64_t id, PyObject *task)
     }
 }
 
-/* All of a loop's long polls have been taken. A closed loop needs their place no more. */
-void long_polls_taken(LoopStats *stats)
+/* Take the oldest one, and its reference to the name. False where there are no more: a closed loop needs their
+ * place no longer then. */
+bool long_poll_take(LoopStats *stats, LongPoll *taken)
 {
-    for (; stats->long_count > 0; stats->long_count--) {
-        Py_CLEAR(stats->long_polls[stats->long_first].name);
+    if (stats->long_count > 0) {
+        *taken = stats->long_polls[stats->long_first];
         stats->long_first = (stats->long_first + 1) % MAX_LONG_POLLS;
+        stats->long_count--;
+        return true;
     }
-    if (stats->loop == NULL && stats->long_polls != NULL) {
+    if (stats->loop == NULL) {
         free(stats->long_polls);
         stats->long_polls = NULL;
-        loop_release(stats);
     }
+    return false;
 }
 
 /* -- the beginning and the end -- */
@@ -825,12 +913,6 @@ int records_init(PyObject *loop_class)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-int records_begin(void)
-{
-    Kind nothing = {0};
-    return kinds[0] != NULL || kind_new(&nothing, 0) != NULL ? 0 : -1;
-}
-
 /* The live tasks are no longer known. */
 void records_unlist(void)
 {
@@ -847,20 +929,24 @@ void records_unlist(void)
 /* No record is left but those that handles hold: let go of loops and kinds. */
 void records_forget(void)
 {
-    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
-        loop_closed(stats);
-        long_polls_taken(stats);
-    }
     while (core.loops != NULL) {
         LoopStats *stats = core.loops;
+        pthread_mutex_lock(&registry_lock);
         core.loops = stats->next;
+        pthread_mutex_unlock(&registry_lock);
+        loop_closed(stats);
+        drop_long_polls(stats);
         loop_release(stats);
     }
-    for (int number = 0; number <= kinds_made; number++) {
+    pthread_mutex_lock(&registry_lock);
+    int made = kinds_made;
+    __atomic_store_n(&kinds_made, 0, __ATOMIC_RELEASE);
+    for (int number = 1; number <= made; number++) {
         free(kinds[number]);
         kinds[number] = NULL;
     }
-    kinds_made = 0;
+    further = (Kind){.archive.kind = &further};
+    pthread_mutex_unlock(&registry_lock);
     core.last_id = 0;
     core.loops_seen = 0;
 }

@@ -21,20 +21,21 @@ static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t coun
     Wrapper *self = (Wrapper *)callable;
     TaskRecord *record = self->record;
     PyObject *callback = Py_NewRef(self->callback);
+    PyObject *task = record != NULL && record->task != NULL ? step_task(callback) : NULL;
     PyObject *result;
-    if (record == NULL || HAS(record, FORGOTTEN)) {
+    if (task == NULL || task != record->task) {
         result = PyObject_Vectorcall(callback, args, count, keywords);
     }
     else {
         self->record = NULL; /* the pin is ours now */
-        PyObject *task = Py_XNewRef(step_task(callback));
+        Py_INCREF(task);
         Running before;
         poll_begin(record, &before);
         result = PyObject_Vectorcall(callback, args, count, keywords);
         PyObject *error = result == NULL ? take_exception() : NULL;
         poll_end(record, task, &before);
         record_unpin(record);
-        Py_XDECREF(task);
+        Py_DECREF(task);
         raise_again(error);
     }
     Py_DECREF(callback);
