@@ -165,7 +165,8 @@ static void *run(void *unused)
                 if (outlet->due_ns <= now) {
                     cursor_begin(&outlet->cursor);
                     outlet->in_batch = true;
-                    outlet->due_ns = now + outlet->interval_ns;
+                    int64_t next = outlet->due_ns + outlet->interval_ns; /* in step, unless it has fallen behind */
+                    outlet->due_ns = next > now ? next : now + outlet->interval_ns;
                 }
                 due = outlet->due_ns < due ? outlet->due_ns : due;
             }
