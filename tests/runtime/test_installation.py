@@ -120,3 +120,14 @@ def test_our_sockets_stay_ours_whatever_the_program_puts_in_place_of_os_fstat(
         ours = identity(sock)
         patch.setattr("os.fstat", lambda descriptor: os.stat("/"))
         assert identity(sock) == ours
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_parent_of_a_fork_goes_on_without_a_loop() -> None:
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            asynctop.uninstall()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert {"asynctop-publisher", "asynctop-stalls"} <= {each.name for each in threading.enumerate()}
