@@ -12,7 +12,9 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 
+from asynctop.forks import when_forked
 from asynctop.session import Session
 
 __all__ = ["install", "uninstall"]
@@ -72,7 +74,7 @@ def _before_fork() -> None:
 
 def _after_fork_in_parent() -> None:
     if _session is not None:
-        _session.resume()
+        when_forked(_session.resume, sys._getframe(1))
 
 
 def _after_fork_in_child() -> None:

@@ -33,6 +33,7 @@ class Session:
         self._faults: list[str] = []
         self._failed: set[str] = set()
         self._fault_lock = threading.Lock()
+        self._paused = False
         self._patches = Patches()
         self._on_uvloop = OnImport("uvloop", self._patch_uvloop)
         self._core: Core = make_core(self._threshold_ns, lambda error: self._fault("hooks", error))
@@ -72,6 +73,7 @@ class Session:
 
     def stop(self) -> None:
         """Take everything out again."""
+        self._paused = False
         self._unhook()
         try:
             self._publisher.stop()
@@ -81,17 +83,25 @@ class Session:
 
     def pause(self) -> None:
         """A fork is about to happen. A process with threads is not safe to fork."""
+        self._paused = True
         self._watcher.stop()
         self._publisher.pause()
 
     def resume(self) -> None:
-        """In the parent, after the fork."""
-        self._watcher.start()
-        self._publisher.start()
+        """In the parent, after the fork. Does nothing where it goes on, or has ended."""
+        if not self._paused:
+            return
+        self._paused = False
+        try:
+            self._watcher.start()
+            self._publisher.start()
+        except RuntimeError as error:  # there can be no more threads
+            self._fault("publisher", error)
 
     def restart_after_fork(self) -> None:
         """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of
         its own."""
+        self._paused = False
         self._publisher.abandon()
         self._core.restart()
         self._faults.clear()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from asynctop.core import Core
+from asynctop.core.contract import Running
 from asynctop_protocol import Outcome, State
 from conftest import LOOPS, hooks, python_core_only
 from recorded import Recorded
@@ -367,6 +368,35 @@ if "eager" in LOOPS:
         assert long.task == recorded.task("blocks").id
         (loop,) = recorded.loops
         assert recorded.kind("blocks").busy_ns < loop.busy_ns < 2 * recorded.kind("blocks").busy_ns
+
+    def test_eager_tasks_that_no_factory_makes(recorded: Recorded, hooked: Core) -> None:
+        running: list[Running] = []
+
+        async def at_once() -> None:
+            running.extend(hooked.running())
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            task: Any = asyncio.Task
+            await task(at_once(), loop=loop, name="at once", eager_start=True)
+            await task(steps(1), loop=loop, name="suspends", eager_start=True)
+
+        with asyncio.Runner(loop_factory=LOOPS["asyncio"]) as runner:
+            runner.run(main())
+        recorded.update()
+        (by,) = [row for row in recorded.by_id.values() if recorded.kinds[row.kind]["name"].endswith("main")]
+        suspends = recorded.task("suspends")
+        assert (suspends.parent, suspends.outcome) == (by.id, Outcome.RETURNED)
+        if hooked.name == "c":
+            task = recorded.task("at once")
+            assert (task.parent, task.polls, task.outcome) == (by.id, 1, Outcome.RETURNED)
+            assert [(each.task, each.name) for each in running] == [(task.id, "at once")]
+            assert suspends.polls == 2
+        else:
+            # Python code cannot see them being made: the first poll is their maker's.
+            assert "at once" not in [row.name for row in recorded.by_id.values()]
+            assert [each.task for each in running] == [by.id]
+            assert suspends.polls == 1
 
 
 @python_core_only

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,52 @@ def test_a_hook_that_fails_is_switched_off_and_says_so(
     assert asyncio.events.Handle is StockHandle
     _, tick = first_tick(installed)
     assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by a test"]
+
+
+class Unlike(asyncio.Task[str]):
+    """A task that does not answer."""
+
+    def get_coro(self) -> Any:
+        raise RuntimeError("broken by the program")
+
+
+class Nameless(type):
+    """Of classes without a name."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__qualname__":
+            raise RuntimeError("broken by the program")
+        return super().__getattribute__(name)
+
+
+class Setter(metaclass=Nameless):
+    """A callback without a name."""
+
+    def __call__(self, future: asyncio.Future[str]) -> None:
+        future.set_result("well")
+
+
+@pytest.mark.parametrize("breaks", ["task", "callback"])
+def test_what_the_programs_own_classes_break_is_told_and_the_program_goes_on(
+    installed: str, breaks: str
+) -> None:
+    async def well() -> str:
+        await asyncio.sleep(0)
+        return "well"
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        if breaks == "task":
+            return await Unlike(well(), loop=loop)
+        future = loop.create_future()
+        loop.call_soon(Setter(), future)
+        return str(await future)
+
+    for _ in range(2):
+        assert asyncio.run(main()) == "well"
+    assert asyncio.events.Handle is StockHandle
+    _, tick = first_tick(installed)
+    assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by the program"]
 
 
 def test_a_forked_child_serves_on_its_own_socket(installed: str) -> None:
@@ -120,3 +167,14 @@ def test_our_sockets_stay_ours_whatever_the_program_puts_in_place_of_os_fstat(
         ours = identity(sock)
         patch.setattr("os.fstat", lambda descriptor: os.stat("/"))
         assert identity(sock) == ours
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_parent_of_a_fork_goes_on_without_a_loop() -> None:
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            asynctop.uninstall()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert {"asynctop-publisher", "asynctop-stalls"} <= {each.name for each in threading.enumerate()}

@@ -91,12 +91,12 @@ async def cancels() -> None:
         task.cancel()
     await asyncio.wait([never_polled, asleep, refuses, late])
     try:
-        async with asyncio.timeout(0.001):
+        async with asyncio.timeout(0):
             await asyncio.sleep(60)
     except TimeoutError:
         pass
     try:
-        await asyncio.wait_for(asyncio.sleep(60), 0.001)
+        await asyncio.wait_for(asyncio.sleep(60), 0)
     except TimeoutError:
         pass
 

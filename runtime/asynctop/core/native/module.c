@@ -25,6 +25,7 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
     frames_begin(owner);
     recorder_begin(exception_text, thread_name);
     clock_begin();
+    slots_begin();
     core.threshold_ns = threshold;
     core.retained = retained;
     Py_XSETREF(core.on_fault, Py_NewRef(on_fault));
@@ -40,6 +41,7 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     collector_forget();
     records_forget();
     texts_forget();
+    slots_forget();
     Py_RETURN_NONE;
 }
 

@@ -1,4 +1,4 @@
-/* Two slots of asyncio.Task that are borrowed while the hooks are in place.
+/* Two slots of asyncio.Task that are borrowed.
  *
  * An eager task (CPython 3.12+) runs its first poll while it is made, and where it ends in it no loop hears of
  * it: whoever makes the task calls its type, and only there it can be seen. And a task that is freed while it is
@@ -7,8 +7,7 @@
  * their own. */
 #include "native.h"
 
-static bool borrowed;
-static initproc stock_init;
+static bool dealloc_borrowed;
 static destructor stock_dealloc;
 static PyObject *s_eager_start, *s_loop, *s_is_running;
 
@@ -23,6 +22,9 @@ static void task_dealloc(PyObject *task)
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
+
+static bool init_borrowed;
+static initproc stock_init;
 
 /* The loop that will run the task's first poll at once: a new reference; NULL, without an error, where none
  * will. */
@@ -82,32 +84,48 @@ static void replace_init(PyTypeObject *type, initproc from, initproc to)
 
 #endif
 
+/* While the hooks are in place. */
 void slots_borrow(void)
 {
-    PyTypeObject *type = task_class();
-    if (borrowed) {
-        return;
-    }
-    borrowed = true;
-    stock_init = type->tp_init;
-    stock_dealloc = type->tp_dealloc;
-    type->tp_dealloc = task_dealloc;
 #if PY_VERSION_HEX >= 0x030C0000
-    replace_init(type, stock_init, task_init);
+    PyTypeObject *type = task_class();
+    if (!init_borrowed) {
+        init_borrowed = true;
+        stock_init = type->tp_init;
+        replace_init(type, stock_init, task_init);
+    }
 #endif
 }
 
 void slots_return(void)
 {
-    PyTypeObject *type = task_class();
-    if (!borrowed || type->tp_dealloc != task_dealloc) {
-        return; /* somebody else has borrowed them since: ours stay beneath, and do nothing */
-    }
-    type->tp_dealloc = stock_dealloc;
 #if PY_VERSION_HEX >= 0x030C0000
-    replace_init(type, task_init, stock_init);
+    PyTypeObject *type = task_class();
+    if (init_borrowed && type->tp_init == task_init) { /* else ours stays beneath, and does nothing */
+        replace_init(type, task_init, stock_init);
+        init_borrowed = false;
+    }
 #endif
-    borrowed = false;
+}
+
+/* As long as there are records: they point at tasks, and the hooks may go before them. */
+void slots_begin(void)
+{
+    PyTypeObject *type = task_class();
+    if (!dealloc_borrowed) {
+        dealloc_borrowed = true;
+        stock_dealloc = type->tp_dealloc;
+        type->tp_dealloc = task_dealloc;
+    }
+}
+
+void slots_forget(void)
+{
+    PyTypeObject *type = task_class();
+    if (dealloc_borrowed && type->tp_dealloc == task_dealloc) { /* else ours stays beneath, and does nothing */
+        type->tp_dealloc = stock_dealloc;
+        dealloc_borrowed = false;
+    }
 }
 
 int slots_init(void)
