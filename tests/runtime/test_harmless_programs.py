@@ -55,12 +55,12 @@ PROGRAMS = {
             await asyncio.sleep(60)
         asyncio.run(main())
         """,
-    "exit with tasks pending": """
+    "exit with a task pending": """
         import asyncio
         loop = asyncio.new_event_loop()
         async def waits():
             await loop.create_future()
-        tasks = [loop.create_task(waits(), name=f"pending {n}") for n in range(2)]
+        task = loop.create_task(waits(), name="pending")
         loop.call_soon(loop.stop)
         loop.run_forever()
         """,
