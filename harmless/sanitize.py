@@ -2,8 +2,8 @@
 
     python harmless/sanitize.py [PYTEST-OPTION...]
 
-The extension is built with gcc into a temporary copy of the runtime; the one in the tree stays as it is. The exit
-status is pytest's; a test that makes the core touch freed memory ends the run, with the sanitizer's report.
+The extension is built with gcc into a temporary copy of the runtime; the one in the tree stays as it is. The
+exit status is pytest's; a test that makes the core touch freed memory ends the run, with the sanitizer's report.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def environment(runtime: Path) -> dict[str, str]:
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONMALLOC": "malloc",  # else the sanitizer takes an arena for one block
         "PYTHONPATH": os.pathsep.join(map(str, packages)),
-        "ASAN_OPTIONS": "detect_leaks=0",  # CPython itself does not free everything; see tests/runtime/test_leaks.py
+        "ASAN_OPTIONS": "detect_leaks=0",  # CPython itself does not free everything; see test_leaks.py
     }
 
 
@@ -51,6 +51,7 @@ def _library(name: str) -> str:
 
 
 def main() -> int:
+    """Build, and test. Returns the exit status."""
     if shutil.which("gcc") is None:
         print("sanitize: gcc is missing, and its sanitizers are needed: install it", file=sys.stderr)
         return 2
@@ -58,7 +59,16 @@ def main() -> int:
         runtime = Path(scratch) / "runtime"
         shutil.copytree(ROOT / "runtime", runtime)
         build(runtime)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/runtime", *sys.argv[1:]]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/runtime",
+            *sys.argv[1:],
+        ]
         return subprocess.run(command, cwd=ROOT, env=environment(runtime), check=False).returncode
 
 

@@ -10,7 +10,6 @@ import gc
 import subprocess
 import sys
 import threading
-from asyncio import base_events
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,9 +22,7 @@ from asynctop_protocol import LoopState
 from conftest import cores, hooks
 from recorded import Recorded
 
-pytestmark = pytest.mark.parametrize(
-    "core_name", [name for name in cores() if name == "c"], indirect=True
-)
+pytestmark = pytest.mark.parametrize("core_name", [name for name in cores() if name == "c"], indirect=True)
 
 Spawn = Coroutine[Any, Any, Any]
 
@@ -110,6 +107,21 @@ def test_a_poll_and_a_callback_forget_the_core(core: Core) -> None:
         loop.call_soon(core.forget)
         loop.run_until_complete(main())
         core.drain()
+
+
+def test_a_task_that_dies_between_the_hooks_and_the_core(core: Core) -> None:
+    """As with `uninstall()`, which waits for its threads in between."""
+    with running(asyncio.SelectorEventLoop()) as loop:
+        with hooks(core):
+            waiting = loop.create_task(steps(1))
+            waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+            waiting.get_coro().close()  # type: ignore[union-attr]
+            keys = [key for number in core.loops() for key in core.tasks_of(number)]
+            assert len(keys) == 1
+        loop._ready.clear()  # type: ignore[attr-defined]
+        del waiting
+        gc.collect()
+        assert core.find(keys) == []
 
 
 def test_a_forgotten_core_has_nothing_to_tell(core: Core) -> None:
@@ -305,7 +317,7 @@ def test_steps_that_a_program_schedules_itself(recorded: Recorded) -> None:
     """More of them than a record counts, and run after the task has ended."""
     with running(asyncio.SelectorEventLoop()) as loop:
         task: Any = asyncio.tasks._PyTask(steps(0), loop=loop)  # type: ignore[attr-defined]
-        step = getattr(task, "_Task__step")
+        step = task._Task__step
         handles = [loop.call_soon(step) for _ in range(600)]
         loop.set_exception_handler(lambda loop, context: None)  # a step of a task that is done
         loop.run_until_complete(steps(2))
@@ -364,7 +376,8 @@ def test_names_of_all_sorts(recorded: Recorded, name: str) -> None:
         loop.run_until_complete(loop.create_task(steps(2), name=name))
         recorded.update()
         (row,) = recorded.by_id.values()
-        assert row.name[0] == name[0] and len(row.name) <= 210
+        assert row.name[0] == name[0]
+        assert len(row.name) <= 210
 
 
 def test_pending_tasks_that_die_on_another_thread(recorded: Recorded) -> None:
@@ -442,7 +455,7 @@ def test_a_subinterpreter_has_no_core(core_name: str) -> None:
         "except ImportError as error:\n"
         "    assert 'interpreter' in str(error), error\n"
         "else:\n"
-        "    raise AssertionError(\"imported\")\n"
+        '    raise AssertionError("imported")\n'
         "'''\n"
         "failed = interpreters.run_string(number, inner)\n"
         "interpreters.destroy(number)\n"

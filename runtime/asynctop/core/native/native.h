@@ -262,6 +262,7 @@ PyObject *wrapping_method(PyObject *method, int position, int source);
 /* slots.c */
 void slots_borrow(void);
 void slots_return(void);
+void slots_forget(void);
 int slots_init(void);
 
 /* frames.c */

@@ -7,14 +7,17 @@
  * their own. */
 #include "native.h"
 
-static bool borrowed;
+static bool hooked;   /* whether the hooks are in place */
+static bool borrowed; /* tp_dealloc: as long as there are records, which must not outlive their tasks */
+#if PY_VERSION_HEX >= 0x030C0000
 static initproc stock_init;
+#endif
 static destructor stock_dealloc;
 static PyObject *s_eager_start, *s_loop, *s_is_running;
 
 static void task_dealloc(PyObject *task)
 {
-    if (core.open) {
+    if (records_live() > 0) {
         PyObject *error = PyErr_Occurred() ? take_exception() : NULL;
         task_died(task);
         raise_again(error);
@@ -85,29 +88,46 @@ static void replace_init(PyTypeObject *type, initproc from, initproc to)
 void slots_borrow(void)
 {
     PyTypeObject *type = task_class();
-    if (borrowed) {
+    if (hooked) {
         return;
     }
-    borrowed = true;
-    stock_init = type->tp_init;
-    stock_dealloc = type->tp_dealloc;
-    type->tp_dealloc = task_dealloc;
+    hooked = true;
+    if (!borrowed) {
+        borrowed = true;
+        stock_dealloc = type->tp_dealloc;
+        type->tp_dealloc = task_dealloc;
+    }
 #if PY_VERSION_HEX >= 0x030C0000
-    replace_init(type, stock_init, task_init);
+    if (type->tp_init != task_init) {
+        stock_init = type->tp_init;
+        replace_init(type, stock_init, task_init);
+    }
 #endif
 }
 
+/* The hooks are gone. */
 void slots_return(void)
 {
-    PyTypeObject *type = task_class();
-    if (!borrowed || type->tp_dealloc != task_dealloc) {
-        return; /* somebody else has borrowed them since: ours stay beneath, and do nothing */
+    if (!hooked) {
+        return;
     }
-    type->tp_dealloc = stock_dealloc;
+    hooked = false;
 #if PY_VERSION_HEX >= 0x030C0000
-    replace_init(type, task_init, stock_init);
+    replace_init(task_class(), task_init, stock_init);
 #endif
-    borrowed = false;
+    if (!core.open) {
+        slots_forget();
+    }
+}
+
+/* There are no records. Where somebody else has borrowed the slot since, ours stays beneath, and does nothing. */
+void slots_forget(void)
+{
+    PyTypeObject *type = task_class();
+    if (!hooked && borrowed && type->tp_dealloc == task_dealloc) {
+        type->tp_dealloc = stock_dealloc;
+        borrowed = false;
+    }
 }
 
 int slots_init(void)
