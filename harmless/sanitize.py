@@ -3,7 +3,7 @@
     python harmless/sanitize.py [PYTEST-OPTION...]
 
 The extension is built with gcc into a temporary copy of the runtime; the one in the tree stays as it is. The
-exit status is pytest's; a test that makes the core touch freed memory ends the run, with the sanitizer's report.
+exit status is pytest's; a test that makes the core touch freed memory ends the run with a report.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -115,7 +115,7 @@ def test_a_task_that_dies_between_the_hooks_and_the_core(core: Core) -> None:
         with hooks(core):
             waiting = loop.create_task(steps(1))
             waiting._log_destroy_pending = False  # type: ignore[attr-defined]
-            waiting.get_coro().close()  # type: ignore[union-attr]
+            waiting.get_coro().close()
             keys = [key for number in core.loops() for key in core.tasks_of(number)]
             assert len(keys) == 1
         loop._ready.clear()  # type: ignore[attr-defined]
@@ -245,7 +245,7 @@ def test_a_name_that_spawns_while_its_loop_is_closed(recorded: Recorded) -> None
     other.close()
     recorded.update()
     for task in pending:
-        task.get_coro().close()  # type: ignore[union-attr]
+        task.get_coro().close()
         task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
@@ -265,7 +265,7 @@ def test_the_factories_of_two_threads_overlap(recorded: Recorded) -> None:
                 go_on.wait(10)
                 return asyncio.Task(coroutine, loop=loop, **kwargs)
 
-            loop.set_task_factory(factory)
+            loop.set_task_factory(cast(Any, factory))
             loop.run_until_complete(loop.create_task(steps(1)))
 
     thread = threading.Thread(target=first)
@@ -277,7 +277,7 @@ def test_the_factories_of_two_threads_overlap(recorded: Recorded) -> None:
         return asyncio.Task(coroutine, loop=loop, **kwargs)
 
     with running(asyncio.SelectorEventLoop()) as loop:
-        loop.set_task_factory(factory)
+        loop.set_task_factory(cast(Any, factory))
         thread.start()
         inside.wait(10)
         loop.run_until_complete(loop.create_task(steps(1)))
@@ -391,7 +391,7 @@ def test_pending_tasks_that_die_on_another_thread(recorded: Recorded) -> None:
         tasks = [loop.create_task(steps(1)) for _ in range(100)]
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task.get_coro().close()  # type: ignore[union-attr]
+            task.get_coro().close()
         del task
         loop._ready.clear()  # type: ignore[attr-defined]
         thread = threading.Thread(target=destroy)
@@ -408,7 +408,7 @@ def test_the_latest_eager_task_keeps_no_others(recorded: Recorded, hooked: Core)
         pass
 
     async def eager() -> None:
-        asyncio.Task(nothing(), loop=asyncio.get_running_loop(), eager_start=True)
+        cast(Any, asyncio.Task)(nothing(), loop=asyncio.get_running_loop(), eager_start=True)
 
     with running(asyncio.SelectorEventLoop()) as loop:
         loop.run_until_complete(eager())
@@ -423,10 +423,10 @@ def test_the_latest_eager_task_keeps_no_others(recorded: Recorded, hooked: Core)
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in CPython 3.12")
 def test_an_eager_task_that_is_made_twice(recorded: Recorded) -> None:
     async def main() -> None:
-        task = asyncio.Task(steps(1), loop=loop, eager_start=True)
+        task = cast(Any, asyncio.Task)(steps(1), loop=loop, eager_start=True)
         await task
-        task.__init__(steps(2), loop=loop, eager_start=True)  # type: ignore[misc]
-        task.__init__(steps(2), loop=loop, eager_start=True)  # type: ignore[misc]
+        task.__init__(steps(2), loop=loop, eager_start=True)
+        task.__init__(steps(2), loop=loop, eager_start=True)
         await task
 
     with running(asyncio.SelectorEventLoop()) as loop:

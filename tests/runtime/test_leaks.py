@@ -103,7 +103,7 @@ def test_adopted_and_forgotten(core: Core) -> None:
             for task in tasks:
                 core.adopt(task, loop)
             await asyncio.sleep(0)
-            core.restart()  # type: ignore[attr-defined]
+            core.restart()
         await asyncio.gather(*tasks)
 
     assert left_behind(lambda: asyncio.run(main()), 100) < SOME
