@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+import asynctop
 from asynctop.core import Core
 from asynctop.core.contract import RETAINED
 from asynctop_protocol import LoopState
@@ -438,6 +439,22 @@ def test_an_eager_task_that_is_made_twice(recorded: Recorded) -> None:
 
 
 # -- the interpreter --
+
+
+def test_threads_that_install_and_uninstall_at_once(core_name: str) -> None:
+    """Nothing of two installations that overlap may stay: see the fixture that all tests have."""
+
+    def cycle() -> None:
+        for _ in range(40):
+            asynctop.install()
+            asyncio.run(steps(1))
+            asynctop.uninstall()
+
+    threads = [threading.Thread(target=cycle) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_subinterpreter_has_no_core(core_name: str) -> None:
