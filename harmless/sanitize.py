@@ -2,8 +2,8 @@
 
     python harmless/sanitize.py [PYTEST-OPTION...]
 
-The extension is built with gcc into a temporary copy of the runtime; the one in the tree stays as it is. The exit
-status is pytest's; a test that makes the core touch freed memory ends the run, with the sanitizer's report.
+The extension is built with gcc into a temporary copy of the runtime; the one in the tree stays as it is. The
+exit status is pytest's; a test that makes the core touch freed memory ends the run with a report.
 """
 
 from __future__ import annotations
@@ -36,16 +36,13 @@ def environment(runtime: Path) -> dict[str, str]:
     """What a Python needs that is not itself built with the sanitizers."""
     libraries = [_library(name) for name in ("libasan.so", "libubsan.so")]
     packages = [runtime, *(ROOT / name for name in ("protocol", "console", "demos"))]
-    return (
-        os.environ
-        | {
-            "ASYNCTOP_TEST_CORES": "c",
-            "LD_PRELOAD": " ".join(libraries),
-            "PYTHONMALLOC": "malloc",  # else the sanitizer takes an arena for one block
-            "PYTHONPATH": os.pathsep.join(map(str, packages)),
-            "ASAN_OPTIONS": "detect_leaks=0",  # CPython itself does not free everything; see tests/runtime/test_leaks.py
-        }
-    )
+    return os.environ | {
+        "ASYNCTOP_TEST_CORES": "c",
+        "LD_PRELOAD": " ".join(libraries),
+        "PYTHONMALLOC": "malloc",  # else the sanitizer takes an arena for one block
+        "PYTHONPATH": os.pathsep.join(map(str, packages)),
+        "ASAN_OPTIONS": "detect_leaks=0",  # CPython itself does not free everything; see test_leaks.py
+    }
 
 
 def _library(name: str) -> str:
@@ -54,6 +51,7 @@ def _library(name: str) -> str:
 
 
 def main() -> int:
+    """Build, and test. Returns the exit status."""
     if shutil.which("gcc") is None:
         print("sanitize: gcc is missing, and its sanitizers are needed: install it", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 
 from asynctop.forks import when_forked
 from asynctop.session import Session
@@ -24,6 +25,8 @@ DEFAULT_STALL_THRESHOLD = 0.05
 
 _session: Session | None = None
 _fork_hook = False
+_lock = threading.RLock()
+"""Hooks are put in and taken out by one thread at a time, and not while another one forks."""
 
 
 def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
@@ -39,48 +42,64 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     global _session, _fork_hook
     if not 0.001 <= stall_threshold <= 3600:
         raise ValueError(f"expected a stall_threshold of 0.001 to 3600 seconds, found {stall_threshold!r}")
-    if _session is not None:
+    with _lock:
+        if _session is not None:
+            return True
+        try:
+            session = Session(stall_threshold)
+            session.start()
+        except Exception as error:
+            logging.getLogger("asynctop").warning("not instrumented: %s", error)
+            return False
+        _session = session
+        atexit.register(uninstall)
+        if not _fork_hook:
+            _fork_hook = True
+            os.register_at_fork(
+                before=_before_fork,
+                after_in_parent=_after_fork_in_parent,
+                after_in_child=_after_fork_in_child,
+            )
         return True
-    try:
-        session = Session(stall_threshold)
-        session.start()
-    except Exception as error:
-        logging.getLogger("asynctop").warning("not instrumented: %s", error)
-        return False
-    _session = session
-    atexit.register(uninstall)
-    if not _fork_hook:
-        _fork_hook = True
-        os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-        )
-    return True
 
 
 def uninstall() -> None:
     """Take every hook out, close the socket and forget everything. Does nothing where nothing is
     installed."""
     global _session
-    session, _session = _session, None
-    if session is not None:
-        atexit.unregister(uninstall)
-        session.stop()
+    with _lock:
+        session, _session = _session, None
+        if session is not None:
+            atexit.unregister(uninstall)
+            session.stop()
 
 
 def _before_fork() -> None:
+    _lock.acquire()
     if _session is not None:
         _session.pause()
 
 
 def _after_fork_in_parent() -> None:
-    if _session is not None:
-        when_forked(_session.resume, sys._getframe(1))
+    try:
+        if _session is not None:
+            when_forked(_resume, sys._getframe(1))
+    finally:
+        _lock.release()
 
 
 def _after_fork_in_child() -> None:
     global _session
-    if _session is not None:
-        try:
+    try:
+        if _session is not None:
             _session.restart_after_fork()
-        except Exception:  # the child must live, with or without us
-            _session = None
+    except Exception:  # the child must live, with or without us
+        _session = None
+    finally:
+        _lock.release()
+
+
+def _resume() -> None:
+    with _lock:
+        if _session is not None:
+            _session.resume()

@@ -146,7 +146,7 @@ static void note(TaskRecord *record)
     else if (state == STATE_SCHEDULED || polled_now(record) || LOAD(record->name) == 0) {
         if (!HAS(record, RESTLESS) && list_add(&restless, record)) {
             SET(record, RESTLESS);
-            nameless += LOAD(record->name) == 0;
+            ADD(nameless, LOAD(record->name) == 0);
         }
     }
 }
@@ -199,7 +199,7 @@ static void drain_restless(void)
 {
     List before = restless;
     restless = (List){0};
-    nameless = 0;
+    STORE(nameless, 0);
     for (size_t i = 0; i < before.count; i++) {
         TaskRecord *record = before.items[before.first + i];
         CLEAR(record, RESTLESS);
@@ -263,7 +263,7 @@ bool collector_name(void)
             found[count++] = record;
         }
     }
-    nameless = 0;
+    STORE(nameless, 0);
     pthread_mutex_unlock(&collector_lock);
     for (size_t i = 0; i < count; i++) {
         name_now(found[i]);
@@ -816,6 +816,6 @@ void collector_forget(void)
     retained_first = retained_last = NULL;
     retained_count = 0;
     version = evicted_version = 0;
-    nameless = 0;
+    STORE(nameless, 0);
     pthread_mutex_unlock(&collector_lock);
 }

@@ -38,10 +38,10 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     core.open = false;
     recorder_forget();
     records_unlist();
+    slots_forget();
     collector_forget();
     records_forget();
     texts_forget();
-    slots_forget();
     Py_RETURN_NONE;
 }
 

@@ -368,7 +368,7 @@ void poll_begin(TaskRecord *record, Running *before)
     int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
     ADD(record->part->scheduled_ns, waited);
-    if (waited > stats->lag_ns) {
+    if (waited > LOAD(stats->lag_ns)) {
         STORE(stats->lag_ns, waited);
     }
     STORE(record->state, STATE_IDLE); /* if it is woken before the end of this poll, that will show */

@@ -10,22 +10,20 @@ import gc
 import subprocess
 import sys
 import threading
-from asyncio import base_events
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+import asynctop
 from asynctop.core import Core
 from asynctop.core.contract import RETAINED
 from asynctop_protocol import LoopState
 from conftest import cores, hooks
 from recorded import Recorded
 
-pytestmark = pytest.mark.parametrize(
-    "core_name", [name for name in cores() if name == "c"], indirect=True
-)
+pytestmark = pytest.mark.parametrize("core_name", [name for name in cores() if name == "c"], indirect=True)
 
 Spawn = Coroutine[Any, Any, Any]
 
@@ -110,6 +108,21 @@ def test_a_poll_and_a_callback_forget_the_core(core: Core) -> None:
         loop.call_soon(core.forget)
         loop.run_until_complete(main())
         core.drain()
+
+
+def test_a_task_that_dies_between_the_hooks_and_the_core(core: Core) -> None:
+    """As with `uninstall()`, which waits for its threads in between."""
+    with running(asyncio.SelectorEventLoop()) as loop:
+        with hooks(core):
+            waiting = loop.create_task(steps(1))
+            waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+            waiting.get_coro().close()
+            keys = [key for number in core.loops() for key in core.tasks_of(number)]
+            assert len(keys) == 1
+        loop._ready.clear()  # type: ignore[attr-defined]
+        del waiting
+        gc.collect()
+        assert core.find(keys) == []
 
 
 def test_a_forgotten_core_has_nothing_to_tell(core: Core) -> None:
@@ -233,7 +246,7 @@ def test_a_name_that_spawns_while_its_loop_is_closed(recorded: Recorded) -> None
     other.close()
     recorded.update()
     for task in pending:
-        task.get_coro().close()  # type: ignore[union-attr]
+        task.get_coro().close()
         task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
@@ -253,7 +266,7 @@ def test_the_factories_of_two_threads_overlap(recorded: Recorded) -> None:
                 go_on.wait(10)
                 return asyncio.Task(coroutine, loop=loop, **kwargs)
 
-            loop.set_task_factory(factory)
+            loop.set_task_factory(cast(Any, factory))
             loop.run_until_complete(loop.create_task(steps(1)))
 
     thread = threading.Thread(target=first)
@@ -265,7 +278,7 @@ def test_the_factories_of_two_threads_overlap(recorded: Recorded) -> None:
         return asyncio.Task(coroutine, loop=loop, **kwargs)
 
     with running(asyncio.SelectorEventLoop()) as loop:
-        loop.set_task_factory(factory)
+        loop.set_task_factory(cast(Any, factory))
         thread.start()
         inside.wait(10)
         loop.run_until_complete(loop.create_task(steps(1)))
@@ -305,7 +318,7 @@ def test_steps_that_a_program_schedules_itself(recorded: Recorded) -> None:
     """More of them than a record counts, and run after the task has ended."""
     with running(asyncio.SelectorEventLoop()) as loop:
         task: Any = asyncio.tasks._PyTask(steps(0), loop=loop)  # type: ignore[attr-defined]
-        step = getattr(task, "_Task__step")
+        step = task._Task__step
         handles = [loop.call_soon(step) for _ in range(600)]
         loop.set_exception_handler(lambda loop, context: None)  # a step of a task that is done
         loop.run_until_complete(steps(2))
@@ -364,7 +377,8 @@ def test_names_of_all_sorts(recorded: Recorded, name: str) -> None:
         loop.run_until_complete(loop.create_task(steps(2), name=name))
         recorded.update()
         (row,) = recorded.by_id.values()
-        assert row.name[0] == name[0] and len(row.name) <= 210
+        assert row.name[0] == name[0]
+        assert len(row.name) <= 210
 
 
 def test_pending_tasks_that_die_on_another_thread(recorded: Recorded) -> None:
@@ -378,7 +392,7 @@ def test_pending_tasks_that_die_on_another_thread(recorded: Recorded) -> None:
         tasks = [loop.create_task(steps(1)) for _ in range(100)]
         for task in tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task.get_coro().close()  # type: ignore[union-attr]
+            task.get_coro().close()
         del task
         loop._ready.clear()  # type: ignore[attr-defined]
         thread = threading.Thread(target=destroy)
@@ -395,7 +409,7 @@ def test_the_latest_eager_task_keeps_no_others(recorded: Recorded, hooked: Core)
         pass
 
     async def eager() -> None:
-        asyncio.Task(nothing(), loop=asyncio.get_running_loop(), eager_start=True)
+        cast(Any, asyncio.Task)(nothing(), loop=asyncio.get_running_loop(), eager_start=True)
 
     with running(asyncio.SelectorEventLoop()) as loop:
         loop.run_until_complete(eager())
@@ -410,10 +424,10 @@ def test_the_latest_eager_task_keeps_no_others(recorded: Recorded, hooked: Core)
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in CPython 3.12")
 def test_an_eager_task_that_is_made_twice(recorded: Recorded) -> None:
     async def main() -> None:
-        task = asyncio.Task(steps(1), loop=loop, eager_start=True)
+        task = cast(Any, asyncio.Task)(steps(1), loop=loop, eager_start=True)
         await task
-        task.__init__(steps(2), loop=loop, eager_start=True)  # type: ignore[misc]
-        task.__init__(steps(2), loop=loop, eager_start=True)  # type: ignore[misc]
+        task.__init__(steps(2), loop=loop, eager_start=True)
+        task.__init__(steps(2), loop=loop, eager_start=True)
         await task
 
     with running(asyncio.SelectorEventLoop()) as loop:
@@ -425,6 +439,22 @@ def test_an_eager_task_that_is_made_twice(recorded: Recorded) -> None:
 
 
 # -- the interpreter --
+
+
+def test_threads_that_install_and_uninstall_at_once(core_name: str) -> None:
+    """Nothing of two installations that overlap may stay: see the fixture that all tests have."""
+
+    def cycle() -> None:
+        for _ in range(40):
+            asynctop.install()
+            asyncio.run(steps(1))
+            asynctop.uninstall()
+
+    threads = [threading.Thread(target=cycle) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_a_subinterpreter_has_no_core(core_name: str) -> None:
@@ -442,7 +472,7 @@ def test_a_subinterpreter_has_no_core(core_name: str) -> None:
         "except ImportError as error:\n"
         "    assert 'interpreter' in str(error), error\n"
         "else:\n"
-        "    raise AssertionError(\"imported\")\n"
+        '    raise AssertionError("imported")\n'
         "'''\n"
         "failed = interpreters.run_string(number, inner)\n"
         "interpreters.destroy(number)\n"
