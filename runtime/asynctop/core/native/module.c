@@ -40,7 +40,9 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     records_unlist();
     slots_forget();
     collector_forget();
-    records_forget();
+    loops_forget();
+    kinds_forget();
+    core.last_id = 0;
     texts_forget();
     Py_RETURN_NONE;
 }
@@ -583,7 +585,7 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
     PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
     Py_XDECREF(base_events);
-    if (base_loop == NULL || records_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
+    if (base_loop == NULL || kinds_init() < 0 || loops_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
         || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }

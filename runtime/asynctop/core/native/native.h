@@ -1,6 +1,9 @@
 /* The native core: what its rooms share.
  *
- * records.c     the statistics of loops, kinds and tasks: where they live, and how they are found
+ * records.c     tasks: their records, and how the live ones are found
+ * slabs.c       the memory of records
+ * kinds.c       kinds of tasks, and their sums
+ * loops.c       event loops, and their long polls
  * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
@@ -10,14 +13,14 @@
  * frames.c      where a task was spawned, and which frames belong to a poll
  * collector.c   from the records to frames of the wire: what changed since a console's cursor
  * pack.c        msgpack
- * watch.c       when to look for stalls
  * sender.c      the thread that sends them, without the interpreter's lock
+ * watch.c       when to look for stalls, likewise
  * module.c      what Python sees
  *
  * Two sides touch the statistics. The loops' side holds the interpreter's lock and runs in the program's own
  * threads: it updates numbers in place and must never wait. The consoles' side (collector.c, sender.c) holds
  * no interpreter's lock and touches no Python object. Numbers are read across with relaxed atomics; what is
- * handed over goes through three small locks, named where they are declared.
+ * handed over goes through a few small locks, each with its purpose beside it, and none held for long.
  */
 #ifndef ASYNCTOP_NATIVE_H
 #define ASYNCTOP_NATIVE_H
@@ -202,28 +205,38 @@ TaskRecord *record_find(PyObject *task);
 PyObject *record_task(const TaskRecord *); /* a new reference; NULL where it has ended, or dies */
 int record_register(TaskRecord *, PyObject *task);
 void record_unregister(TaskRecord *);
-size_t records_live(void);
 TaskRecord *record_next(size_t *position); /* over the live ones; NULL at the end */
 void record_name(TaskRecord *, PyObject *name);
 void record_changed(TaskRecord *);
 void record_unpin(TaskRecord *);
-LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
-LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
-LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
-bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
-void loop_hold(LoopStats *); /* against being freed: for whoever runs Python code in between */
-void loop_closed(LoopStats *);
-void loop_release(LoopStats *);
+void records_unlist(void);
+
+/* slabs.c */
+TaskRecord *slab_take(void); /* NULL where there is no memory */
+bool slab_keep(TaskRecord *); /* on the loops' side, for its next `slab_take`; false where enough are kept */
+void slab_give(TaskRecord *);
+
+/* kinds.c */
 KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
 Kind *kind_number(int number);
 int kinds_count(void);
 void sums_add(KindStats *to, const KindStats *from);
+int kinds_init(void);
+void kinds_forget(void);
+
+/* loops.c */
+LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
+LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
+bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
+void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
+void loop_closed(LoopStats *);
+void loop_release(LoopStats *);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
-int records_init(PyObject *loop_class);
-void records_unlist(void);
-void records_forget(void);
+int loops_init(PyObject *loop_class);
+void loops_forget(void);
 
 /* texts.c */
 uint32_t text_number(const char *utf8, size_t length);
