@@ -25,7 +25,7 @@ from measuring import HERE, Table, arguments, show
 
 _HEAD = f"""# Results
 
-Measured by `python benchmarks --write`, on {os.cpu_count()} shared cores. What each figure means is in
+Measured by the scripts of this folder, on {os.cpu_count()} shared cores. What each figure means is in
 [README.md](README.md). Where no core is named it is the one that a program gets: C where it was built.
 """
 

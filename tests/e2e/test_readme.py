@@ -117,6 +117,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "make test": makes,
     "make lint": makes,
     "make bench": makes,
+    "make harmless": makes,
     "pip install '.[console]'": installs,
     "asynctop": opens_console,
     "asynctop connect TARGET": opens_console,
