@@ -30,7 +30,7 @@ static TaskRecord *oldest, *newest;
 
 typedef struct {
     TaskRecord **items;
-    size_t first, count, room;
+    size_t count, room;
 } List;
 
 static List restless;
@@ -41,26 +41,16 @@ static size_t nameless; /* of the restless ones: tasks whose names nobody has re
 
 static bool list_add(List *list, TaskRecord *record)
 {
-    if (list->first + list->count == list->room) {
-        if (list->first > list->room / 2) {
-            memmove(list->items, list->items + list->first, list->count * sizeof(TaskRecord *));
+    if (list->count == list->room) {
+        size_t room = list->room == 0 ? 1024 : list->room * 2;
+        TaskRecord **items = realloc(list->items, room * sizeof(TaskRecord *));
+        if (items == NULL) {
+            return false;
         }
-        else {
-            size_t room = list->room == 0 ? 1024 : list->room * 2;
-            TaskRecord **items = malloc(room * sizeof(TaskRecord *));
-            if (items == NULL) {
-                return false;
-            }
-            if (list->count > 0) {
-                memcpy(items, list->items + list->first, list->count * sizeof(TaskRecord *));
-            }
-            free(list->items);
-            list->items = items;
-            list->room = room;
-        }
-        list->first = 0;
+        list->items = items;
+        list->room = room;
     }
-    list->items[list->first + list->count++] = record;
+    list->items[list->count++] = record;
     return true;
 }
 
@@ -201,7 +191,7 @@ static void drain_restless(void)
     restless = (List){0};
     STORE(nameless, 0);
     for (size_t i = 0; i < before.count; i++) {
-        TaskRecord *record = before.items[before.first + i];
+        TaskRecord *record = before.items[i];
         CLEAR(record, RESTLESS);
         if (!LOAD(record->dirty)) {
             note(record);
@@ -257,7 +247,7 @@ bool collector_name(void)
     TaskRecord **found = malloc(nameless * sizeof(TaskRecord *));
     size_t count = 0;
     for (size_t i = 0; found != NULL && i < restless.count && count < nameless; i++) {
-        TaskRecord *record = restless.items[restless.first + i];
+        TaskRecord *record = restless.items[i];
         if (record->name == 0 && record->task != NULL) {
             record->pins++;
             found[count++] = record;
@@ -281,14 +271,20 @@ static int64_t column[12][ROWS];
 
 static Cursor *cursors; /* those that know something */
 
-static void release(Cursor *cursor)
+/* The batch is done with the next so many of what it lists. */
+static void let_go(Cursor *cursor, size_t count)
 {
-    for (; cursor->at < cursor->count; cursor->at++) {
+    for (size_t end = cursor->at + count; cursor->at < end; cursor->at++) {
         TaskRecord *record = cursor->records[cursor->at];
         if (--record->holds == 0 && HAS(record, EVICTED)) {
             record_free(record);
         }
     }
+}
+
+static void release(Cursor *cursor)
+{
+    let_go(cursor, cursor->count - cursor->at);
     free(cursor->records);
     cursor->records = NULL;
     cursor->at = cursor->count = 0;
@@ -365,6 +361,14 @@ static void field(Buffer *out, const char *name, int number, size_t rows)
     pack_column(out, column[number], rows);
 }
 
+/* Fields by these names, the first of them from column `first`. */
+static void fields(Buffer *out, const char *const names[], int count, int first, size_t rows)
+{
+    for (int i = 0; i < count; i++) {
+        field(out, names[i], first + i, rows);
+    }
+}
+
 /* Texts are numbered as rows are built, so this goes out before the message that was built. */
 static void put_texts(Cursor *cursor, Buffer *out)
 {
@@ -412,11 +416,8 @@ static bool put_kinds(Cursor *cursor, Buffer *out)
     size_t frame = frame_begin(out, KINDS, 6);
     pack_field(out, "first");
     pack_int(out, first);
-    field(out, "name", 0, rows);
-    field(out, "defined_file", 1, rows);
-    field(out, "defined_line", 2, rows);
-    field(out, "spawned_file", 3, rows);
-    field(out, "spawned_line", 4, rows);
+    static const char *const names[] = {"name", "defined_file", "defined_line", "spawned_file", "spawned_line"};
+    fields(out, names, 5, 0, rows);
     frame_end(out, frame);
     cursor->kinds += (uint32_t)rows;
     return true;
@@ -449,11 +450,8 @@ static void put_spawned(const Cursor *cursor, Buffer *out, TaskRecord **records,
         column[4][row] = born[row]->created_ns;
     }
     size_t frame = frame_begin(out, SPAWNED, 5);
-    field(out, "id", 0, rows);
-    field(out, "kind", 1, rows);
-    field(out, "loop", 2, rows);
-    field(out, "parent", 3, rows);
-    field(out, "created_ns", 4, rows);
+    static const char *const names[] = {"id", "kind", "loop", "parent", "created_ns"};
+    fields(out, names, 5, 0, rows);
     frame_end(out, frame);
 }
 
@@ -531,9 +529,7 @@ static void put_polled(Cursor *cursor, Buffer *out, TaskRecord **records, size_t
     polled_rows(records, rows);
     put_texts(cursor, out);
     size_t frame = frame_begin(out, POLLED, 12);
-    for (int i = 0; i < 12; i++) {
-        field(out, names[i], i, rows);
-    }
+    fields(out, names, 12, 0, rows);
     frame_end(out, frame);
 }
 
@@ -558,10 +554,8 @@ static void put_ended(Cursor *cursor, Buffer *out, TaskRecord **records, size_t 
     memcpy(column, ended, sizeof(ended));
     put_texts(cursor, out);
     size_t frame = frame_begin(out, ENDED, 4);
-    field(out, "id", 0, rows);
-    field(out, "outcome", 1, rows);
-    field(out, "ended_ns", 2, rows);
-    field(out, "exception", 3, rows);
+    static const char *const names[] = {"id", "outcome", "ended_ns", "exception"};
+    fields(out, names, 4, 0, rows);
     frame_end(out, frame);
 }
 
@@ -577,12 +571,7 @@ static bool put_tasks(Cursor *cursor, Buffer *out)
     put_named(cursor, out, records, count);
     put_polled(cursor, out, records, count);
     put_ended(cursor, out, records, count);
-    for (size_t i = 0; i < count; i++) {
-        if (--records[i]->holds == 0 && HAS(records[i], EVICTED)) {
-            record_free(records[i]);
-        }
-    }
-    cursor->at += count;
+    let_go(cursor, count);
     return true;
 }
 
@@ -628,9 +617,7 @@ static bool put_totals(Cursor *cursor, Buffer *out)
         return false;
     }
     size_t frame = frame_begin(out, TOTALS, 12);
-    for (int i = 0; i < 11; i++) {
-        field(out, names[i], i, rows);
-    }
+    fields(out, names, 11, 0, rows);
     pack_field(out, "histograms");
     pack_array(out, (uint32_t)rows);
     for (size_t row = 0; row < rows; row++) {
@@ -701,9 +688,7 @@ static void put_loops(Buffer *out)
     }
     static const char *const names[] = {"state", "polls", "callbacks", "busy_ns", "max_lag_ns", "max_lag_ever_ns",
                                         "current_task"};
-    for (int i = 0; i < 7; i++) {
-        field(out, names[i], i + 1, rows);
-    }
+    fields(out, names, 7, 1, rows);
     pack_field(out, "current");
     pack_array(out, rows);
     stats = core.loops;

@@ -81,7 +81,7 @@ static Owner owners[OWNERS];
 static int owner(PyCodeObject *of)
 {
     PyObject *filename = of->co_filename;
-    Owner *place = &owners[((uintptr_t)filename >> 4) * 0x9E3779B97F4A7C15u >> 40 & (OWNERS - 1)];
+    Owner *place = &owners[spread(filename) % OWNERS];
     if (place->filename == filename) {
         return place->owner;
     }
@@ -154,7 +154,7 @@ static bool guessed(const Guess *guess, void *bottom, PyCodeObject **found, int 
  * and do not count. 0 where there is none. */
 int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **found, int *lasti)
 {
-    Guess *guess = &guesses[((uintptr_t)coroutine_code >> 4) * 0x9E3779B97F4A7C15u >> 40 & (GUESSES - 1)];
+    Guess *guess = &guesses[spread(coroutine_code) % GUESSES];
     if (factory == NULL && guess->coroutine == coroutine_code && guessed(guess, bottom, found, lasti)) {
         return 1;
     }

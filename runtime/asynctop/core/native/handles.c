@@ -27,10 +27,14 @@ typedef struct {
 
 static Py_ssize_t handle_extra, timer_extra;
 
+static bool is_timer(PyObject *handle)
+{
+    return Py_TYPE(handle) != handle_type && PyType_IsSubtype(Py_TYPE(handle), timer_type);
+}
+
 static Extra *extra_of(PyObject *handle)
 {
-    bool timer = Py_TYPE(handle) != handle_type && PyType_IsSubtype(Py_TYPE(handle), timer_type);
-    return (Extra *)((char *)handle + (timer ? timer_extra : handle_extra));
+    return (Extra *)((char *)handle + (is_timer(handle) ? timer_extra : handle_extra));
 }
 
 /* -- memory -- */
@@ -90,22 +94,7 @@ static void handle_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     }
     unpin(extra_of(self));
-    handle_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-    Py_TRASHCAN_END
-}
-
-static void timer_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, timer_dealloc)
-    if (FIELD(self, type->tp_weaklistoffset) != NULL) {
-        PyObject_ClearWeakRefs(self);
-    }
-    unpin(extra_of(self));
-    timer_clear(self);
+    is_timer(self) ? timer_clear(self) : handle_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
@@ -266,6 +255,20 @@ static bool is_false(PyObject *loop, PyObject *attribute)
     return value == Py_False;
 }
 
+static PyObject *call_stock(PyObject *loop, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    size_t all = (size_t)(count + (keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0));
+    PyObject **given = PyMem_New(PyObject *, all + 1);
+    if (given == NULL) {
+        return PyErr_NoMemory();
+    }
+    given[0] = loop;
+    memcpy(given + 1, args, all * sizeof(PyObject *));
+    PyObject *result = PyObject_Vectorcall(stock_call_soon, given, (size_t)count + 1, keywords);
+    PyMem_Free(given);
+    return result;
+}
+
 /* In place of `BaseEventLoop.call_soon(callback, *args, context=None)`: the same without a frame of Python. In debug
  * mode and on a closed loop, the stock method has its own words. */
 static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -278,23 +281,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
-        PyObject *all = PyTuple_New(count + 1);
-        PyObject *kwargs = keywords != NULL ? PyDict_New() : NULL;
-        PyObject *result = NULL;
-        if (all != NULL && (keywords == NULL || kwargs != NULL)) {
-            PyTuple_SET_ITEM(all, 0, Py_NewRef(loop));
-            for (Py_ssize_t i = 0; i < count; i++) {
-                PyTuple_SET_ITEM(all, i + 1, Py_NewRef(args[i]));
-            }
-            int set = 0;
-            for (Py_ssize_t i = 0; keywords != NULL && set == 0 && i < PyTuple_GET_SIZE(keywords); i++) {
-                set = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(keywords, i), args[count + i]);
-            }
-            result = set == 0 ? PyObject_Call(stock_call_soon, all, kwargs) : NULL;
-        }
-        Py_XDECREF(all);
-        Py_XDECREF(kwargs);
-        return result;
+        return call_stock(loop, args, count, keywords);
     }
     PyObject *rest = PyTuple_New(count - 1);
     if (rest == NULL) {
@@ -564,7 +551,7 @@ static PyType_Slot handle_slots[] = {
 };
 static PyMethodDef timer_methods[] = {{"_run", timer_run, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyType_Slot timer_slots[] = {
-    {Py_tp_init, timer_init},          {Py_tp_dealloc, timer_dealloc},     {Py_tp_traverse, timer_traverse},
+    {Py_tp_init, timer_init},          {Py_tp_dealloc, handle_dealloc},    {Py_tp_traverse, timer_traverse},
     {Py_tp_clear, timer_clear},        {Py_tp_methods, timer_methods},     {Py_tp_richcompare, timer_compare},
     {Py_tp_hash, timer_hash},          {0, NULL},
 };
@@ -631,25 +618,17 @@ PyObject *derive_handles(PyObject *Py_UNUSED(module), PyObject *args)
 
 int handles_init(void)
 {
-    struct {
-        PyObject **place;
-        const char *text;
-    } interned[] = {
+    const Interned names[] = {
         {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
         {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
         {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };
-    for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {
-        *interned[i].place = PyUnicode_InternFromString(interned[i].text);
-    }
     PyObject *collections = PyImport_ImportModule("collections");
     deque_type = collections != NULL ? (PyTypeObject *)PyObject_GetAttrString(collections, "deque") : NULL;
     Py_XDECREF(collections);
-    PyObject *append = deque_type != NULL ? PyObject_GetAttr((PyObject *)deque_type, s_append) : NULL;
-    if (append != NULL && Py_IS_TYPE(append, &PyMethodDescr_Type)) {
-        PyMethodDef *method = ((PyMethodDescrObject *)append)->d_method;
-        deque_append = method->ml_flags == METH_O ? method->ml_meth : NULL;
+    if (deque_type == NULL) {
+        return -1;
     }
-    Py_XDECREF(append);
-    return PyErr_Occurred() ? -1 : 0;
+    deque_append = own_method(deque_type, "append", METH_O);
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

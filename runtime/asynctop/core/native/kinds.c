@@ -232,9 +232,8 @@ void kinds_forget(void)
 
 int kinds_init(void)
 {
-    s_cr_code = PyUnicode_InternFromString("cr_code");
-    s_gi_code = PyUnicode_InternFromString("gi_code");
-    s_ag_code = PyUnicode_InternFromString("ag_code");
-    s_qualname = PyUnicode_InternFromString("__qualname__");
-    return PyErr_Occurred() ? -1 : 0;
+    const Interned names[] = {
+        {&s_cr_code, "cr_code"}, {&s_gi_code, "gi_code"}, {&s_ag_code, "ag_code"}, {&s_qualname, "__qualname__"},
+    };
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

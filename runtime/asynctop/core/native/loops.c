@@ -294,11 +294,10 @@ void loops_forget(void)
 int loops_init(PyObject *loop_class)
 {
     base_loop = Py_NewRef(loop_class);
-    s_module = PyUnicode_InternFromString("__module__");
-    s_uvloop = PyUnicode_InternFromString("uvloop");
-    s_get_debug = PyUnicode_InternFromString("get_debug");
-    s_time = PyUnicode_InternFromString("time");
-    s_check_closed = PyUnicode_InternFromString("_check_closed");
+    const Interned names[] = {
+        {&s_module, "__module__"}, {&s_uvloop, "uvloop"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
+        {&s_check_closed, "_check_closed"},
+    };
     collected = PyCFunction_New(&collected_def, NULL);
-    return PyErr_Occurred() ? -1 : 0;
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

@@ -190,15 +190,6 @@ static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
     return found;
 }
 
-static LoopStats *loop_numbered(int number)
-{
-    LoopStats *stats = core.loops;
-    while (stats != NULL && stats->number != number) {
-        stats = stats->next;
-    }
-    return stats;
-}
-
 /* poll_depth(loop): how many frames the poll or callback has that the loop is in; 0 where it is in none. */
 static PyObject *poll_depth(PyObject *Py_UNUSED(module), PyObject *arg)
 {
@@ -206,8 +197,8 @@ static PyObject *poll_depth(PyObject *Py_UNUSED(module), PyObject *arg)
     if (number == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    const LoopStats *stats = loop_numbered(number);
-    bool runs = stats != NULL && (stats->now.task != NULL || stats->now.callback != NULL);
+    const LoopStats *stats = loop_after(number - 1);
+    bool runs = stats != NULL && stats->number == number && (stats->now.task != NULL || stats->now.callback != NULL);
     return PyLong_FromLong(runs ? frames_above(stats->interpreter, stats->now.bottom) : 0);
 }
 

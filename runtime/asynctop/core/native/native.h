@@ -46,7 +46,7 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define MAX_NAME 200         /* characters of a name or an exception's text that are kept: as much as a person reads */
 #define MAX_TEXTS 50000      /* different texts */
 #define CLOSED_LOOPS 8       /* closed loops that are still listed */
-#define MOST_PINS 200        /* handles that point to one task: asyncio makes one at a time, what more there are are not ours to follow */
+#define MOST_PINS 200        /* handles that point to one task; asyncio makes one at a time */
 
 /* Numbers that one side writes and the other one reads. */
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
@@ -178,6 +178,13 @@ typedef struct {
 
 extern Core core;
 
+/* An address as a number to look it up by: objects lie 16 bytes apart at least, and the multiplication spreads what
+ * is left. */
+static inline size_t spread(const void *address)
+{
+    return (size_t)(((uintptr_t)address >> 4) * 0x9E3779B97F4A7C15u >> 32);
+}
+
 /* The task factory that makes a task in this thread just now; NULL most of the time. */
 extern _Thread_local PyObject *factory_now;
 
@@ -213,8 +220,8 @@ void records_unlist(void);
 
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
-bool slab_keep(TaskRecord *); /* on the loops' side, for its next `slab_take`; false where enough are kept */
 void slab_give(TaskRecord *);
+void slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
 
 /* kinds.c */
 KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
@@ -248,6 +255,11 @@ int64_t waker_of(int source, PyObject *callback);
 int waker_source(int64_t waker);
 uint32_t waker_name(int64_t waker);
 PyObject *described(PyObject *callback); /* a callback's name for a person: a new reference */
+typedef struct {
+    PyObject **place;
+    const char *text;
+} Interned;
+int intern(const Interned *, size_t count); /* the interpreter's own names; -1 with an error */
 int texts_begin(PyObject *describe);
 void texts_forget(void);
 
@@ -270,6 +282,7 @@ void fault(void); /* takes the current exception: something of ours has failed *
 PyObject *take_exception(void);
 void raise_again(PyObject *error);
 PyObject *task_name(PyObject *task); /* a new reference; NULL without an error where it has none */
+PyCFunction own_method(PyTypeObject *, const char *name, int flags);
 int recorder_init(void);
 void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task);
 void recorder_begin(PyObject *exception_text, PyObject *thread_name);

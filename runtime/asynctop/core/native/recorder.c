@@ -708,13 +708,14 @@ void recorder_forget(void)
 
 /* -- what asyncio's own names for these things are -- */
 
-static PyCFunction own_method(const char *name)
+/* A type's method as a function of C; NULL where it is none of this sort. */
+PyCFunction own_method(PyTypeObject *type, const char *name, int flags)
 {
-    PyObject *descriptor = PyObject_GetAttrString((PyObject *)task_type, name);
+    PyObject *descriptor = PyObject_GetAttrString((PyObject *)type, name);
     PyCFunction found = NULL;
     if (descriptor != NULL && Py_IS_TYPE(descriptor, &PyMethodDescr_Type)) {
         PyMethodDef *method = ((PyMethodDescrObject *)descriptor)->d_method;
-        found = method->ml_flags == METH_NOARGS ? method->ml_meth : NULL;
+        found = method->ml_flags == flags ? method->ml_meth : NULL;
     }
     Py_XDECREF(descriptor);
     PyErr_Clear();
@@ -753,10 +754,10 @@ void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task)
     task_type = (PyTypeObject *)Py_NewRef(Py_TYPE(task));
     step_type = (PyTypeObject *)Py_NewRef(Py_TYPE(step));
     step_holds_task = step_type->tp_basicsize >= (Py_ssize_t)sizeof(Step) && ((Step *)step)->task == task;
-    task_done = own_method("done");
-    task_cancelled = own_method("cancelled");
-    task_get_name = own_method("get_name");
-    task_get_coro = own_method("get_coro");
+    task_done = own_method(task_type, "done", METH_NOARGS);
+    task_cancelled = own_method(task_type, "cancelled", METH_NOARGS);
+    task_get_name = own_method(task_type, "get_name", METH_NOARGS);
+    task_get_coro = own_method(task_type, "get_coro", METH_NOARGS);
     task_exception = own_attribute("_exception");
     py_step = dict_entry(py_task, "_Task__step");
     py_wakeup = dict_entry(py_task, "_Task__wakeup");
@@ -771,20 +772,14 @@ void recorder_begin(PyObject *texts_of_exceptions, PyObject *names_of_threads)
 
 int recorder_init(void)
 {
-    struct {
-        PyObject **place;
-        const char *text;
-    } interned[] = {
+    const Interned names[] = {
         {&s_self, "__self__"},   {&s_done, "done"},         {&s_cancelled, "cancelled"},
         {&s_exception, "_exception"}, {&s_get_name, "get_name"}, {&s_get_coro, "get_coro"},
         {&s_get_task_factory, "get_task_factory"},
         {&s_add_done_callback, "add_done_callback"}, {&s_remove_done_callback, "remove_done_callback"},
     };
-    for (size_t i = 0; i < sizeof(interned) / sizeof(interned[0]); i++) {
-        *interned[i].place = PyUnicode_InternFromString(interned[i].text);
-    }
     adopted_ended = PyCFunction_New(&ended_unseen_def, NULL);
     foreign_gone = PyCFunction_New(&foreign_died_def, NULL);
     foreign = PyDict_New();
-    return PyErr_Occurred() ? -1 : 0;
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

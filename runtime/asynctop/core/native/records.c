@@ -24,8 +24,7 @@ static size_t slots_size, slots_used;
 
 static size_t slot_of(const void *task, size_t size)
 {
-    /* Objects lie 16 bytes apart at least; the multiplication spreads what is left. */
-    return (size_t)(((uintptr_t)task >> 4) * 0x9E3779B97F4A7C15u >> 20) & (size - 1);
+    return spread(task) & (size - 1);
 }
 
 static int slots_resize(size_t size)
@@ -121,32 +120,27 @@ TaskRecord *record_new(LoopStats *stats, KindStats *part)
     return record;
 }
 
-static void texts_free(TaskRecord *record)
+static void free_into(TaskRecord *record, void (*give)(TaskRecord *))
 {
     if (!(record->name & 1)) {
         free((void *)record->name);
     }
     free(record->exception);
+    LoopStats *stats = record->stats;
+    give(record);
+    loop_release(stats);
 }
 
 /* The loops' side has no use for it, and the collector does not know it. */
 void record_drop(TaskRecord *record)
 {
-    texts_free(record);
-    LoopStats *stats = record->stats;
-    if (!slab_keep(record)) {
-        slab_give(record);
-    }
-    loop_release(stats);
+    free_into(record, slab_keep);
 }
 
 /* On either side. */
 void record_free(TaskRecord *record)
 {
-    texts_free(record);
-    LoopStats *stats = record->stats;
-    slab_give(record);
-    loop_release(stats);
+    free_into(record, slab_give);
 }
 
 /* The record is the task's from now on. -1 where there is no memory, or the task has a record already. */

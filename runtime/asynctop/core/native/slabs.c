@@ -68,15 +68,6 @@ static void slab_unlink(Slab *slab)
 static TaskRecord *spare[SPARE_RECORDS];
 static int spares;
 
-bool slab_keep(TaskRecord *record)
-{
-    if (spares == SPARE_RECORDS) {
-        return false;
-    }
-    spare[spares++] = record;
-    return true;
-}
-
 TaskRecord *slab_take(void)
 {
     if (spares > 0) {
@@ -126,5 +117,15 @@ void slab_give(TaskRecord *record)
     if (empty) {
         ASAN_UNPOISON_MEMORY_REGION(slab, SLAB_BYTES);
         munmap(slab, SLAB_BYTES);
+    }
+}
+
+void slab_keep(TaskRecord *record)
+{
+    if (spares < SPARE_RECORDS) {
+        spare[spares++] = record;
+    }
+    else {
+        slab_give(record);
     }
 }

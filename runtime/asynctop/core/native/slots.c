@@ -130,8 +130,6 @@ void slots_forget(void)
 
 int slots_init(void)
 {
-    s_eager_start = PyUnicode_InternFromString("eager_start");
-    s_loop = PyUnicode_InternFromString("loop");
-    s_is_running = PyUnicode_InternFromString("is_running");
-    return PyErr_Occurred() ? -1 : 0;
+    const Interned names[] = {{&s_eager_start, "eager_start"}, {&s_loop, "loop"}, {&s_is_running, "is_running"}};
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

@@ -225,7 +225,7 @@ int64_t waker_of(int source, PyObject *callback)
         Py_DECREF(function); /* the partial keeps it */
     }
     const void *named = named_by(inner, &kept);
-    Remembered *place = &remembered[(((uintptr_t)named >> 4) * 0x9E3779B97F4A7C15u >> 40) % REMEMBERED];
+    Remembered *place = &remembered[spread(named) % REMEMBERED];
     if (place->named == named && place->kept == kept && place->source == source) {
         return place->waker;
     }
@@ -241,6 +241,14 @@ int64_t waker_of(int source, PyObject *callback)
     *place = (Remembered){.named = named, .kept = kept, .waker = waker, .source = source};
     Py_XDECREF(before);
     return waker;
+}
+
+int intern(const Interned *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        *names[i].place = PyUnicode_InternFromString(names[i].text);
+    }
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 int texts_begin(PyObject *namer)
