@@ -14,7 +14,7 @@ TOOLS := tmux wrk
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
-.PHONY: demo test tools lint harmless sanitize bench picture wheel clean
+.PHONY: demo test scenarios tools lint harmless sanitize bench picture wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -24,7 +24,11 @@ test: $(STAMP) tools
 	@without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
 	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
 	    without="$${without:+$$without and }not $$tool"; }; done; \
-	$(BIN)/python -m pytest -q $${without:+-m "$$without"}
+	$(BIN)/python -m pytest -q --ignore=tests/scenarios $${without:+-m "$$without"}
+
+# Sick programs and their healthy twins, with each core and on each loop: every diagnosis, and no false alarm.
+scenarios: $(STAMP)
+	$(BIN)/python -m pytest -q tests/scenarios
 
 # A real terminal and a real load generator, for the end-to-end tests: installed where nobody need be asked.
 tools:

@@ -12,7 +12,7 @@ import numpy as np
 
 from asynctop_console.lints import Finding, check_all, lints_by_task
 from asynctop_console.model import Frame, Model
-from asynctop_protocol.messages import Chain, Outcome, Stall, State, WakerSource
+from asynctop_protocol.messages import Chain, Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
 
@@ -27,6 +27,7 @@ def snapshot(model: Model) -> Json:
         "tasks": _tasks(model, lints_by_task(findings)),
         "kinds": _kinds(model),
         "stalls": [_stall(model, stall) for stall in model.stalls],
+        "incidents": [_incident(model, incident) for incident in model.incidents],
         "resources": [],
         "lints": [_lint(finding) for finding in findings],
         "dropped": model.dropped,
@@ -182,6 +183,20 @@ def _stall(model: Model, stall: Stall) -> Json:
     }
 
 
+def _incident(model: Model, incident: Incident) -> Json:
+    return {
+        "type": incident.type,
+        "task": incident.task or None,
+        "name": incident.name,
+        "kind": model.kinds.label(incident.kind) if incident.kind else None,
+        "loop": incident.loop or None,
+        "at_ns": incident.at_ns,
+        "count": incident.count,
+        "text": incident.text,
+        "stack": _frames(incident.stack),
+    }
+
+
 def _frames(frames: list[Frame]) -> list[Json]:
     return [{"function": function, "file": file, "line": line} for function, file, line in frames]
 
@@ -196,4 +211,5 @@ def _lint(finding: Finding) -> Json:
             "name": finding.subject_name,
         },
         "message": finding.message,
+        "place": _frames([finding.place])[0] if finding.place else None,
     }

@@ -35,6 +35,7 @@ TYPES: Mapping[int, type[m.Message]] = {
     14: m.Stalls,
     15: m.Chains,
     16: m.Tick,
+    17: m.Incidents,
 }
 """Which message a number announces. A number is never given to another message."""
 
@@ -48,7 +49,7 @@ ENUM_COLUMNS: Mapping[
 }
 """Columns whose integers are values of an enum."""
 
-_SPLIT = (m.Texts, m.Kinds, m.Spawned, m.Named, m.Polled, m.Ended, m.Totals, m.Stalls, m.Chains)
+_SPLIT = (m.Texts, m.Kinds, m.Spawned, m.Named, m.Polled, m.Ended, m.Totals, m.Stalls, m.Incidents, m.Chains)
 """Messages whose rows mean the same in one message as in several."""
 _WHOLE = (m.Inspect, m.Loops)
 """Messages whose rows belong together."""
@@ -263,6 +264,7 @@ _WIRE: Mapping[str, _Type] = {
     "list[tuple[str, str, int]]": _Type(_pack_stack, _read_list(_read_frame, MAX_STACK)),
     "dict[str, int]": _Type(_pack_counters, _read_counters),
     "list[Stall]": _records(m.Stall),
+    "list[Incident]": _records(m.Incident),
     "list[Chain]": _records(m.Chain),
     "Waiting | None": _Type(
         lambda waiting: waiting and _pack_record(waiting),
@@ -271,13 +273,13 @@ _WIRE: Mapping[str, _Type] = {
 }
 """Every type that a field of a message can have, as it is written there."""
 
-_ROW_TYPES = ("Column", "list[Column]", "list[str]", "list[Stall]", "list[Chain]")
+_ROW_TYPES = ("Column", "list[Column]", "list[str]", "list[Stall]", "list[Incident]", "list[Chain]")
 
 _NUMBERS = {kind: number for number, kind in TYPES.items()}
 _FIELDS: dict[type[Any], dict[str, _Type]] = {}
 _REQUIRED: dict[type[Any], frozenset[str]] = {}
 _ROW_FIELDS: dict[type[Any], tuple[str, ...]] = {}
-for _kind in (*_NUMBERS, m.Stall, m.Chain, m.Waiting):
+for _kind in (*_NUMBERS, m.Stall, m.Incident, m.Chain, m.Waiting):
     _fields = dataclasses.fields(_kind)
     _FIELDS[_kind] = {field.name: _WIRE[str(field.type)] for field in _fields}
     _REQUIRED[_kind] = frozenset(

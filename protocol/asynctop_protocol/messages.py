@@ -1,8 +1,9 @@
 """Every message that crosses the wire, and the numbers it is made of.
 
 A connection opens with one `Hello` each way. After that a console sends `Subscribe` and `Inspect`; a runtime
-sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`) and closes
-each batch with a `Tick`: when a `Tick` has arrived, everything before it is consistent as of its time.
+sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`,
+`Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived, everything before it is
+consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -304,6 +305,37 @@ class Stalls:
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that went wrong, as the interpreter, the event loop or a hook noticed: a coroutine that
+    nobody awaited, a callback given to a loop by a foreign thread. Not a matter of time, as a stall is. What
+    happens again at the same place is sent again with the same id and a higher count."""
+
+    id: int
+    type: str
+    """What happened: the name of a lint, as in "coroutine-never-awaited"."""
+    task: int
+    """The task it happened to the last time, 0 for none."""
+    kind: int
+    loop: int
+    name: str
+    """The task's, coroutine's or callback's name."""
+    at_ns: int
+    """The last time."""
+    count: int
+    text: str
+    """What there is to say, as in "ValueError: no such user"; may be empty."""
+    stack: list[tuple[str, str, int]]
+    """(function, file, line), outermost first: where it happened; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Incidents since the last batch."""
+
+    incidents: list[Incident]
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What a task is suspended on."""
 
@@ -361,6 +393,7 @@ Message: TypeAlias = (
     | Totals
     | Loops
     | Stalls
+    | Incidents
     | Chains
     | Tick
 )

@@ -31,7 +31,7 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     model.fold(Stalls(stalls))
     model.fold(Tick(SECOND))
     first, second = check_all(model)
-    assert (first.lint, first.severity) == ("blocking-call", Severity.ERROR)
+    assert (first.lint, first.severity) == ("long-poll-blocking-call", Severity.ERROR)
     assert (first.subject_type, first.subject_id, first.subject_name) == ("task", 2, "worker")
     assert first.message == (
         "The event loop was blocked for 900ms and still is by task worker in load() at app/web.py:44, "
@@ -39,15 +39,15 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     )
     assert first.tasks == {1, 2}
     assert "in load() at app/web.py:70. Use" in second.message
-    assert lints_by_task(check_all(model)) == {task: ["blocking-call"] for task in (1, 2, 3)}
+    assert lints_by_task(check_all(model)) == {task: ["long-poll-blocking-call"] for task in (1, 2, 3)}
 
 
 @pytest.mark.parametrize(
     ("cause", "lint"),
     [
-        (Cause.BLOCKING, ["blocking-call"]),
-        (Cause.CPU, ["cpu-burn"]),
-        (Cause.GIL, ["cpu-burn"]),
+        (Cause.BLOCKING, ["long-poll-blocking-call"]),
+        (Cause.CPU, ["long-poll-cpu"]),
+        (Cause.GIL, ["long-poll-cpu"]),
         (Cause.GC, []),
         (Cause.UNKNOWN, []),
     ],
@@ -100,7 +100,7 @@ def test_a_spinning_task_is_named_with_its_rate_and_place() -> None:
     spin(model, 2, 20_000, 20_000)
     (finding,) = check_all(model)
     assert finding.message == (
-        "Task worker-1 wakes itself 20,000 times a second, in app.handler() at app/web.py:40. "
+        "Task worker-1 wakes itself 20,000 times a second in app.handler() at app/web.py:40. "
         "Wait for an event instead of asking again."
     )
     assert finding.tasks == {1}
@@ -124,7 +124,7 @@ def live_tasks(model: Model, seconds: int, live: Callable[[int], int], *, per_ti
 @pytest.mark.parametrize(
     ("live", "lints"),
     [
-        pytest.param(lambda tick: 100 + 5 * tick, ["task-leak"], id="grows"),
+        pytest.param(lambda tick: 100 + 5 * tick, ["task-leak-by-kind"], id="grows"),
         pytest.param(lambda tick: 100 + 5 * min(tick, 28), [], id="levels off"),
         pytest.param(lambda tick: 100 + 5 * tick - (60 if tick == 20 else 0), [], id="falls once"),
         pytest.param(lambda tick: 100 + 5 * (tick % 20), [], id="comes and goes"),
@@ -159,7 +159,9 @@ def test_a_leak_says_which_kind_how_much_and_where() -> None:
 @pytest.mark.parametrize(
     ("created", "any_ended", "lints"),
     [
-        pytest.param([n * SECOND // 10 for n in range(200)], False, ["task-leak"], id="one after the other"),
+        pytest.param(
+            [n * SECOND // 10 for n in range(200)], False, ["task-leak-by-kind"], id="one after the other"
+        ),
         pytest.param([n * SECOND // 10 for n in range(200)], True, [], id="some ended, so nobody knows"),
         pytest.param([n * SECOND // 100 for n in range(200)], False, [], id="all at first"),
         pytest.param([n * SECOND // 40 for n in range(200)], False, [], id="none lately"),
@@ -189,5 +191,10 @@ def test_a_healthy_program_trips_nothing() -> None:
 
 
 def test_every_lint_has_a_name_and_a_sentence() -> None:
-    assert [lint.name for lint in LINTS] == ["blocking-call", "cpu-burn", "self-wake-spin", "task-leak"]
+    assert [lint.name for lint in LINTS] == [
+        "long-poll-blocking-call",
+        "long-poll-cpu",
+        "self-wake-spin",
+        "task-leak-by-kind",
+    ]
     assert all(lint.summary.endswith(".") for lint in LINTS)

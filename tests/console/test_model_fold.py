@@ -20,6 +20,8 @@ from asynctop_protocol.messages import (
     Chain,
     Chains,
     Hello,
+    Incident,
+    Incidents,
     Message,
     Problem,
     Reset,
@@ -68,11 +70,16 @@ STALLS = st.builds(
     samples=NUMBERS,
     stack=FRAMES,
 )
+INCIDENTS = st.builds(
+    Incident,
+    *(NUMBERS, STRINGS, NUMBERS, NUMBERS, NUMBERS, STRINGS, NUMBERS, NUMBERS, STRINGS, FRAMES),
+)
 WAITING = st.none() | st.builds(Waiting, STRINGS, NUMBERS, STRINGS, NUMBERS)
 SPECIAL: dict[type[Any], st.SearchStrategy[Any]] = {
     Hello: st.builds(Hello, st.just(Role.RUNTIME), pid=NUMBERS, argv=st.lists(STRINGS, max_size=2)),
     Texts: st.builds(Texts, NUMBERS, st.lists(STRINGS, max_size=3)),
     Stalls: st.builds(Stalls, st.lists(STALLS, max_size=3)),
+    Incidents: st.builds(Incidents, st.lists(INCIDENTS, max_size=3)),
     Chains: st.builds(
         Chains, NUMBERS, st.lists(st.builds(Chain, NUMBERS, FRAMES, WAITING), max_size=3), st.booleans()
     ),

@@ -160,7 +160,7 @@ def test_a_task_that_waits_and_one_that_failed() -> None:
     assert waiting["last_waker"] == {"source": "task", "task": 1, "name": "main"}
     assert waiting["await_chain"] == [{"function": "handler", "file": "/srv/app/web.py", "line": 41}]
     assert waiting["waiting_on"] == {"type": "lock", "id": 5, "description": "a lock", "holder": 1}
-    assert waiting["lints"] == ["blocking-call"]
+    assert waiting["lints"] == ["long-poll-blocking-call"]
     assert waiting["current_poll_ns"] is None
     assert (failed["state"], failed["outcome"], failed["exception"]) == ("done", "raised", "ValueError: no")
     assert (failed["ended_ns"], failed["idle_ns"], failed["parent"]) == (900, 600, 1)
@@ -176,7 +176,7 @@ def test_kinds_loops_stalls_and_lints() -> None:
     assert (loop["tasks"], loop["state"], loop["busy_ns"]) == (2, "running", SECOND + 700)
     assert (found["stalls"][0]["cause"], found["stalls"][0]["kind"]) == ("blocking", "app.handler")
     (lint,) = found["lints"]
-    assert (lint["lint"], lint["severity"]) == ("blocking-call", "error")
+    assert (lint["lint"], lint["severity"]) == ("long-poll-blocking-call", "error")
     assert lint["subject"] == {"type": "task", "id": 2, "name": "worker"}
     assert found["dropped"] == {}
 

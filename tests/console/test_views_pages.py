@@ -147,7 +147,7 @@ def test_warnings_are_sentences_that_lead_to_their_tasks() -> None:
         async with console(*three(), *blocking()) as screen:
             await screen.say(after_ns=SECOND)
             await screen.press("6")
-            assert "blocking-call" in screen.rows[0]
+            assert "long-poll-blocking-call" in screen.rows[0]
             await screen.press("enter", "j", "enter")
             assert screen.page.startswith(" worker  task 3")
 

@@ -49,6 +49,7 @@ def _strategy(kind: type[Any], name: str, annotation: str, rows: int) -> st.Sear
         "list[tuple[str, str, int]]": FRAMES,
         "dict[str, int]": st.dictionaries(TEXT, INT64, max_size=4),
         "list[Stall]": st.lists(st.deferred(lambda: record(ap.Stall)), max_size=3),
+        "list[Incident]": st.lists(st.deferred(lambda: record(ap.Incident)), max_size=3),
         "list[Chain]": st.lists(st.builds(ap.Chain, INT64, FRAMES, st.none() | WAITING), max_size=3),
     }
     return strategies[annotation]
@@ -94,4 +95,5 @@ SAMPLES: list[ap.Message] = [
     STALLS,
     CHAINS,
     ap.Tick(5, {"wakes": 3}, ["trio: off"]),
+    ap.Incidents([ap.Incident(1, "coroutine-never-awaited", 0, 0, 1, "save", 9, 2, "", [_FRAME])]),
 ]

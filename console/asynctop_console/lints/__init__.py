@@ -1,18 +1,25 @@
 """Lints: rules that look at the model and say in one sentence what is wrong and where.
 
-Each has a module with its thresholds, its check, and the sentence that the user reads in its docstring.
+Each has its thresholds as fields, its check, and the sentence that the user reads as its docstring.
 A lint looks at the model only, so what is said on a screen is said by `asynctop snapshot` too.
 """
 
 from __future__ import annotations
 
-from asynctop_console.lints import self_wake_spin, stalls, task_leak
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.self_wakes import SelfWakeSpin
+from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
-LINTS: tuple[Lint, ...] = (stalls.BLOCKING_CALL, stalls.CPU_BURN, self_wake_spin.LINT, task_leak.LINT)
+LINTS: tuple[Lint, ...] = (
+    LongPollBlockingCall(),
+    LongPollCpu(),
+    SelfWakeSpin(),
+    TaskLeakByKind(),
+)
 
 
 def check_all(model: Model) -> list[Finding]:

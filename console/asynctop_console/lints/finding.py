@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar
 
-from asynctop_console.model import Model
+from asynctop_console.model import Frame, Model, places
 
 
 class Severity(enum.StrEnum):
@@ -25,22 +26,48 @@ class Finding:
     lint: str
     severity: Severity
     subject_type: str
-    """"task", "kind" or "loop": what `subject_id` numbers."""
+    """"task", "kind", "loop" or "resource": what `subject_id` numbers."""
     subject_id: int
     subject_name: str
     message: str
     tasks: frozenset[int] = field(default=frozenset())
     """Ids of the tasks that trip the lint."""
+    place: Frame | None = None
+    """(function, file, line) of the user's code that is to be mended, where it is known."""
 
 
-Check: TypeAlias = "Callable[[Model], list[Finding]]"
+@dataclass(frozen=True)
+class Lint(ABC):
+    """A rule. Its docstring is the sentence that says what the rule is about; its fields are its thresholds,
+    each annotated with its meaning and unit, so that a user can set them."""
+
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+
+    @property
+    def summary(self) -> str:
+        """What the rule is about, in one sentence."""
+        return " ".join(str(self.__doc__).split())
+
+    @abstractmethod
+    def check(self, model: Model) -> Iterable[Finding]:
+        """All that is wrong now. Called once a second, so it must be quick with a million tasks."""
+
+    def about_task(self, model: Model, task: int, message: str, *, place: Frame | None = None) -> Finding:
+        """A finding with this task as its subject."""
+        row = model.tasks.row(task)
+        kind = int(model.tasks.kind[row]) if row is not None else 0
+        name = (model.tasks.name(row) if row is not None else "") or model.kinds.label(kind)
+        return Finding(self.name, self.severity, "task", task, name, message, frozenset({task}), place)
+
+    def about_kind(
+        self, model: Model, kind: int, message: str, tasks: Iterable[int] = (), *, place: Frame | None = None
+    ) -> Finding:
+        """A finding with this kind as its subject."""
+        label = model.kinds.label(kind)
+        return Finding(self.name, self.severity, "kind", kind, label, message, frozenset(tasks), place)
 
 
-@dataclass(frozen=True, slots=True)
-class Lint:
-    """A rule: `check` finds, `summary` is the sentence that says what the rule is about."""
-
-    name: str
-    severity: Severity
-    summary: str
-    check: Check
+def at(place: Frame | None) -> str:
+    """ " in load() at app/web.py:44", "" where the place is not known: a part of a sentence."""
+    return f" in {place[0]}() at {places.short(place[1], place[2], width=60)}" if place else ""

@@ -1,31 +1,41 @@
-"""blocking-call and cpu-burn: stalls, grouped by the line of the user's code that caused them."""
+"""The long-poll lints: stalls, grouped by the line of the user's code that caused them."""
 
 from __future__ import annotations
 
-from asynctop_console.lints.finding import Finding, Lint, Severity
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from asynctop_console.lints.finding import Finding, Lint, Severity, at
 from asynctop_console.model import Model, places
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import Cause, Stall
 
 
-def blocking_call(model: Model) -> list[Finding]:
+@dataclass(frozen=True)
+class LongPollBlockingCall(Lint):
     """A task waited in a blocking call: the event loop stood still for all other tasks meanwhile."""
-    return [
-        _finding(model, BLOCKING_CALL, group, "was blocked", "Use an async call, or asyncio.to_thread().")
-        for group in _grouped(model, {Cause.BLOCKING})
-    ]
+
+    name: ClassVar[str] = "long-poll-blocking-call"
+    severity: ClassVar[Severity] = Severity.ERROR
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line."""
+        for group in _grouped(model, {Cause.BLOCKING}):
+            yield _finding(model, self, group, "was blocked", "Use an async call, or asyncio.to_thread().")
 
 
-def cpu_burn(model: Model) -> list[Finding]:
+@dataclass(frozen=True)
+class LongPollCpu(Lint):
     """A task computed for long without a pause: the event loop stood still for all other tasks meanwhile."""
-    return [
-        _finding(model, CPU_BURN, group, "was kept busy", "Move the work to a process, or pause in it.")
-        for group in _grouped(model, {Cause.CPU, Cause.GIL})
-    ]
 
+    name: ClassVar[str] = "long-poll-cpu"
+    severity: ClassVar[Severity] = Severity.ERROR
 
-BLOCKING_CALL = Lint("blocking-call", Severity.ERROR, str(blocking_call.__doc__), blocking_call)
-CPU_BURN = Lint("cpu-burn", Severity.ERROR, str(cpu_burn.__doc__), cpu_burn)
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line."""
+        for group in _grouped(model, {Cause.CPU, Cause.GIL}):
+            yield _finding(model, self, group, "was kept busy", "Move the work to a process, or pause in it.")
 
 
 def _grouped(model: Model, causes: set[Cause]) -> list[list[Stall]]:
@@ -43,11 +53,8 @@ def _finding(model: Model, lint: Lint, group: list[Stall], was: str, advice: str
     worst = max(group, key=lambda stall: stall.duration_ns)
     name = worst.name or model.kinds.label(worst.kind)
     who = f"task {name}" if worst.task else f"callback {name}"
-    frame = places.users_frame(worst.stack)
-    if frame:
-        where = f"in {frame[0]}() at {places.short(frame[1], frame[2], width=60)}"
-    else:
-        where = f"somewhere in {model.kinds.label(worst.kind)}" if worst.kind else "at an unknown line"
+    place = places.users_frame(worst.stack)
+    unseen = f" somewhere in {model.kinds.label(worst.kind)}" if worst.kind else " at an unknown line"
     lasts = " and still is" if worst.ongoing else ""
     total = sum(stall.duration_ns for stall in group)
     times = f", {len(group)} times, {duration(total)} in all" if len(group) > 1 else ""
@@ -57,7 +64,8 @@ def _finding(model: Model, lint: Lint, group: list[Stall], was: str, advice: str
         subject_type="task" if worst.task else "loop",
         subject_id=worst.task or worst.loop,
         subject_name=name,
-        message=f"The event loop {was} for {duration(worst.duration_ns)}{lasts} by {who} {where}{times}. "
-        f"{advice}",
+        message=f"The event loop {was} for {duration(worst.duration_ns)}{lasts} by {who}"
+        f"{at(place) or unseen}{times}. {advice}",
         tasks=frozenset(stall.task for stall in group if stall.task),
+        place=place,
     )

@@ -1,11 +1,15 @@
-"""task-leak: kinds whose tasks become ever more."""
+"""task-leak-by-kind: kinds whose tasks become ever more."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from asynctop_console.lints.finding import Finding, Lint, Severity
-from asynctop_console.model import Model, places
+from asynctop_console.model import Frame, Model, short
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
@@ -14,40 +18,39 @@ SHORTEST_NS = 10_000_000_000
 """A program that is starting grows too; it has mostly finished within this."""
 PARTS = 8
 """The time looked at is cut into so many parts, and the kind must have grown in each: no plateau, no fall."""
-LEAST_GROWTH = 50
-"""Tasks more than at first. Fewer are no burden yet."""
 
 
-def check(model: Model) -> list[Finding]:
+@dataclass(frozen=True)
+class TaskLeakByKind(Lint):
     """A kind's live tasks have only become more for as long as can be told: nothing ends or cancels them."""
-    findings = []
-    live = model.kinds.live
-    for kind in np.flatnonzero(live >= LEAST_GROWTH).tolist():
-        if not kind:
-            continue  # Tasks of unknown kinds have nothing in common.
-        history = _observed(model, kind) or _spawned(model, kind)
-        if history is None:
-            continue
-        grown, length_ns = history
-        label = model.kinds.label(kind)
-        place = places.short(*model.kinds.spawn(kind), width=60)
-        findings.append(
-            Finding(
-                lint=LINT.name,
-                severity=LINT.severity,
-                subject_type="kind",
-                subject_id=kind,
-                subject_name=label,
-                message=f"{int(live[kind]):,} tasks of {label}() are alive, {grown:,} more than "
+
+    name: ClassVar[str] = "task-leak-by-kind"
+    severity: ClassVar[Severity] = Severity.WARNING
+
+    least_growth: Annotated[int, "tasks more than at first: fewer are no burden yet"] = 50
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each such kind."""
+        live = model.kinds.live
+        for kind in np.flatnonzero(live >= self.least_growth).tolist():
+            if not kind:
+                continue  # Tasks of unknown kinds have nothing in common.
+            history = _observed(model, kind) or _spawned(model, kind)
+            if history is None or history[0] < self.least_growth:
+                continue
+            grown, length_ns = history
+            label = model.kinds.label(kind)
+            file, line = model.kinds.spawn(kind)
+            place: Frame | None = ("", file, line) if file else None
+            yield self.about_kind(
+                model,
+                kind,
+                f"{int(live[kind]):,} tasks of {label}() are alive, {grown:,} more than "
                 f"{duration(length_ns)} ago, and their number has only grown"
-                f"{f': spawned at {place}' if place else ''}. Await or cancel them.",
-                tasks=_live_of(model, kind),
+                f"{f': spawned at {short(file, line, width=60)}' if place else ''}. Await or cancel them.",
+                _live_of(model, kind),
+                place=place,
             )
-        )
-    return findings
-
-
-LINT = Lint("task-leak", Severity.WARNING, str(check.__doc__), check)
 
 
 def _observed(model: Model, kind: int) -> tuple[int, int] | None:
@@ -78,7 +81,7 @@ def _spawned(model: Model, kind: int) -> tuple[int, int] | None:
 
 def _only_growth(counts: Ints, length_ns: int) -> tuple[int, int] | None:
     grown = int(counts[-1] - counts[0])
-    return (grown, length_ns) if grown >= LEAST_GROWTH and bool(np.all(np.diff(counts) > 0)) else None
+    return (grown, length_ns) if bool(np.all(np.diff(counts) > 0)) else None
 
 
 def _live_of(model: Model, kind: int) -> frozenset[int]:

@@ -33,6 +33,9 @@ LOOPS = 1 << 12
 STALLS = 1_000
 """Stalls kept, oldest forgotten first: nobody scrolls further, and each has a stack."""
 
+INCIDENTS = 1_000
+"""Incidents kept, oldest forgotten first: each stands for all at its place."""
+
 CHAINS = 100_000
 """Await chains kept, oldest forgotten first: each is some hundreds of bytes of frames."""
 

@@ -18,6 +18,8 @@ from asynctop_protocol.messages import (
     Chains,
     Ended,
     Hello,
+    Incident,
+    Incidents,
     Kinds,
     Loops,
     Message,
@@ -75,12 +77,18 @@ class Model:
         self.problem = ""
         """Why the runtime is about to close the connection."""
         self._stalls: dict[int, Stall] = {}
+        self._incidents: dict[int, Incident] = {}
         self._incoming: TaskTable | None = None
 
     @property
     def stalls(self) -> list[Stall]:
         """The stalls kept, oldest first."""
         return list(self._stalls.values())
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """The incidents kept, by when each was first seen."""
+        return list(self._incidents.values())
 
     def text(self, number: int) -> str:
         """The text with this number, "" where it was never announced."""
@@ -112,6 +120,8 @@ class Model:
                 self.loops = loops_of(message)
             case Stalls():
                 self._stalled(message)
+            case Incidents():
+                self._happened(message)
             case Chains():
                 self._inspected(message)
             case Tick():
@@ -166,6 +176,23 @@ class Model:
             )
             if len(self._stalls) > limits.STALLS:
                 del self._stalls[next(iter(self._stalls))]
+
+    def _happened(self, message: Incidents) -> None:
+        for incident in message.incidents:
+            self._incidents[incident.id] = replace(
+                incident,
+                type=clean(incident.type),
+                task=clipped(incident.task),
+                kind=clipped(incident.kind),
+                name=clean(incident.name),
+                loop=clipped(incident.loop),
+                at_ns=clipped(incident.at_ns),
+                count=clipped(incident.count),
+                text=clean(incident.text),
+                stack=clean_frames(incident.stack),
+            )
+            if len(self._incidents) > limits.INCIDENTS:
+                del self._incidents[next(iter(self._incidents))]
 
     def _inspected(self, message: Chains) -> None:
         for chain in message.chains:

@@ -87,7 +87,7 @@ class Warnings(ListScreen[tuple[int, Finding]]):
                 lambda f: column(severities.index(finding.severity) for _, finding in rows.findings(f)),
             ),
             Column(
-                "lint", "lint", 15, lambda r: Cell(r[1].lint, "kind"), lambda f: rank(f, "lint"), leaves=2
+                "lint", "lint", 24, lambda r: Cell(r[1].lint, "kind"), lambda f: rank(f, "lint"), leaves=2
             ),
             Column("message", "what is wrong, and where", 40, lambda r: Cell(r[1].message, "text"), grow=1),
         )

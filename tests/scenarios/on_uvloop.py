@@ -1,0 +1,13 @@
+"""Runs a program with uvloop in place of asyncio's own loop: on_uvloop.py PROGRAM."""
+
+import asyncio
+import runpy
+import sys
+import warnings
+
+import uvloop
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of policies, from 3.14 on
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+runpy.run_path(sys.argv[1], run_name="__main__")
