@@ -17,6 +17,13 @@ from asynctop_console.lints.locks import (
 )
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
@@ -32,6 +39,11 @@ LINTS: tuple[Lint, ...] = (
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
 )
 
