@@ -275,8 +275,8 @@ class Loops:
     turns: Column = ()
     """How often the loop has looked for timers and I/O, and then run what was ready: that is a turn."""
     max_turn_ns: Column = ()
-    """Longest turn since the last `Tick`, the one going on included; from its first handle to the end of its
-    last."""
+    """Time in polls and callbacks of the turn that had most of it since the last `Tick`, the one going on
+    included."""
     max_turn_ever_ns: Column = ()
     max_turn_since_ns: Column = ()
     """When that of `max_turn_ns` began; what follows is about the same turn."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from asynctop_console.lints.finding import Finding, Lint, Severity
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
-from asynctop_console.lints.task_leak import TaskLeakByKind
+from asynctop_console.lints.task_leak import TaskLeakByKind, UnboundedSpawn
+from asynctop_console.lints.timers import TimerStorm
+from asynctop_console.lints.turns import Starvation, TickOverload
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
@@ -19,6 +21,10 @@ LINTS: tuple[Lint, ...] = (
     LongPollCpu(),
     SelfWakeSpin(),
     TaskLeakByKind(),
+    UnboundedSpawn(),
+    TimerStorm(),
+    Starvation(),
+    TickOverload(),
 )
 
 

@@ -46,7 +46,7 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define MAX_NAME 200         /* characters of a name or an exception's text that are kept: as much as a person reads */
 #define MAX_TEXTS 50000      /* different texts */
 #define CLOSED_LOOPS 8       /* closed loops that are still listed */
-#define PAUSE_NS 10000       /* between two handles: the loop has waited meanwhile, or a foreign one run its own */
+#define PAUSE_NS 1000000     /* between two handles: the loop has waited meanwhile */
 #define LONG_TURN_NS 10000000 /* from here on it is worth knowing whose time a turn is */
 #define TIMERS_PER_LOOK 32   /* who sets timers is looked at so rarely */
 #define MOST_PINS 200        /* handles that point to one task; asyncio makes one at a time */
@@ -92,11 +92,12 @@ typedef struct {
 /* A turn of a loop: what it ran without looking for timers and I/O in between. What is made ready in a turn is run
  * in a later one, by stock loops and by uvloop, and that is how the next one is told. */
 typedef struct {
-    int64_t began_ns, took_ns; /* up to the end of the last handle */
-    int64_t polls;             /* and callbacks */
-    int64_t longest_ns;        /* of them */
-    int64_t most_ns;           /* that any kind took of it; all callbacks together are kind 0 */
-    int kind;                  /* the one that did */
+    int64_t began_ns;
+    int64_t polls;      /* and callbacks */
+    int64_t took_ns;    /* all of them together */
+    int64_t longest_ns; /* one of them */
+    int64_t most_ns;    /* those of one kind; all callbacks are kind 0 */
+    int kind;           /* that one */
 } Turn;
 
 /* Who sets timers: the majority of what was looked at, if there is one. */
@@ -135,7 +136,7 @@ typedef struct LoopStats {
     uint32_t turns;      /* the present one's number: from 1 on */
     uint32_t long_turn;  /* the last one that LONG_TURN_NS or a record was looked at in */
     int64_t left_ns;     /* when the last handle of all ended */
-    int64_t turn_mark_ns; /* a turn that lasts longer is looked at */
+    int64_t turn_mark_ns; /* a turn that takes longer is looked at */
     int64_t callbacks_turn_ns; /* what callbacks took of `long_turn` */
     Turn turn;
     Turn worst;            /* the collector sets its `took_ns` back to 0 */

@@ -316,8 +316,8 @@ static inline int64_t not_negative(int64_t ns)
     return ns > 0 ? ns : 0;
 }
 
-/* A turn has lasted long, or longer than the others: whose time is it? `part` is NULL for a callback. */
-static __attribute__((noinline)) void long_turn(LoopStats *stats, KindStats *part, int64_t ended, int64_t took)
+/* A turn takes long, or longer than the others: whose time is it? `part` is NULL for a callback. */
+static __attribute__((noinline)) void long_turn(LoopStats *stats, KindStats *part, int64_t took)
 {
     Turn *turn = &stats->turn;
     if (stats->long_turn != stats->turns) {
@@ -337,7 +337,6 @@ static __attribute__((noinline)) void long_turn(LoopStats *stats, KindStats *par
     if (took > turn->longest_ns) {
         turn->longest_ns = took;
     }
-    turn->took_ns = ended - turn->began_ns;
     if (turn->took_ns > LOAD(stats->worst.took_ns)) {
         STORE(stats->worst.began_ns, turn->began_ns);
         STORE(stats->worst.polls, turn->polls);
@@ -354,7 +353,7 @@ static inline void turn_goes_on(LoopStats *stats, int64_t now, bool later)
     if (later || now - stats->left_ns > PAUSE_NS) {
         STORE(stats->turns, stats->turns + 1);
         stats->turn.began_ns = now;
-        stats->turn.polls = 0;
+        stats->turn.polls = stats->turn.took_ns = 0;
     }
 }
 
@@ -375,8 +374,9 @@ static inline void leave(LoopStats *stats, const Running *before, KindStats *par
         ADD(stats->busy_ns, took);
         stats->left_ns = ended;
         stats->turn.polls++;
-        if (ended - stats->turn.began_ns > LOAD(stats->turn_mark_ns)) {
-            long_turn(stats, part, ended, took);
+        stats->turn.took_ns += took;
+        if (stats->turn.took_ns > LOAD(stats->turn_mark_ns)) {
+            long_turn(stats, part, took);
         }
     }
     __atomic_store_n(&stats->now.task, before->task, __ATOMIC_RELEASE);

@@ -103,8 +103,9 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
         if before is NOTHING:
             stats.left = ended
             stats.turn_polls += 1
-            if ended - stats.turn_began > stats.turn_mark_ns:
-                stats.note_turn(stats.callbacks_turn, ended, took)
+            stats.turn_ns += took
+            if stats.turn_ns > stats.turn_mark_ns:
+                stats.note_turn(stats.callbacks_turn, took)
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
             stats.note_long_poll(0, 0, describe(callback), started, took)
     except Exception as error:

@@ -38,8 +38,8 @@ class Nothing:
 NOTHING = Nothing()
 
 
-PAUSE_NS = 10_000
-"""Between two handles: the loop has waited meanwhile, or a foreign one has run its own."""
+PAUSE_NS = 1_000_000
+"""Between two handles: the loop has waited meanwhile."""
 
 LONG_TURN_NS = 10_000_000
 """From here on it is worth knowing whose time a turn is."""
@@ -122,13 +122,13 @@ class LongPollNote(NamedTuple):
 class Turn(NamedTuple):
     """What a loop ran without looking for timers and I/O in between."""
 
-    took_ns: int
-    """Up to the end of the last handle."""
     began_ns: int
     polls: int
     """And callbacks."""
+    took_ns: int
+    """All of them together."""
     longest_ns: int
-    """Of them."""
+    """One of them."""
     kind: int
     """The one that took most of it; 0 for callbacks."""
 
@@ -180,6 +180,7 @@ class LoopStats:
         "turn_began",
         "turn_ever_ns",
         "turn_mark_ns",
+        "turn_ns",
         "turn_polls",
         "turns",
         "worst_turn",
@@ -207,11 +208,11 @@ class LoopStats:
         self.turns = 0
         """The number of the present turn. What is made ready in a turn is run in a later one, by stock loops
         and by uvloop, and that is how the next one is told."""
-        self.turn_began = self.turn_polls = 0
+        self.turn_began = self.turn_polls = self.turn_ns = 0
         self.left = 0
         """When the last handle of all ended."""
         self.turn_mark_ns = 0
-        """A turn that lasts longer is looked at by `note_turn`."""
+        """A turn that takes longer is looked at by `note_turn`."""
         self.long_turn = -1
         """The last one that was."""
         self.worst_turn = NO_TURN
@@ -266,10 +267,10 @@ class LoopStats:
         """The handle that is about to run is a turn's first one."""
         self.turns += 1
         self.turn_began = now
-        self.turn_polls = 0
+        self.turn_polls = self.turn_ns = 0
 
-    def note_turn(self, kind: KindStats, ended: int, took_ns: int) -> None:
-        """The turn has lasted long, or longer than others: whose time is it?"""
+    def note_turn(self, kind: KindStats, took_ns: int) -> None:
+        """The turn takes long, or longer than others: whose time is it?"""
         if self.long_turn != self.turns:
             self.long_turn = self.turns
             self._turn_most = self._turn_longest_ns = 0
@@ -279,10 +280,11 @@ class LoopStats:
         if kind.turn_ns > self._turn_most:
             self._turn_most, self._turn_kind = kind.turn_ns, kind.number
         self._turn_longest_ns = max(self._turn_longest_ns, took_ns)
-        turn_ns = ended - self.turn_began
-        if turn_ns > self.worst_turn.took_ns:
-            self.worst_turn = Turn(turn_ns, self.turn_began, self.turn_polls, self._turn_longest_ns, self._turn_kind)
-            self.turn_mark_ns = min(turn_ns, LONG_TURN_NS)
+        if self.turn_ns > self.worst_turn.took_ns:
+            self.worst_turn = Turn(
+                self.turn_began, self.turn_polls, self.turn_ns, self._turn_longest_ns, self._turn_kind
+            )
+            self.turn_mark_ns = min(self.turn_ns, LONG_TURN_NS)
 
     def look_who_sets(self, setter: Setter) -> None:
         """A timer has been set; this is told of a few only."""

@@ -293,8 +293,9 @@ def _settle(
         if before is NOTHING:
             stats.left = ended
             stats.turn_polls += 1
-            if ended - stats.turn_began > stats.turn_mark_ns:
-                stats.note_turn(kind, ended, took)
+            stats.turn_ns += took
+            if stats.turn_ns > stats.turn_mark_ns:
+                stats.note_turn(kind, took)
         if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
