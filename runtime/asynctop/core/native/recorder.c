@@ -347,14 +347,12 @@ static __attribute__((noinline)) void long_turn(LoopStats *stats, KindStats *par
     }
 }
 
-/* A handle is about to run: is it the first one of a turn? `later`: it cannot belong to the one before. */
-static inline void turn_goes_on(LoopStats *stats, int64_t now, bool later)
+/* The handle that is about to run is a turn's first one. */
+static inline void turn_begins(LoopStats *stats)
 {
-    if (later || now - stats->left_ns > PAUSE_NS) {
-        STORE(stats->turns, stats->turns + 1);
-        stats->turn.began_ns = now;
-        stats->turn.polls = stats->turn.took_ns = 0;
-    }
+    STORE(stats->turns, stats->turns + 1);
+    stats->turn.began_ns = stats->now.since_ns;
+    stats->turn.polls = stats->turn.took_ns = 0;
 }
 
 static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
@@ -413,8 +411,8 @@ void poll_begin(TaskRecord *record, Running *before)
         return; /* forgotten meanwhile */
     }
     enter(stats, record, NULL, record->id, before);
-    if (before->waker == 0) {
-        turn_goes_on(stats, stats->now.since_ns, record->since_ns >= stats->turn.began_ns);
+    if (before->waker == 0 && record->since_ns >= stats->turn.began_ns) {
+        turn_begins(stats); /* it was woken in the one before */
     }
     int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
@@ -588,7 +586,9 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32
     if (stats != NULL) {
         enter(stats, NULL, callback, waker, before);
         if (before->waker == 0) {
-            turn_goes_on(stats, stats->now.since_ns, *turn == stats->turns);
+            if (*turn == stats->turns || stats->now.since_ns - stats->left_ns > PAUSE_NS) {
+                turn_begins(stats);
+            }
             *turn = stats->turns;
         }
         if (source == BY_TIMER) {

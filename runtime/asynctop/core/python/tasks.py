@@ -27,7 +27,6 @@ from asynctop.core.methods import wrapping_method
 from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault, set_timer
 from asynctop.core.python.records import (
     NOTHING,
-    PAUSE_NS,
     KindInfo,
     KindStats,
     LoopStats,
@@ -106,7 +105,7 @@ class Step(StandIn):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = record
         waited = started - record.since
-        if before is NOTHING and (record.since >= stats.turn_began or started - stats.left > PAUSE_NS):
+        if before is NOTHING and record.since >= stats.turn_began:
             stats.begin_turn(started)
         try:
             callback(*args)
@@ -202,8 +201,10 @@ class TaskRecord(StockHandle):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
         waited = started - self.since
-        if before is NOTHING and (self.since >= stats.turn_began or started - stats.left > PAUSE_NS):
-            stats.begin_turn(started)
+        if self.since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
+            stats.turns += 1
+            stats.turn_began = started
+            stats.turn_polls = stats.turn_ns = 0
         try:
             # A step takes nothing or one future: two plain calls cost less than one with `*args`.
             if args:
