@@ -14,13 +14,13 @@ from asynctop_protocol.messages import Chain
 
 @dataclass(frozen=True)
 class DeepAwaitRecursion(Lint):
-    """A coroutine awaits itself recursively and very deep: each wake goes through all frames, and none is freed."""
+    """A coroutine awaits itself, deeper and deeper: no frame of it is freed before the last one returns."""
 
     name: ClassVar[str] = "deep-await-recursion"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_depth: Annotated[int, "frames of the await chain: twice as deep as many layers of middleware"] = 60
-    least_share: Annotated[float, "of the frames that are at one line: else it is deep, but no recursion"] = 0.2
+    least_depth: Annotated[int, "frames of the await chain: many layers of middleware make half of it"] = 60
+    least_share: Annotated[float, "of the frames that are at one line, else it is no recursion"] = 0.2
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each recursive call, about the deepest of its tasks."""
@@ -38,8 +38,8 @@ class DeepAwaitRecursion(Lint):
             yield self.about_task(
                 model,
                 deepest.task,
-                f"Task {name} is {deepest.depth:,} frames deep in awaits: {place[0]}() awaits itself again and "
-                f"again{at(place)}{others}. Make it a loop.",
+                f"Task {name} is {deepest.depth:,} frames deep in awaits, for it awaits itself again and again"
+                f"{at(place)}{others}. Make it a loop.",
                 place=place,
                 others=(chain.task for chain in chains),
             )

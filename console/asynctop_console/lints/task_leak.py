@@ -1,5 +1,5 @@
-"""Kinds whose tasks become ever more: task-leak-by-kind, where they don't end, and unbounded-spawn, where they end
-more slowly than they are spawned."""
+"""Kinds whose tasks become ever more: task-leak-by-kind, where they don't end, and unbounded-spawn, where they
+end more slowly than they are spawned."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ class UnboundedSpawn(Lint):
             yield self.about_kind(
                 model,
                 kind,
-                f"{int(growing.spawned / seconds):,} tasks of {model.kinds.label(kind)}() are spawned a second, but only "
-                f"{int(growing.ended / seconds):,} end: {int(model.kinds.live[kind]):,} are alive, "
+                f"{int(growing.spawned / seconds):,} tasks of {model.kinds.label(kind)}() are spawned a second, "
+                f"but only {int(growing.ended / seconds):,} end: {int(model.kinds.live[kind]):,} are alive, "
                 f"{growing.grown:,} more than {duration(growing.length_ns)} ago{spawned_at}. "
                 "Let whoever spawns them wait: for a semaphore, a bounded queue, or the tasks.",
                 model.tasks.id[_live_of(model, kind)].tolist(),
@@ -113,14 +113,14 @@ def _observed(model: Model, kind: int) -> Growing | None:
     if model.growth.observed_ns < SHORTEST_NS or np.any(np.diff(live) < 0):
         return None
     # Measured from the first, so that floating point is exact enough.
-    marks = np.searchsorted(times - times[0], np.linspace(0, times[-1] - times[0], PARTS + 1), side="right") - 1
+    marks = (
+        np.searchsorted(times - times[0], np.linspace(0, times[-1] - times[0], PARTS + 1), side="right") - 1
+    )
     if not _only_grows(live[marks]):
         return None
     middle = marks[PARTS // 2]
     early = int(spawned[middle] - spawned[0] - (live[middle] - live[0]))
-    return Growing(
-        int(live[-1] - live[0]), int(spawned[-1] - spawned[0]), int(times[-1] - times[0]), early
-    )
+    return Growing(int(live[-1] - live[0]), int(spawned[-1] - spawned[0]), int(times[-1] - times[0]), early)
 
 
 def _spawned(model: Model, kind: int) -> Growing | None:
@@ -154,9 +154,9 @@ def _is_backlog(model: Model, kind: int, growing: Growing) -> bool:
     ):
         return False
     tasks = model.tasks
-    middle = np.median(tasks.created_ns[_live_of(model, kind)])
+    oldest = np.quantile(tasks.created_ns[_live_of(model, kind)], 0.1)
     ended = tasks.created_ns[(tasks.kind == kind) & (tasks.state == State.DONE)]
-    return len(ended) > 0 and np.count_nonzero(ended > middle) * 2 < len(ended)
+    return len(ended) > 0 and int(np.count_nonzero(ended > oldest)) * 5 < len(ended)
 
 
 def _are_quiet(model: Model, kind: int) -> bool:
@@ -166,7 +166,7 @@ def _are_quiet(model: Model, kind: int) -> bool:
     quiet = (tasks.state[rows] == State.IDLE) & (
         (now - tasks.since_ns[rows]) * 2 >= now - tasks.created_ns[rows]
     )
-    return len(rows) > 0 and np.count_nonzero(quiet) * 5 >= len(rows) * 4
+    return len(rows) > 0 and int(np.count_nonzero(quiet)) * 5 >= len(rows) * 4
 
 
 def _are_orphans(model: Model, kind: int) -> bool:
@@ -176,7 +176,7 @@ def _are_orphans(model: Model, kind: int) -> bool:
     parents = tasks.parent[rows]
     parents_rows = tasks.rows_of(parents)
     gone = (parents > 0) & ((parents_rows < 0) | (tasks.state[parents_rows] == State.DONE))
-    return len(rows) > 0 and np.count_nonzero(gone) * 5 >= len(rows) * 4
+    return len(rows) > 0 and int(np.count_nonzero(gone)) * 5 >= len(rows) * 4
 
 
 def _live_of(model: Model, kind: int) -> Rows:

@@ -25,7 +25,9 @@ class TimerStorm(Lint):
     severity: ClassVar[Severity] = Severity.WARNING
 
     least_per_second: Annotated[float, "timers set: a large server sets fewer"] = 8_000.0
-    least_per_task: Annotated[float, "timers run a second for each live task: nobody need look so often"] = 200.0
+    least_per_task: Annotated[float, "timers run a second for each live task: nobody need look so often"] = (
+        200.0
+    )
     least_busy_ratio: Annotated[float, "of the loop's time, in polls and callbacks"] = 0.4
     most_busy_ns: Annotated[int, "in polls and callbacks for each timer: more is work"] = 50_000
     least_per_step: Annotated[float, "timers set in each poll or callback, where few of them run"] = 3.0
@@ -38,13 +40,15 @@ class TimerStorm(Lint):
             made, fired = loop.timers - before.timers, loop.timers_fired - before.timers_fired
             if made < self.least_per_second * seconds or not self._is_storm(model, before, loop, seconds):
                 continue
-            file = model.text(loop.timer_file)
-            place: Frame | None = ("", file, loop.timer_line) if file else None
-            where = f" at {short(file, loop.timer_line, width=60)}" if place else ""
+            file, line = model.text(loop.timer_file), loop.timer_line
+            if not file:
+                file, line = model.kinds.spawn(loop.timer_kind)  # a sleep() that is a task by itself
+            place: Frame | None = ("", file, line) if file else None
+            where = f" at {short(file, line, width=60)}" if place else ""
             runs = f"{int(fired / seconds):,} run" if fired * 10 > made else "hardly any of them runs"
             message = (
-                f"{int(made / seconds):,} timers a second are set, most of them{where}, and {runs}, with little work "
-                "between them. Set one timer for many, or wait for what it is about."
+                f"{int(made / seconds):,} timers a second are set, most of them{where}, and {runs}, "
+                "with little work between them. Set one timer for many, or wait for what it is about."
             )
             yield self._about(model, loop, message, place)
 

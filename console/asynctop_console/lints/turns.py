@@ -1,9 +1,9 @@
 """Loops that are late although no poll is long: tick-overload and starvation.
 
-Both are about turns of the loop: between two looks for timers and I/O it runs all that was ready at the first.
-They differ in who is ready. Where many tasks are woken together, and each has something to do, one turn is long:
-that is tick-overload. Where many tasks are ready always, every turn is long, however little each does, and
-whoever is woken by something real waits for all of them each time: that is starvation.
+Both are about turns of the loop: between two looks for timers and I/O it runs all that was ready at the
+first. They differ in who is ready. Where many tasks are woken together, and each has something to do, one
+turn is long: that is tick-overload. Where many tasks are ready always, every turn is long, however little
+each does, and whoever is woken by something real waits for all of them each time: that is starvation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHORTEST_WINDOW_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class TickOverload(Lint):
-    """Very many polls in one turn of the loop, none of them long, left no time for timers and I/O in between."""
+    """Very many polls ran in one turn of the loop, none of them long, and timers and I/O waited for all."""
 
     name: ClassVar[str] = "tick-overload"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -36,7 +36,9 @@ class TickOverload(Lint):
     least_turn_ns: Annotated[int, "a shorter turn is not noticed by a person"] = 150 * MS
     least_total_ns: Annotated[int, "of such turns in a minute: one alone may happen"] = 300 * MS
     least_polls: Annotated[int, "in a turn: fewer are to blame each for itself"] = 20
-    least_poll_ns: Annotated[int, "a poll of the turn on average: shorter ones do nothing to speak of"] = 200_000
+    least_poll_ns: Annotated[int, "a poll of the turn on average: shorter ones do nothing to speak of"] = (
+        200_000
+    )
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each loop."""
@@ -63,8 +65,8 @@ class TickOverload(Lint):
                 "loop",
                 loop.id,
                 loop.thread,
-                f"The event loop of {loop.thread} ran for {duration(worst.took_ns)} without looking for timers and I/O: "
-                f"{worst.polls:,} polls in one turn, the longest {duration(worst.longest_ns)}, "
+                f"The event loop of {loop.thread} ran for {duration(worst.took_ns)} without looking for "
+                f"timers and I/O: {worst.polls:,} polls in one turn, the longest {duration(worst.longest_ns)}, "
                 f"most of the time in {who}{f'; {len(turns)} such turns lately' if len(turns) > 1 else ''}. "
                 "Let fewer tasks run at a time, or do the work in a thread or process.",
                 place=place,
@@ -112,8 +114,8 @@ class Starvation(Lint):
                 yield self.about_task(
                     model,
                     int(tasks.id[row]),
-                    f"Task {tasks.name(row) or label} waits {duration(each)} for each poll of {duration(work)}: "
-                    f"{crowd.count:,} tasks are always ready before it and keep the loop busy, most of all {who}. "
+                    f"Task {tasks.name(row) or label} waits {duration(each)} for each poll of "
+                    f"{duration(work)}, as {crowd.count:,} tasks are always ready and keep the loop busy, most of all {who}. "
                     "Let them wait for something, or run fewer of them at a time.",
                     place=place,
                 )

@@ -35,8 +35,8 @@ class Growth:
             self._fewest[-1] = _fewer(self._fewest[-1], live)
 
     def of(self, kind: int) -> tuple[Ints, Ints, Ints]:
-        """Three columns for one kind: times, oldest first; the fewest that lived from each to the next; how many
-        had been spawned by then."""
+        """Three columns for one kind: times, oldest first; the fewest that lived from each to the next; how
+        many had been spawned by then."""
         fewest, spawned = (
             np.array([int(counts[kind]) if kind < len(counts) else 0 for counts in samples], np.int64)
             for samples in (self._fewest, self._spawned)

@@ -59,9 +59,7 @@ class Loop:
 
 
 _SMALL_NUMBERS = ("max_turn_kind", "timer_kind", "timer_file", "timer_line")
-_NUMBERS = tuple(
-    each.name for each in fields(Loop) if each.type == "int" and each.name not in _SMALL_NUMBERS
-)
+_NUMBERS = tuple(each.name for each in fields(Loop) if each.type == "int" and each.name not in _SMALL_NUMBERS)
 
 
 def loops_of(message: Loops) -> list[Loop]:
@@ -220,8 +218,8 @@ class Meters:
         return found if found.at_ns < now else None
 
     def loops_since(self, ns: int) -> tuple[int, list[tuple[Loop, Loop]]]:
-        """What the loops did lately: over so many ns, at least `ns` of them, each loop as it was before and as
-        it is now. 0 and none where no time as long was observed."""
+        """What the loops did lately: over so many ns, at least `ns` of them, each loop as it was before and
+        as it is now. 0 and none where no time as long was observed."""
         now = self.samples[-1].at_ns if self.samples else 0
         for sample in reversed(self.samples):
             if sample.at_ns <= now - ns:

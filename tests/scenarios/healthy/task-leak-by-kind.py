@@ -1,4 +1,4 @@
-"""Watchers end with their sessions; a pool started once stays; connections open one after the other, and work."""
+"""Watchers end with their sessions; a pool started once stays; connections open one by one, and work."""
 
 import asyncio
 

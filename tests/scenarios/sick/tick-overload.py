@@ -1,4 +1,4 @@
-"""Each price wakes two hundred subscribers at once. None works for long, but all do in the same turn of the loop.
+"""Each price wakes two hundred subscribers. None works for long, but all do in the same turn of the loop.
 
 subject: loop MainThread
 """

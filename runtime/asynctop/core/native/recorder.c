@@ -622,13 +622,13 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
 /* Who sets timers, now and then. */
 static __attribute__((noinline)) void look_who_sets(LoopStats *stats)
 {
+    Setter found = {.kind = stats->now.task != NULL ? stats->now.task->kind : 0, .votes = 1};
     PyCodeObject *site;
     int lasti;
-    if (!spawn_site(NULL, NULL, stats->now.bottom, &site, &lasti)) {
-        return;
+    if (spawn_site(NULL, NULL, stats->now.bottom, &site, &lasti)) {
+        found.file = text_of(site->co_filename);
+        found.line = PyCode_Addr2Line(site, lasti * 2);
     }
-    const TaskRecord *task = stats->now.task;
-    Setter found = {text_of(site->co_filename), PyCode_Addr2Line(site, lasti * 2), task != NULL ? task->kind : 0, 1};
     Setter *setter = &stats->setter;
     if (setter->file == found.file && setter->line == found.line && setter->kind == found.kind) {
         setter->votes++;

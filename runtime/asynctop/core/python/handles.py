@@ -217,11 +217,11 @@ def set_timer(stats: LoopStats) -> None:
     """A timer has been set: count it, and look now and then who does so."""
     stats.timers += 1
     if stats.timers % TIMERS_PER_LOOK == 0:
+        kind = getattr(stats.current, "kind_stats", None)
+        number = kind.number if kind is not None else 0
         site = spawn_site(0, None)
-        if site is not None:
-            kind = getattr(stats.current, "kind_stats", None)
-            number = kind.number if kind is not None else 0
-            stats.look_who_sets(Setter(number, site.f_code.co_filename, site.f_lineno))
+        place = (site.f_code.co_filename, site.f_lineno) if site is not None else ("", 0)
+        stats.look_who_sets(Setter(number, *place))
 
 
 class StandIn:
