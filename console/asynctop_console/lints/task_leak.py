@@ -1,5 +1,5 @@
-"""Kinds whose tasks become ever more: task-leak-by-kind, where they don't end, and unbounded-spawn, where they
-end more slowly than they are spawned."""
+"""Kinds whose tasks become ever more: task-leak-by-kind, where they don't end, and unbounded-spawn, where
+they end more slowly than they are spawned."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ class UnboundedSpawn(Lint):
             yield self.about_kind(
                 model,
                 kind,
-                f"{int(growing.spawned / seconds):,} tasks of {model.kinds.label(kind)}() are spawned a second, "
-                f"but only {int(growing.ended / seconds):,} end: {int(model.kinds.live[kind]):,} are alive, "
-                f"{growing.grown:,} more than {duration(growing.length_ns)} ago{spawned_at}. "
+                f"{int(growing.spawned / seconds):,} tasks of {model.kinds.label(kind)}() are spawned a "
+                f"second, but only {int(growing.ended / seconds):,} end: "
+                f"{int(model.kinds.live[kind]):,} are alive, {growing.grown:,} more than {duration(growing.length_ns)} ago{spawned_at}. "
                 "Let whoever spawns them wait: for a semaphore, a bounded queue, or the tasks.",
                 model.tasks.id[_live_of(model, kind)].tolist(),
                 place=place,

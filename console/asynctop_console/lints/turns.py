@@ -59,6 +59,8 @@ class TickOverload(Lint):
             if crowd is not None and crowd.poll_ns < MS:
                 continue  # who keeps it so is told by starvation
             place, who = _where(model, worst.kind)
+            again = f"; {len(turns)} such turns lately" if len(turns) > 1 else ""
+            each = duration(worst.longest_ns)
             yield Finding(
                 self.name,
                 self.severity,
@@ -66,8 +68,8 @@ class TickOverload(Lint):
                 loop.id,
                 loop.thread,
                 f"The event loop of {loop.thread} ran for {duration(worst.took_ns)} without looking for "
-                f"timers and I/O: {worst.polls:,} polls in one turn, the longest {duration(worst.longest_ns)}, "
-                f"most of the time in {who}{f'; {len(turns)} such turns lately' if len(turns) > 1 else ''}. "
+                f"timers and I/O: {worst.polls:,} polls in one turn, none longer than {each}, "
+                f"most of the time in {who}{again}. "
                 "Let fewer tasks run at a time, or do the work in a thread or process.",
                 place=place,
             )
@@ -115,7 +117,8 @@ class Starvation(Lint):
                     model,
                     int(tasks.id[row]),
                     f"Task {tasks.name(row) or label} waits {duration(each)} for each poll of "
-                    f"{duration(work)}, as {crowd.count:,} tasks are always ready and keep the loop busy, most of all {who}. "
+                    f"{duration(work)}, as {crowd.count:,} tasks are always ready and keep the loop busy, "
+                    f"most of all {who}. "
                     "Let them wait for something, or run fewer of them at a time.",
                     place=place,
                 )
