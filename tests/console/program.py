@@ -6,6 +6,7 @@ import asyncio
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from asynctop_protocol import Connection, ProtocolError
 from asynctop_protocol.messages import (
@@ -148,7 +149,7 @@ def loops(
     **others: int,
 ) -> Loops:
     """One loop, number 1."""
-    columns = {name: [value] for name, value in others.items()}
+    columns: dict[str, Any] = {name: [value] for name, value in others.items()}
     loop = Loops(
         [1], ["MainThread"], ["asyncio"], [state], [polls], [0], [busy], [lag], [lag], [0], [current], [since]
     )

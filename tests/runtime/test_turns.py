@@ -12,9 +12,13 @@ from recorded import Recorded
 CROWD = 40
 
 
+def think() -> None:
+    time.sleep(0.001)
+
+
 async def work(event: asyncio.Event) -> None:
     await event.wait()
-    time.sleep(0.001)
+    think()
 
 
 def test_what_was_ready_together_runs_in_one_turn(run: Run, recorded: Recorded) -> None:
@@ -64,13 +68,10 @@ def test_callbacks_have_turns_as_tasks_have(run: Run, recorded: Recorded) -> Non
             else:
                 done.set_result(None)
 
-        def work() -> None:
-            time.sleep(0.001)
-
         again(50)
         await done
         for _ in range(CROWD):
-            loop.call_soon(work)
+            loop.call_soon(think)
         await asyncio.sleep(0)
 
     run(main())

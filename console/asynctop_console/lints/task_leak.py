@@ -96,7 +96,8 @@ class UnboundedSpawn(Lint):
                 kind,
                 f"{int(growing.spawned / seconds):,} tasks of {model.kinds.label(kind)}() are spawned a "
                 f"second, but only {int(growing.ended / seconds):,} end: "
-                f"{int(model.kinds.live[kind]):,} are alive, {growing.grown:,} more than {duration(growing.length_ns)} ago{spawned_at}. "
+                f"{int(model.kinds.live[kind]):,} are alive, "
+                f"{growing.grown:,} more than {duration(growing.length_ns)} ago{spawned_at}. "
                 "Let whoever spawns them wait: for a semaphore, a bounded queue, or the tasks.",
                 model.tasks.id[_live_of(model, kind)].tolist(),
                 place=place,
