@@ -18,6 +18,13 @@ from asynctop_console.lints.locks import (
 from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind, UnboundedSpawn
 from asynctop_console.lints.timers import TimerStorm
 from asynctop_console.lints.turns import Starvation, TickOverload
@@ -36,6 +43,11 @@ LINTS: tuple[Lint, ...] = (
     LongPollCpu(),
     DeepAwaitRecursion(),
     SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
     UnboundedSpawn(),
     TimerStorm(),
