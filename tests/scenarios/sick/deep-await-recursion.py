@@ -25,6 +25,9 @@ async def main() -> None:
         for number in range(400):
             reader.messages.put_nowait(number)
             await asyncio.sleep(0.001)
+        while True:
+            await asyncio.sleep(0.5)
+            reader.messages.put_nowait(1)
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Each request leaves a task behind that waits for an event nobody sets.
+"""Each request opens a session, and with it a task; the sessions are kept, and never closed.
 
 subject: kind Session.watch
 """
@@ -18,21 +18,18 @@ class Session:
         return self
 
 
-async def handle() -> None:
-    Session().open()
+async def handle(sessions: list[Session]) -> None:
+    sessions.append(Session().open())
     await asyncio.sleep(0.01)
 
 
-sessions: set[asyncio.Task[None]] = set()
-
-
 async def main() -> None:
+    sessions: list[Session] = []
     print("ready")
     while True:
         async with asyncio.TaskGroup() as group:
             for _ in range(3):
-                group.create_task(handle())
-        sessions.update(asyncio.all_tasks())
+                group.create_task(handle(sessions))
         await asyncio.sleep(0.02)
 
 
