@@ -188,7 +188,9 @@ def test_a_storm_is_told_with_its_line() -> None:
     assert finding.place == ("", "/srv/app/web.py", 44)
 
 
-def spawning(model: Model, ends: Callable[[int], list[int]]) -> None:
+def spawning(
+    model: Model, ends: Callable[[int], list[int]], polls: int = 1, waker: WakerSource = WakerSource.TASK
+) -> None:
     """Ten tasks are spawned each tenth of a second for three seconds, and these have ended by then."""
     model.fold(texts())
     model.fold(kinds())
@@ -199,7 +201,11 @@ def spawning(model: Model, ends: Callable[[int], list[int]]) -> None:
         if ending := [task for task in ends(tick) if task not in gone]:
             gone.update(ending)
             model.fold(ended(ending, at=now))
-        model.fold(polled(range(1 + 10 * tick, 11 + 10 * tick), polls=1, wakes=1, since=now))
+        model.fold(
+            polled(
+                range(1 + 10 * tick, 11 + 10 * tick), polls=polls, wakes=polls, since=now, waker_source=waker
+            )
+        )
         model.fold(totals(spawned=10 * (tick + 1), returned=len(gone)))
         model.fold(Tick(now))
 
@@ -218,6 +224,12 @@ def test_kinds_that_grow(ends: Callable[[int], list[int]], lints: list[str]) -> 
     model = Model()
     spawning(model, ends)
     assert found(model) == lints
+
+
+def test_connections_that_become_more_do_not_leak() -> None:
+    model = Model()
+    spawning(model, lambda tick: [], polls=2, waker=WakerSource.IO)
+    assert found(model) == []
 
 
 def test_a_backlog_is_told_with_both_rates() -> None:

@@ -13,7 +13,7 @@ from asynctop_console.lints.finding import Finding, Lint, Severity
 from asynctop_console.model import Frame, Model, Rows, short
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.times import duration
-from asynctop_protocol.messages import State
+from asynctop_protocol.messages import State, WakerSource
 
 SHORTEST_NS = 2_000_000_000
 """Growth over less says nothing."""
@@ -21,6 +21,8 @@ LONG_NS = 10_000_000_000
 """A program that is starting grows too; it has mostly finished within this."""
 PARTS = 6
 """The time looked at is cut into so many parts, and the kind must have grown in each: no plateau, no fall."""
+MOST_ASKED = 200
+"""Tasks of a kind that are asked what they wait for: others wait for the same."""
 GROWN_UP_NS = 500_000_000
 """A younger task may still be about to do what it is for."""
 
@@ -58,6 +60,7 @@ class TaskLeakByKind(Lint):
                 continue
             if growing.length_ns < LONG_NS and (
                 growing.ended * 20 > growing.spawned
+                or _are_connections(model, kind)
                 or not (_are_quiet(model, kind) or _are_orphans(model, kind))
             ):
                 continue
@@ -178,6 +181,23 @@ def _are_orphans(model: Model, kind: int) -> bool:
     parents_rows = tasks.rows_of(parents)
     gone = (parents > 0) & ((parents_rows < 0) | (tasks.state[parents_rows] == State.DONE))
     return len(rows) > 0 and int(np.count_nonzero(gone)) * 5 >= len(rows) * 4
+
+
+def _are_connections(model: Model, kind: int) -> bool:
+    """Whether most of them wait for a peer: with more of those there must be more tasks."""
+    tasks = model.tasks
+    rows = _grown_up(model, kind)[:MOST_ASKED]
+    outside = (tasks.polls[rows] > 1) & np.isin(
+        tasks.waker_source[rows], (WakerSource.UNKNOWN, WakerSource.IO)
+    )
+    chains = (model.chains.get(task) for task in tasks.id[rows].tolist())
+    types = [chain.waiting_on.type if chain and chain.waiting_on else "future" for chain in chains]
+    # Of a future nobody knows what it stands for, except that I/O has woken the task before.
+    waiting = [
+        type_ == "stream" or (type_ == "future" and woken)
+        for type_, woken in zip(types, outside.tolist(), strict=True)
+    ]
+    return waiting.count(True) * 2 > len(waiting)
 
 
 def _live_of(model: Model, kind: int) -> Rows:

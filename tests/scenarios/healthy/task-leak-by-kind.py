@@ -41,6 +41,7 @@ async def main() -> None:
         print("ready")
         for number in range(1_000_000):
             group.create_task(handle())
+            jobs.put_nowait(number)
             if number < 300:
                 group.create_task(connection())
             await asyncio.sleep(0.01)
