@@ -234,6 +234,21 @@ def test_who_has_set_a_time_waits_for_nobody() -> None:
     asyncio.run(main())
 
 
+def test_who_means_to_wait_for_ever() -> None:
+    async def unnamed() -> None:
+        await asyncio.Event().wait()
+
+    async def named() -> None:
+        event = asyncio.Event()
+        await event.wait()
+
+    async def main() -> None:
+        tasks = spawn(unnamed(), "unnamed"), spawn(named(), "named")
+        assert await stranded(*tasks) == {"named"}
+
+    asyncio.run(main())
+
+
 def test_who_waits_for_the_stranded_cannot_help() -> None:
     async def parent(children: list[asyncio.Task[Any]], event: asyncio.Event) -> None:
         await asyncio.gather(*children)
