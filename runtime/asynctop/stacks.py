@@ -49,9 +49,14 @@ _AWAITED = (
 
 def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain:
     """Down from a suspended task's coroutine to what it waits for. On the task's loop's thread."""
+    frames, innermost = await_frames(task.get_coro())
+    return Chain(number, frames, _waiting_on(getattr(task, "_fut_waiter", None), innermost, identify))
+
+
+def await_frames(awaited: Any) -> tuple[list[Frame], FrameType | None]:
+    """Down from a suspended coroutine to the innermost one, and that one's frame."""
     frames: list[Frame] = []
     innermost: FrameType | None = None
-    awaited = task.get_coro()
     while awaited is not None and len(frames) < MAX_FRAMES:
         for frame_attribute, next_attribute in _AWAITED:
             frame = getattr(awaited, frame_attribute, None)
@@ -62,7 +67,7 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
                 break
         else:
             break
-    return Chain(number, frames, _waiting_on(getattr(task, "_fut_waiter", None), innermost, identify))
+    return frames, innermost
 
 
 _PRIMITIVES = {

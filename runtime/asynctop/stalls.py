@@ -77,12 +77,19 @@ class StallWatcher:
         if self._thread is not None:
             join(self._thread)
 
+    def collecting(self) -> bool:
+        """Whether garbage is being collected at this moment."""
+        return self._collections.running
+
     def since(self, version: int) -> tuple[int, bytes]:
         """The version now, and the stalls that began, went on or ended after `version`, as frames."""
         with self._lock:
             ended = self._log.since(version)
             ongoing = [frames(Stalls([stall])) for at, stall in self._ongoing.values() if at > version]
             return self._version, b"".join((*ended, *ongoing))
+
+    def due_ns(self) -> None:
+        """Nothing ever waits: the bell rings for each stall."""
 
     def _run(self) -> None:
         try:

@@ -59,7 +59,7 @@ def failed() -> list[BaseException]:
 def publisher(hooked: Core, failed: list[BaseException]) -> Iterator[Publisher]:
     watcher = StallWatcher(hooked, 50_000_000, lambda: None, failed.append)
     path = os.path.join(os.environ["ASYNCTOP_DIR"], "test.sock")
-    made = Publisher(hooked, watcher, lambda: HELLO, path, ["a fault"], failed.append)
+    made = Publisher(hooked, (watcher,), lambda: HELLO, path, ["a fault"], failed.append)
     made.start()
     yield made
     made.stop()
@@ -163,7 +163,7 @@ def test_intervals_are_bounded(asked: int, given: int) -> None:
     near, far = socket.socketpair()
     with near, far:
         outlet = RecordingOutlet()
-        client = Client(near, HELLO, outlet, lambda version: (version, b""))
+        client = Client(near, HELLO, outlet, ())
         connection = Connection(Role.CONSOLE)
         far.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(asked)))
         client.readable()

@@ -191,6 +191,9 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(FIELD(self, at_when), Py_NewRef(when));
     Py_XSETREF(FIELD(self, at_scheduled), Py_NewRef(Py_False));
     extra_of(self)->source = BY_TIMER;
+    if (is_foreign(loop_known(loop))) {
+        foreign_call(loop, callback);
+    }
     return 0;
 }
 
@@ -232,8 +235,7 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
         extra->record = woken(loop, callback);
     }
     else {
-        LoopStats *stats = loop_stats(loop);
-        if (stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident()) {
+        if (is_foreign(loop_stats(loop))) {
             extra->source = BY_THREAD;
         }
     }
@@ -280,6 +282,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         named = 0;
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
+    bool foreign = is_foreign(stats);
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -293,6 +296,9 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     PyObject *given[] = {loop, args[0], rest, context};
     PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
+    if (foreign && handle != NULL) {
+        foreign_call(loop, args[0]);
+    }
     return handle;
 }
 

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 from asyncio import events
 from collections.abc import Callable
+from contextvars import copy_context
 from time import monotonic_ns
 from typing import Any
 
@@ -38,6 +39,8 @@ class Settings:
     threshold_ns = 50_000_000
     on_fault: Callable[[Exception], None]
     """Told of what fails in our own code: it must not reach the program."""
+    on_foreign_call: Callable[[Any, Any], None] | None = None
+    """Told where another thread than the loop's own gives it a callback."""
 
 
 def fault(error: Exception) -> None:
@@ -46,6 +49,19 @@ def fault(error: Exception) -> None:
         Settings.on_fault(error)
     except Exception:
         pass  # there is nobody left to tell
+
+
+def is_foreign(loop: Any) -> bool:
+    """Whether this thread is another one than that which a stock loop runs in."""
+    thread = getattr(loop, "_thread_id", None)
+    return thread is not None and thread != get_ident()
+
+
+def foreign_call(loop: Any, callback: Any) -> None:
+    """A loop was given `callback` by a thread that is not its own."""
+    report = Settings.on_foreign_call
+    if report is not None:
+        report(loop, callback)
 
 
 # What the loop's `current` tells of itself, here for callbacks; a task's record has the same two.
@@ -141,9 +157,32 @@ class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
     __slots__ = ()
 
     _callback: Any
+    _args: Any
+    _cancelled: bool
+    _context: Any
     _loop: Any
+    _repr: Any
+    _scheduled: bool
+    _source_traceback: Any
     _when: float
     name = _name
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
+        if loop.get_debug():
+            super().__init__(when, callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+            return
+        # As there, without a call for each class.
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = self._scheduled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        if is_foreign(loop):
+            foreign_call(loop, callback)
 
     def _run(self) -> None:
         # A timer that fires late is what a blocked loop looks like to everybody who sleeps.

@@ -24,7 +24,15 @@ from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
-from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
+from asynctop.core.python.handles import (
+    Callback,
+    Handle,
+    Settings,
+    StandIn,
+    fault,
+    foreign_call,
+    is_foreign,
+)
 from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
@@ -360,6 +368,9 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._context = context
         handle._callback = callback
         handle._args = args
+        # Another thread mostly meets a loop that waits. Asking each time would cost as much as the whole wake
+        # is dearer than asyncio's own.
+        foreign = handle.stats.current is NOTHING and is_foreign(loop)
         if loop._debug:
             handle = DebugHandle(handle, callback, args, loop, context)
     else:
@@ -370,11 +381,13 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._args = args
         handle._cancelled = False
         handle._repr = handle._source_traceback = None
-        thread = loop._thread_id
-        handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
+        foreign = is_foreign(loop)
+        handle.source = THREAD if foreign else CALLBACK
         if loop._debug:
             handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
     loop._ready.append(handle)
+    if foreign and sys._getframe(1).f_code.co_name != "call_soon_threadsafe":
+        foreign_call(loop, callback)
     return handle
 
 
@@ -568,12 +581,18 @@ def adopted_ended(task: Any) -> None:
             fault(error)
 
 
+_OWN_THREADS = (CALLBACK, WakerSource.TIMER)
+"""What is for the loop's own thread to ask for."""
+
+
 def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
     """What to give to a loop with handles of its own in place of `callback`."""
     try:
         stats = loop_stats(loop)
         if stats.closed:
             return callback  # the loop is about to refuse it
+        if source in _OWN_THREADS and stats.thread not in (None, get_ident()):
+            foreign_call(loop, callback)
         if not is_step(callback):
             # One such method calls another: uvloop's call_at its call_later.
             return callback if type(callback) is Callback else Callback(callback, source, stats)
