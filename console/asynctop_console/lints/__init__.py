@@ -7,6 +7,12 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 from __future__ import annotations
 
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.incidents import (
+    CallFromWrongThread,
+    CoroutineNeverAwaited,
+    PendingTaskDestroyed,
+    TaskExceptionNeverRetrieved,
+)
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
 from asynctop_console.lints.task_leak import TaskLeakByKind
@@ -15,6 +21,10 @@ from asynctop_console.model import Model
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
+    CallFromWrongThread(),
+    CoroutineNeverAwaited(),
+    PendingTaskDestroyed(),
+    TaskExceptionNeverRetrieved(),
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),

@@ -244,9 +244,9 @@ _DROPS = ("STORE_", "DELETE_", "POP_")
 def _call(frame: FrameType | None, coroutine: _Coroutine) -> list[Frame]:
     """Where the user's code made a coroutine that is dropped in `frame`, empty where that is not known.
 
-    Mostly the call's value is thrown away at once. If not, and it was kept in a variable that is given another
-    value, then the name of what was called stands before that. What is dropped by a function that returns is
-    found in its caller, of whose lines none is to blame."""
+    Mostly the call's value is thrown away at once. If not, and it was kept in a variable that is given
+    another value, then the name of what was called stands before that. What is dropped by a function that
+    returns is found in its caller, of whose lines none is to blame."""
     stack = _frames(frame)
     if frame is None or owner(frame.f_code.co_filename) == MACHINERY:
         return []
