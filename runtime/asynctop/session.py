@@ -18,6 +18,7 @@ from asynctop.hooks.incidents import IncidentHooks
 from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
 from asynctop.hooks.patches import Patches
 from asynctop.incident_log import IncidentLog
+from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
@@ -44,7 +45,7 @@ class Session:
             self._core,
             self._incident_log,
             lambda: self._watcher.collecting(),
-            lambda error: self._fault("incident hooks", error),
+            self._fault_of_incidents,
         )
         self._serve()
 
@@ -57,6 +58,7 @@ class Session:
             self._threshold_ns,
             lambda: self._publisher.wake(),
             lambda error: self._fault("stall watcher", error),
+            NestedLoops(self._core, self._incident_log, self._fault_of_incidents).look,
         )
         self._publisher = Publisher(
             self._core,
@@ -140,6 +142,9 @@ class Session:
         self._incidents.stop()
         self._patches.undo()
         unwatch_factories()
+
+    def _fault_of_incidents(self, error: Exception) -> None:
+        self._fault("incident hooks", error)
 
     def _fault(self, part: str, error: BaseException) -> None:
         """A part of ours has failed: it is switched off, consoles are told, and the program goes on without

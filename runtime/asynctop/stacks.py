@@ -9,7 +9,7 @@ from typing import Any
 
 from asynctop.causes import Place
 from asynctop.core.contract import Core, Running
-from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
+from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY, USER, owner
 from asynctop_protocol import Chain, Waiting
 
 MAX_TEXT = 400
@@ -38,6 +38,12 @@ def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:
     place = id(frames[0].f_code), frames[0].f_lasti
     stack = [each for each in frames if not each.f_code.co_filename.startswith(OWN_DIRECTORY)]
     return [frame_of(each) for each in reversed(stack[:MAX_FRAMES])], place
+
+
+def users_frame(stack: list[Frame]) -> Frame | None:
+    """The innermost frame of the user's own code, else the innermost of all."""
+    own = (frame for frame in reversed(stack) if owner(frame[1]) == USER)
+    return next(own, stack[-1] if stack else None)
 
 
 _AWAITED = (

@@ -13,6 +13,7 @@ from asynctop_console.lints.incidents import (
     PendingTaskDestroyed,
     TaskExceptionNeverRetrieved,
 )
+from asynctop_console.lints.nested_runs import NestedRunInAThread
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
 from asynctop_console.lints.task_leak import TaskLeakByKind
@@ -23,6 +24,7 @@ __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 LINTS: tuple[Lint, ...] = (
     CallFromWrongThread(),
     CoroutineNeverAwaited(),
+    NestedRunInAThread(),
     PendingTaskDestroyed(),
     TaskExceptionNeverRetrieved(),
     LongPollBlockingCall(),

@@ -25,7 +25,7 @@ from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.incident_log import IncidentLog
-from asynctop.stacks import MAX_FRAMES, MAX_TEXT, Frame, await_frames, frame_of
+from asynctop.stacks import MAX_FRAMES, MAX_TEXT, Frame, await_frames, frame_of, users_frame
 
 NEVER_AWAITED = "coroutine-never-awaited"
 NEVER_RETRIEVED = "task-exception-never-retrieved"
@@ -115,7 +115,7 @@ class IncidentHooks:
             # Its own first line is the innermost frame, as if the call had gone on.
             itself = coroutine.__qualname__[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], code.co_firstlineno
             stack = _origin(coroutine) or ([] if self._collecting() else _call(sys._getframe(2), coroutine))
-            place = _users(stack) or itself
+            place = users_frame(stack) or itself
             self._log.note(NEVER_AWAITED, place, (*stack, itself), name=clipped(coroutine.__qualname__))
         except Exception as error:
             self._on_fault(error)
@@ -138,7 +138,7 @@ class IncidentHooks:
         name = clipped(future.get_name()) if hasattr(future, "get_name") else type(future).__qualname__
         self._log.note(
             NEVER_RETRIEVED,
-            _users(stack) or (name, "", 0),
+            users_frame(stack) or (name, "", 0),
             stack,
             name=name,
             text=exception_text(error),
@@ -150,7 +150,7 @@ class IncidentHooks:
         stack = await_frames(task.get_coro())[0]
         self._log.note(
             DESTROYED,
-            _users(stack) or (task.get_coro().__qualname__, "", 0),
+            users_frame(stack) or (task.get_coro().__qualname__, "", 0),
             stack,
             name=clipped(task.get_name()),
             task=self._core.identify(task),
@@ -175,7 +175,7 @@ class IncidentHooks:
             number = self._core.identify(task)
             self._log.note(
                 WRONG_THREAD,
-                _users(stack),
+                users_frame(stack),
                 stack,
                 name=clipped(task.get_name()) if number else describe(callback),
                 text=clipped(thread.name) if thread is not None else str(identifier),
@@ -190,12 +190,6 @@ class IncidentHooks:
 
 
 # -- stacks: outermost frame first --
-
-
-def _users(stack: list[Frame]) -> Frame | None:
-    """The innermost frame of the user's own code, else the innermost of all."""
-    own = (frame for frame in reversed(stack) if owner(frame[1]) == USER)
-    return next(own, stack[-1] if stack else None)
 
 
 def _getframe_outside() -> FrameType | None:
