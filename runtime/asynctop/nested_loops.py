@@ -4,13 +4,15 @@ something. What it waits for tells: the thread of the other loop, or a future th
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
+from asynctop.awaits.waits import tied_to
 from asynctop.core.contract import Core, Running
 from asynctop.core.describe import clipped
 from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
@@ -88,14 +90,9 @@ def _setting(future: Future[Any], threads: set[int]) -> Iterator[str]:
             yield _name(ident)
     # As `asyncio.run_coroutine_threadsafe` makes it.
     for callback in tuple(future._done_callbacks):  # type: ignore[attr-defined]
-        if (
-            type(callback) is FunctionType
-            and callback.__qualname__ == "_chain_future.<locals>._call_check_cancel"
-        ):
-            cells = zip(callback.__code__.co_freevars, callback.__closure__ or (), strict=True)
-            loop = {name: cell.cell_contents for name, cell in cells}.get("source_loop")
-            if loop is not None and loop.is_running():
-                yield _name(getattr(loop, "_thread_id", 0))
+        source = tied_to(callback)
+        if isinstance(source, asyncio.Future) and (loop := source.get_loop()).is_running():
+            yield _name(getattr(loop, "_thread_id", 0))
 
 
 def _works_on(frame: FrameType | None, future: Future[Any]) -> bool:

@@ -1,16 +1,12 @@
-"""Reading stacks: of a thread while its loop is in a poll, and of a suspended task down to what it waits
-for."""
+"""Reading the stack of a thread while its loop is in a poll."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from asynctop.causes import Place
 from asynctop.core.contract import Core, Running
-from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY, USER, owner
-from asynctop_protocol import Chain, Waiting
+from asynctop.core.sites import OWN_DIRECTORY, USER, owner
 
 MAX_TEXT = 400
 """Characters of a name or path that are kept, the last ones."""
@@ -29,6 +25,12 @@ def frame_of(frame: FrameType) -> Frame:
     return code.co_qualname[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], frame.f_lineno or code.co_firstlineno
 
 
+def users_frame(stack: list[Frame]) -> Frame | None:
+    """The innermost frame of the user's own code, else the innermost of all; None for no frames."""
+    own = (frame for frame in reversed(stack) if owner(frame[1]) == USER)
+    return next(own, stack[-1] if stack else None)
+
+
 def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:
     """What a loop's thread runs, outermost first, from the task's or callback's own first frame on; empty if
     it is in no poll. And the place where it is."""
@@ -38,76 +40,3 @@ def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:
     place = id(frames[0].f_code), frames[0].f_lasti
     stack = [each for each in frames if not each.f_code.co_filename.startswith(OWN_DIRECTORY)]
     return [frame_of(each) for each in reversed(stack[:MAX_FRAMES])], place
-
-
-def users_frame(stack: list[Frame]) -> Frame | None:
-    """The innermost frame of the user's own code, else the innermost of all."""
-    own = (frame for frame in reversed(stack) if owner(frame[1]) == USER)
-    return next(own, stack[-1] if stack else None)
-
-
-_AWAITED = (
-    ("cr_frame", "cr_await"),
-    ("gi_frame", "gi_yieldfrom"),
-    ("ag_frame", "ag_await"),
-)
-
-
-def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain:
-    """Down from a suspended task's coroutine to what it waits for. On the task's loop's thread."""
-    frames, innermost = await_frames(task.get_coro())
-    return Chain(number, frames, _waiting_on(getattr(task, "_fut_waiter", None), innermost, identify))
-
-
-def await_frames(awaited: Any) -> tuple[list[Frame], FrameType | None]:
-    """Down from a suspended coroutine to the innermost one, and that one's frame."""
-    frames: list[Frame] = []
-    innermost: FrameType | None = None
-    while awaited is not None and len(frames) < MAX_FRAMES:
-        for frame_attribute, next_attribute in _AWAITED:
-            frame = getattr(awaited, frame_attribute, None)
-            if isinstance(frame, FrameType):
-                frames.append(frame_of(frame))
-                innermost = frame
-                awaited = getattr(awaited, next_attribute)
-                break
-        else:
-            break
-    return frames, innermost
-
-
-_PRIMITIVES = {
-    "Lock.acquire": "lock",
-    "Event.wait": "event",
-    "Condition.wait": "condition",
-    "Semaphore.acquire": "semaphore",
-    "Barrier._wait": "barrier",
-    "Queue.get": "queue",
-    "Queue.put": "queue",
-    "Queue.join": "queue",
-    "StreamReader._wait_for_data": "stream",
-    "FlowControlMixin._drain_helper": "stream",
-}
-"""asyncio's own coroutines that wait for a resource, which is their `self`."""
-
-
-def _waiting_on(future: Any, innermost: FrameType | None, identify: Callable[[Any], int]) -> Waiting | None:
-    if future is None:
-        return None
-    if hasattr(future, "get_coro"):
-        return Waiting("task", identify(future), future.get_name())
-    if innermost is not None and innermost.f_code.co_filename.startswith(ASYNCIO_DIRECTORY):
-        name = innermost.f_code.co_qualname
-        if name == "sleep":
-            delay = innermost.f_locals.get("delay")
-            return Waiting(
-                "timer", id(future), f"sleep({delay:g})" if isinstance(delay, int | float) else "sleep"
-            )
-        if name in _PRIMITIVES:
-            resource = innermost.f_locals.get("self")
-            return Waiting(
-                _PRIMITIVES[name],
-                id(resource),
-                f"{type(resource).__qualname__}, in {name.rpartition('.')[2]}()",
-            )
-    return Waiting("future", id(future), type(future).__qualname__)

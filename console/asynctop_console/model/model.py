@@ -157,8 +157,7 @@ class Model:
         self.tasks.mark(self.now_ns, anew)
         self.meters.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live)
-        dropped = list(tick.dropped.items())[: limits.NOTES]
-        self.dropped = {clean(name): clipped(count) for name, count in dropped}
+        self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
 
     def _stalled(self, message: Stalls) -> None:
@@ -203,11 +202,25 @@ class Model:
                     type=clean(waiting.type),
                     description=clean(waiting.description),
                     holder=clipped(waiting.holder),
+                    attributes=_numbers(waiting.attributes),
                 )
             # Taken out first, so that the order stays that of the last answers.
             self.chains.pop(chain.task, None)
-            self.chains[chain.task] = Chain(chain.task, clean_frames(chain.frames), waiting)
+            self.chains[chain.task] = replace(
+                chain,
+                frames=clean_frames(chain.frames),
+                waiting_on=waiting,
+                awaits=list(chain.awaits),
+                holds=[
+                    replace(held, type=clean(held.type), description=clean(held.description))
+                    for held in chain.holds[: limits.NOTES]
+                ],
+            )
             if len(self.chains) > limits.CHAINS:
                 del self.chains[next(iter(self.chains))]
         if message.done:
             self.answered = max(self.answered, message.request)
+
+
+def _numbers(numbers: dict[str, int]) -> dict[str, int]:
+    return {clean(name): clipped(number) for name, number in list(numbers.items())[: limits.NOTES]}

@@ -19,13 +19,14 @@ from functools import wraps
 from types import CoroutineType, FrameType
 from typing import Any, TypeAlias
 
+from asynctop.awaits.chain import steps
 from asynctop.core.contract import Core, Patch
 from asynctop.core.describe import clipped, describe, exception_text
 from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.incident_log import IncidentLog
-from asynctop.stacks import MAX_FRAMES, MAX_TEXT, Frame, await_frames, frame_of, users_frame
+from asynctop.stacks import MAX_FRAMES, MAX_TEXT, Frame, frame_of, users_frame
 
 NEVER_AWAITED = "coroutine-never-awaited"
 NEVER_RETRIEVED = "task-exception-never-retrieved"
@@ -147,7 +148,7 @@ class IncidentHooks:
         )
 
     def _destroyed(self, loop: Any, task: Any) -> None:
-        stack = await_frames(task.get_coro())[0]
+        stack = [frame_of(step.frame) for step in steps(task.get_coro())][-MAX_FRAMES:]
         self._log.note(
             DESTROYED,
             users_frame(stack) or (task.get_coro().__qualname__, "", 0),
