@@ -1,4 +1,4 @@
-"""Loops in threads that are waited for as a coroutine should, and threads that are joined when they are done."""
+"""Loops in threads that are waited for as a coroutine should; threads are joined when they are done."""
 
 import asyncio
 import threading

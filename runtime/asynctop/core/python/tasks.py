@@ -368,9 +368,8 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._context = context
         handle._callback = callback
         handle._args = args
-        # Another thread mostly meets a loop that waits. Asking each time would cost as much as the whole wake
-        # is dearer than asyncio's own.
-        foreign = handle.stats.current is NOTHING and is_foreign(loop)
+        # A task that wakes itself does so in its own thread.
+        foreign = handle.stats.current is not handle and get_ident() != loop._thread_id and is_foreign(loop)
         if loop._debug:
             handle = DebugHandle(handle, callback, args, loop, context)
     else:
@@ -591,12 +590,13 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
         stats = loop_stats(loop)
         if stats.closed:
             return callback  # the loop is about to refuse it
+        if type(callback) is Callback:
+            return callback  # one such method calls another: uvloop's call_at its call_later
+        record = woken(loop, callback) if is_step(callback) else None
         if source in _OWN_THREADS and stats.thread not in (None, get_ident()):
             foreign_call(loop, callback)
-        if not is_step(callback):
-            # One such method calls another: uvloop's call_at its call_later.
-            return callback if type(callback) is Callback else Callback(callback, source, stats)
-        record = woken(loop, callback)
+        if record is None:
+            return Callback(callback, source, stats)
     except Exception as error:
         fault(error)
         return callback
