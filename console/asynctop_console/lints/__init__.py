@@ -6,12 +6,20 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 
 from __future__ import annotations
 
+from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
 from asynctop_console.lints.incidents import (
     CallFromWrongThread,
     CoroutineNeverAwaited,
     PendingTaskDestroyed,
     TaskExceptionNeverRetrieved,
+)
+from asynctop_console.lints.locks import (
+    DeadlockTaskAwaitsItsOwnWaiter,
+    DeadlockTwoLocks,
+    LockConvoy,
+    LockHeldLongWhileWaiting,
+    SyncLockHeldAcrossAwait,
 )
 from asynctop_console.lints.nested_runs import NestedRunInAThread
 from asynctop_console.lints.self_wakes import SelfWakeSpin
@@ -22,11 +30,17 @@ from asynctop_console.model import Model
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
+    ExecutorExhausted(),
     CallFromWrongThread(),
     CoroutineNeverAwaited(),
-    NestedRunInAThread(),
     PendingTaskDestroyed(),
     TaskExceptionNeverRetrieved(),
+    DeadlockTaskAwaitsItsOwnWaiter(),
+    DeadlockTwoLocks(),
+    LockConvoy(),
+    LockHeldLongWhileWaiting(),
+    SyncLockHeldAcrossAwait(),
+    NestedRunInAThread(),
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),

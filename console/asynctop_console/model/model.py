@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.model import limits
 from asynctop_console.model.columns import clipped
@@ -13,6 +15,7 @@ from asynctop_console.model.loops import Loop, Meters, loops_of
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
+from asynctop_console.model.waits import Waits
 from asynctop_protocol.messages import (
     Chain,
     Chains,
@@ -30,6 +33,7 @@ from asynctop_protocol.messages import (
     Spawned,
     Stall,
     Stalls,
+    State,
     Texts,
     Tick,
     Totals,
@@ -68,6 +72,7 @@ class Model:
         self.growth = Growth()
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
+        self._waits: tuple[int, Waits] | None = None
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
         self.dropped: dict[str, int] = {}
@@ -89,6 +94,17 @@ class Model:
     def incidents(self) -> list[Incident]:
         """The incidents kept, by when each was first seen."""
         return list(self._incidents.values())
+
+    @property
+    def waits(self) -> Waits:
+        """Who waits for whom and for what, of the tasks that still live."""
+        if self._waits is None or self._waits[0] != self.ticks:
+            tasks = self.tasks
+            rows = tasks.rows_of(np.fromiter(self.chains, np.int64, len(self.chains)))
+            live = (rows >= 0) & (tasks.state[rows] != State.DONE) if tasks.rows else rows >= 0
+            chains = {task: self.chains[task] for task, lives in zip(self.chains, live, strict=True) if lives}
+            self._waits = self.ticks, Waits(chains)
+        return self._waits[1]
 
     def text(self, number: int) -> str:
         """The text with this number, "" where it was never announced."""

@@ -5,12 +5,13 @@ Everything is read, and nothing is run: no property, no method of the program's 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from asynctop.awaits.held import handles_cancellation, held_in
+from asynctop.awaits.held import Held, handles_cancellation, held_in
 from asynctop.awaits.waits import Wait, wait_of
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
@@ -75,11 +76,14 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
     path = list(steps(task.get_coro()))
     kept = path[-MAX_FRAMES:]
     holds = []
-    for index, step in enumerate(kept):
-        below = kept[index + 1].frame if index + 1 < len(kept) else None
+    below: FrameType | None = None
+    for index, step in reversed(list(enumerate(kept))):
         holds += [
-            Holding(each.type, each.id, each.description, index) for each in held_in(step.awaitable, below)
+            Holding(each.type, each.id, each.description, index)
+            for each in held_in(step.awaitable, below)
+            if not _lets_go(each, kept[index + 1 :])
         ]
+        below = step.frame
     future = getattr(task, "_fut_waiter", None)
     wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
     return Chain(
@@ -92,6 +96,15 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
         holds=holds[:MOST_HELD],
         cancelling=task.cancelling(),
         handles_cancellation=any(handles_cancellation(step.awaitable) for step in kept),
+    )
+
+
+def _lets_go(held: Held, below: list[Step]) -> bool:
+    """Whether it is a condition, which is let go of as long as one waits for it to be notified."""
+    return held.type == "condition" and any(
+        step.frame.f_code is asyncio.Condition.wait.__code__
+        and id(getattr(step.frame.f_locals.get("self"), "_lock", None)) == held.id
+        for step in below
     )
 
 

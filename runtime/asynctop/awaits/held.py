@@ -68,7 +68,8 @@ def _managers(awaitable: Any) -> Iterator[Any]:
 def _held(manager: Any) -> Held | None:
     for kind in type(manager).__mro__:
         if (name := _TYPES.get(kind)) is not None:
-            return Held(name, id(manager), described(manager))
+            # Who waits to enter a condition's block waits for its lock.
+            return Held(name, id(manager._lock if name == "condition" else manager), described(manager))
     # A condition built on a lock of the standard library's `threading`, and subclasses thereof.
     lock = getattr(manager, "_lock", None) if type(manager).__module__ == "threading" else None
     return Held("thread lock", id(lock), described(manager)) if lock is not None else None
