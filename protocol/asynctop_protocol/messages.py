@@ -382,6 +382,8 @@ class Chain:
     """Cancellations requested and not withdrawn."""
     handles_cancellation: bool = False
     """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
+    held: bool = True
+    """Whether anything refers to the task besides what it waits for; else the two may vanish together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from asynctop_console.lints.locks import (
     SyncLockHeldAcrossAwait,
 )
 from asynctop_console.lints.nested_runs import NestedRunInAThread
+from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
 from asynctop_console.lints.task_leak import TaskLeakByKind
@@ -41,6 +42,7 @@ LINTS: tuple[Lint, ...] = (
     LockHeldLongWhileWaiting(),
     SyncLockHeldAcrossAwait(),
     NestedRunInAThread(),
+    OrphanedTask(),
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
-from asynctop.awaits import await_chain
+from asynctop.awaits import await_chain, is_held, references
 from asynctop.core.contract import Core
 from asynctop_protocol import Chains, Inspect
 
@@ -46,7 +47,11 @@ class Inspection:
         """On the loop's thread."""
         try:
             found = self._core.find(tasks)
-            chains = [await_chain(number, task, self._core.identify) for number, task in found]
+            counts = references(found)
+            chains = [
+                replace(await_chain(number, task, self._core.identify), held=is_held(task, count))
+                for (number, task), count in zip(found, counts, strict=True)
+            ]
         except Exception:
             chains = []  # whatever a foreign awaitable did to us must not reach the program's loop
         self._deliver(self, Chains(self._request, chains, done=False))
