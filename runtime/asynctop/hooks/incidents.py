@@ -172,7 +172,7 @@ class IncidentHooks:
                 return
             stack = _frames(_getframe_outside())
             thread = threading._active.get(identifier)  # type: ignore[attr-defined]
-            task: Any = getattr(callback, "__self__", None)
+            task: Any = callback if hasattr(callback, "get_coro") else getattr(callback, "__self__", None)
             number = self._core.identify(task)
             self._log.note(
                 WRONG_THREAD,
