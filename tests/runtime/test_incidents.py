@@ -141,6 +141,36 @@ def test_the_line_of_the_call_is_told_where_it_is_known(
     )
 
 
+async def load() -> None: ...
+
+
+async def load_well() -> None:
+    later = load()
+    await later
+    await asyncio.gather(load())
+
+
+def load_badly() -> list[Any]:
+    loaded = load()
+    return [loaded is None]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'load' was never awaited")
+def test_the_only_call_that_nobody_awaits_is_to_blame(run: Run, noted: Callable[[], list[Incident]]) -> None:
+    async def main() -> None:
+        await load_well()
+        for _ in range(2):
+            load_badly()
+
+    run(main())
+    (incident,) = noted()
+    assert incident.count == 2
+    assert incident.stack == [
+        ("load_badly", __file__, load_badly.__code__.co_firstlineno + 1),
+        ("load", __file__, load.__code__.co_firstlineno),
+    ]
+
+
 @pytest.mark.filterwarnings("ignore:coroutine 'save' was never awaited")
 def test_who_collects_garbage_has_not_called_what_is_collected(noted: Callable[[], list[Incident]]) -> None:
     cycle: list[Any] = [save()]
