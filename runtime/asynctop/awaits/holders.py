@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sys import getrefcount
 from typing import Any
 
-from asynctop.awaits.chain import steps
+from asynctop.awaits.chain import Reading
 from asynctop.awaits.held import managers
 
 
@@ -24,15 +24,14 @@ _OURS = 0
 _OURS = references([(0, object())])[0]
 
 
-def is_held(task: Any, count: int) -> bool:
-    """Whether more than its own waiting refers to `task`, which had so many references. On the thread of its
-    loop."""
-    future = getattr(task, "_fut_waiter", None)
+def is_held(reading: Reading, count: int) -> bool:
+    """Whether more than its own waiting refers to a task, to which there were so many references."""
+    task, path, future, _ = reading
     if future is None:
         return True  # it is about to run, or runs
     own = 1  # the future's callback, which is to wake it
     own += _times(task, getattr(future, "_asyncio_awaited_by", None) or ())  # from 3.14 on
-    for step in steps(task.get_coro()):
+    for step in path:
         own += _times(task, gc.get_referents(step.awaitable))
         for manager in managers(step.awaitable):  # timeouts and task groups
             own += _times(task, gc.get_referents(manager))
