@@ -23,7 +23,7 @@ class Session:
 async def main() -> None:
     await asyncio.create_task(Session().open(), name="open")
     print("ready")
-    await asyncio.Event().wait()
+    await asyncio.sleep(3600)
 
 
 asyncio.run(main())
