@@ -408,6 +408,8 @@ class Chain:
     """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
     stranded: bool = False
     """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
+    held: bool = True
+    """Whether anything refers to the task besides what it waits for; else the two may vanish together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ def tables(message: type[Any]) -> st.SearchStrategy[Any]:
         strings = st.lists(STRINGS, min_size=rows, max_size=rows)
         histograms = st.lists(st.integers(0, 127).flatmap(columns), min_size=rows, max_size=rows)
         by_type = {
+            "bool": st.booleans(),
             "int": NUMBERS,
             "str": STRINGS,
-            "bool": st.booleans(),
             "list[str]": strings,
             "Column": columns(rows),
             "list[Column]": histograms,

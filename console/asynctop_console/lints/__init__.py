@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.incidents import (
+    CallFromWrongThread,
+    CoroutineNeverAwaited,
+    PendingTaskDestroyed,
+    TaskExceptionNeverRetrieved,
+)
 from asynctop_console.lints.locks import (
     DeadlockTaskAwaitsItsOwnWaiter,
     DeadlockTwoLocks,
@@ -15,6 +21,8 @@ from asynctop_console.lints.locks import (
     LockHeldLongWhileWaiting,
     SyncLockHeldAcrossAwait,
 )
+from asynctop_console.lints.nested_runs import NestedRunInAThread
+from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
@@ -34,11 +42,17 @@ __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
+    CallFromWrongThread(),
+    CoroutineNeverAwaited(),
+    PendingTaskDestroyed(),
+    TaskExceptionNeverRetrieved(),
     DeadlockTaskAwaitsItsOwnWaiter(),
     DeadlockTwoLocks(),
     LockConvoy(),
     LockHeldLongWhileWaiting(),
     SyncLockHeldAcrossAwait(),
+    NestedRunInAThread(),
+    OrphanedTask(),
     LongPollBlockingCall(),
     LongPollCpu(),
     DeepAwaitRecursion(),

@@ -200,6 +200,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *on_foreign_call; /* NULL where nobody wants to know */
     unsigned closures; /* loops closed, and hooks taken out: at each, what a loop has may be freed */
     int64_t last_id;
     LoopStats *loops;
@@ -271,6 +272,11 @@ bool loop_listed(const LoopStats *);   /* whether it is there still, of what was
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
 void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
+static inline bool is_foreign(const LoopStats *stats) /* the thread that runs this, to a loop that has run */
+{
+    return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
+}
+void foreign_call(PyObject *loop, PyObject *callback);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 from asyncio import events
 from collections.abc import Callable
+from contextvars import copy_context
 from time import monotonic_ns
 from typing import Any
 
@@ -50,6 +51,8 @@ class Settings:
     threshold_ns = 50_000_000
     on_fault: Callable[[Exception], None]
     """Told of what fails in our own code: it must not reach the program."""
+    on_foreign_call: Callable[[Any, Any], None] | None = None
+    """Told where another thread than the loop's own gives it a callback."""
 
 
 def fault(error: Exception) -> None:
@@ -58,6 +61,19 @@ def fault(error: Exception) -> None:
         Settings.on_fault(error)
     except Exception:
         pass  # there is nobody left to tell
+
+
+def is_foreign(loop: Any) -> bool:
+    """Whether this thread is another one than that which a stock loop runs in."""
+    thread = getattr(loop, "_thread_id", None)
+    return thread is not None and thread != get_ident()
+
+
+def foreign_call(loop: Any, callback: Any) -> None:
+    """A loop was given `callback` by a thread that is not its own."""
+    report = Settings.on_foreign_call
+    if report is not None:
+        report(loop, callback)
 
 
 # What the loop's `current` tells of itself, here for callbacks; a task's record has the same two.
@@ -174,20 +190,37 @@ class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
     __slots__ = ("turn",)
 
     _callback: Any
+    _args: Any
+    _cancelled: bool
+    _context: Any
     _loop: Any
-    _when: float
+    _repr: Any
+    _scheduled: bool
     _source_traceback: Any
+    _when: float
     name = _name
 
     def __init__(self, when: Any, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
-        super().__init__(when, callback, args, loop, context)
-        if self._source_traceback:
-            del self._source_traceback[-1]
         self.turn = -1
+        if loop.get_debug():
+            super().__init__(when, callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+        else:
+            # As there, without a call for each class.
+            self._context = copy_context() if context is None else context
+            self._loop = loop
+            self._callback = callback
+            self._args = args
+            self._cancelled = self._scheduled = False
+            self._repr = self._source_traceback = None
+            self._when = when
         try:
             stats = loop_stats(loop)
             self.turn = stats.turns
             set_timer(stats)
+            if is_foreign(loop):
+                foreign_call(loop, callback)
         except Exception as error:
             fault(error)
 
