@@ -34,8 +34,8 @@ MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
 
-Place: TypeAlias = tuple[int, int]
-"""A code object's id and an instruction in it: where a thread is."""
+Place: TypeAlias = tuple[int, int] | str
+"""Where a thread is: a code object's id and an instruction in it, or the C module that is called there."""
 
 
 class Evidence:
@@ -103,6 +103,8 @@ class Collections:
         # Numbers in one block: objects made while a program's memory grows keep it from shrinking again.
         self._starts = array("q", bytes(8 * self.KEPT))
         self._ends = array("q", bytes(8 * self.KEPT))
+        self._generations = array("b", bytes(self.KEPT))
+        self._generation = 0
         self._count = 0
 
     def start(self) -> None:
@@ -114,23 +116,30 @@ class Collections:
         if self._notice in gc.callbacks:
             gc.callbacks.remove(self._notice)
 
-    def within(self, since_ns: int, took_ns: int) -> int:
-        """How many ns of a span of time were spent collecting."""
+    def within(self, since_ns: int, took_ns: int) -> tuple[int, int]:
+        """How many ns of a span of time were spent collecting, and the oldest generation that was collected
+        then."""
         until_ns = since_ns + took_ns
-        spent = until_ns - max(self._started_ns, since_ns) if self._started_ns else 0
+        spent, oldest = 0, 0
+        if self._started_ns:
+            spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
             start, end = self._starts[number], self._ends[number]
-            spent += max(min(end, until_ns) - max(start, since_ns), 0)
-        return max(spent, 0)
+            if end > since_ns and start < until_ns:
+                spent += min(end, until_ns) - max(start, since_ns)
+                oldest = max(oldest, self._generations[number])
+        return max(spent, 0), oldest
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()
         if phase == "start":
+            self._generation = info["generation"]
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
                 self._starts[self._count % self.KEPT] = self._started_ns
                 self._ends[self._count % self.KEPT] = now
+                self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0

@@ -12,16 +12,23 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 
 from asynctop.causes import Collections, Evidence, Place
 from asynctop.core.contract import Core, Look, Running
-from asynctop.stacks import Frame, poll_stack
+from asynctop.stacks import Sight, poll_stack
 from asynctop.stall_log import StallLog
 from asynctop.threads import join
-from asynctop_protocol import Stall, Stalls, frames
+from asynctop_protocol import Cause, Part, Stall, Stalls, frames
 
 SLOWEST_NS = 1_000_000_000
 """A stall that lasts is sampled ever more rarely, but still this often."""
+
+MOST_SIGHTS = 64
+"""Different stacks kept of one poll, those seen most often; a long computation may show a new one each time."""
+
+MOST_PARTS = 8
+"""Different stacks told of one poll: as many as a person compares."""
 
 
 class _Watched:
@@ -32,7 +39,8 @@ class _Watched:
         """Its number among the stalls, once it is one."""
         self.running = running
         self.evidence = Evidence()
-        self.stacks: Counter[tuple[Frame, ...]] = Counter()
+        self.sights: Counter[Sight] = Counter()
+        self.samples = 0
         self.next_sample_ns = 0
         self.pause_ns = 0
 
@@ -101,6 +109,7 @@ class StallWatcher:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
                 watched = _Watched(each)
+            watched.running = each
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             watched.evidence.delay(within, _at_least(used.get(each.thread), each.since_ns - previous))
             self._keep(watched, each.took_ns, ongoing=False)
@@ -123,9 +132,12 @@ class StallWatcher:
             return now >= watched.next_sample_ns and now - running.since_ns >= self._period_ns
         return now - running.since_ns >= self._period_ns
 
-    def _sample(self, watched: _Watched, now: int, stack: list[Frame], place: Place) -> None:
-        if stack:
-            watched.stacks[tuple(stack)] += 1
+    def _sample(self, watched: _Watched, now: int, sight: Sight | None, place: Place) -> None:
+        if sight is not None:
+            if sight not in watched.sights and len(watched.sights) >= MOST_SIGHTS:
+                del watched.sights[watched.sights.most_common()[-1][0]]
+            watched.sights[sight] += 1
+            watched.samples += 1
             watched.evidence.sample(place)
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
@@ -140,7 +152,11 @@ class StallWatcher:
                 self._count += 1
                 watched.number = self._count
             self._version += 1
-            stack, _ = watched.stacks.most_common(1)[0] if watched.stacks else ((), 0)
+            collecting_ns, generation = self._collections.within(running.since_ns, took_ns)
+            cause = watched.evidence.cause(took_ns, collecting_ns)
+            seen = watched.sights.most_common(MOST_PARTS)
+            usual = seen[0][0] if seen else Sight((), "", "")
+            callee = f"gc.collect({generation})" if cause is Cause.GC else usual.callee
             stall = Stall(
                 id=watched.number,
                 task=running.task,
@@ -150,9 +166,14 @@ class StallWatcher:
                 started_ns=running.since_ns,
                 duration_ns=took_ns,
                 ongoing=ongoing,
-                cause=watched.evidence.cause(took_ns, self._collections.within(running.since_ns, took_ns)),
-                samples=watched.stacks.total(),
-                stack=list(stack),
+                cause=cause,
+                samples=watched.samples,
+                stack=list(usual.stack),
+                callee=callee,
+                coroutine=usual.coroutine,
+                poll=running.poll,
+                last=running.last,
+                parts=[_part(sight, count, usual) for sight, count in seen],
             )
             if ongoing:
                 self._ongoing[running.loop] = (self._version, stall)
@@ -160,6 +181,13 @@ class StallWatcher:
                 self._ongoing.pop(running.loop, None)
                 self._log.add(self._version, frames(Stalls([stall])))
         self._on_news()
+
+
+def _part(sight: Sight, samples: int, usual: Sight) -> Part:
+    """What is told of a stack seen, where the one seen most often is told anyway."""
+    pairs = zip(sight.stack, usual.stack, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return Part(samples, sight.callee, shared, list(sight.stack[shared:]))
 
 
 def _at_least(busy_ns: int | None, before_ns: int) -> int | None:

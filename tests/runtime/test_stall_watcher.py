@@ -13,6 +13,7 @@ from asynctop import stalls
 from asynctop.causes import Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Look, Running
+from asynctop.stacks import Sight
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Cause, Connection, Hello, Role, Stall, Stalls
 
@@ -27,7 +28,7 @@ class FakeCore:
         self.now: list[Running] = []
         self.ended: list[Running] = []
         self.place = (1, 2)
-
+        self.sight = Sight(tuple(STACK), "", "handler")
         self.busy_ns: int | None = 25 * MS
         """How much processor time every thread used between two looks."""
         self._last_ns = 0
@@ -60,7 +61,7 @@ def fake() -> FakeCore:
 
 @pytest.fixture
 def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
-    monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (list(STACK), fake.place))
+    monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (fake.sight, fake.place))
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 

@@ -8,16 +8,35 @@ from __future__ import annotations
 
 from asynctop_console.lints.finding import Finding, Lint, Severity
 from asynctop_console.lints.self_wakes import SelfWakeSpin
-from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stalls import (
+    BlockingCallback,
+    BlockingLock,
+    BlockingLoggingHandler,
+    GcPause,
+    LongPollBlockingCall,
+    LongPollCpu,
+    LongPollGilHeldInC,
+    SlowFirstPollNeverYields,
+    SynchronousDns,
+    SynchronousFileOrSqliteIo,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
+    SelfWakeSpin(),
+    BlockingCallback(),
+    BlockingLock(),
+    BlockingLoggingHandler(),
+    GcPause(),
     LongPollBlockingCall(),
     LongPollCpu(),
-    SelfWakeSpin(),
+    LongPollGilHeldInC(),
+    SlowFirstPollNeverYields(),
+    SynchronousDns(),
+    SynchronousFileOrSqliteIo(),
     TaskLeakByKind(),
 )
 

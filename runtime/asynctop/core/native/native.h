@@ -87,8 +87,10 @@ typedef struct {
 /* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
 typedef struct {
     int64_t task, started_ns, took_ns;
+    int64_t poll; /* its number within the task's life, from 1; 0 for a callback */
+    bool last;    /* the task ended in it */
     int kind;
-    PyObject *name;
+    PyObject *name; /* owned once it is noted */
 } LongPoll;
 
 /* One event loop. */
@@ -239,7 +241,7 @@ bool loop_listed(const LoopStats *);   /* whether it is there still, of what was
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
 void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
-void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+void note_long_poll(LoopStats *, LongPoll);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
 int loops_init(PyObject *loop_class);

@@ -14,7 +14,7 @@ from time import monotonic_ns
 from typing import Any
 
 from asynctop.core.describe import describe
-from asynctop.core.python.records import LoopStats, loop_stats, registry
+from asynctop.core.python.records import LongPollNote, LoopStats, loop_stats, registry
 from asynctop.core.stock import LooksLikeStock, StockHandle, StockTimerHandle, report
 from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import WakerSource
@@ -84,7 +84,7 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
         stats.callbacks += 1
         stats.callback_ns += took
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(0, 0, describe(callback), started, took)
+            stats.note_long_poll(LongPollNote(0, 0, describe(callback), started, took, 0, False))
     except Exception as error:
         fault(error)
 

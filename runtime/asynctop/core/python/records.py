@@ -103,6 +103,8 @@ class LongPollNote(NamedTuple):
     name: str
     started_ns: int
     took_ns: int
+    poll: int
+    last: bool
 
 
 class LoopStats:
@@ -186,11 +188,11 @@ class LoopStats:
         Those are to blame for themselves."""
         return self._inside_ns if self._inside_since == since else 0
 
-    def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
+    def note_long_poll(self, note: LongPollNote) -> None:
         """A poll or callback was past the threshold."""
         if len(self.long_polls) == MAX_LONG_POLLS:
             self.lost_long_polls += 1
-        self.long_polls.append(LongPollNote(task, kind, name, started_ns, took_ns))
+        self.long_polls.append(note)
 
 
 class Registry:
