@@ -4,7 +4,8 @@ Two things are seen at each look of the stall watcher. For how long the loop's t
 the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
 who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
 another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
-code without the lock, does not have it. Garbage collections say themselves when they run.
+code without the lock, does not have it. On a machine that has too much to do both are late for another reason:
+the system says for how long a thread was ready to run while others had the processors. Garbage collections say themselves when they run.
 """
 
 from __future__ import annotations
@@ -47,41 +48,53 @@ class Evidence:
         self._wall_ns = 0
         self._busy_ns = 0
         self._held_ns = 0
+        self._held_by_others_ns = 0
+        self._kept_ns = 0
         self._places: set[Place] = set()
 
     def sample(self, place: Place) -> None:
         """The thread's stack was read: where it was."""
         self._places.add(place)
 
-    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
+    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
 
         Since the look before `passed_ns` had passed; in the poll its thread was busy for at least `busy_ns`
-        of them, where the platform tells. On the `first` look, some of the time was before the
-        poll.
+        of them, where the platform tells, and others kept it off the processors for `kept_ns`. On the
+        `first` look, some of the time was before the poll.
         """
         self._looks += 1
         self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
-        self.delay(late_ns, busy_ns)
+        self.delay(late_ns, busy_ns, kept_ns)
         if not first and busy_ns is not None:
-            self._wall_ns += passed_ns
+            self._wall_ns += passed_ns - kept_ns
             self._busy_ns += busy_ns
 
-    def delay(self, late_ns: int, busy_ns: int | None) -> None:
+    def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
-        long = late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9
-        if long and (busy_ns is None or busy_ns >= BUSY_SHARE * late_ns):
+        self._kept_ns += kept_ns
+        if late_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
+            return
+        if busy_ns is None or busy_ns + kept_ns >= BUSY_SHARE * late_ns:
             self._held_ns += late_ns
+        else:
+            self._held_by_others_ns += late_ns
 
-    def cause(self, took_ns: int, collecting_ns: int) -> Cause:
-        """The verdict on a poll that took so long, of which so much garbage was collected."""
+    def cause(self, took_ns: int, collecting_ns: int, threshold_ns: int = 0) -> Cause:
+        """The verdict on a poll that took so long, of which so much garbage was collected.
+
+        Unknown where it would not have taken longer than the threshold, had it had a processor.
+        """
+        own_ns = took_ns - self._kept_ns
+        if own_ns <= threshold_ns:
+            return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
             return Cause.GC
-        if self._held_ns > MOST * took_ns:
+        if self._held_ns > MOST * own_ns:
             return Cause.GIL
-        if not self._looks:
+        if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
-        if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
+        if self._wall_ns > 0 and self._busy_ns < BUSY_SHARE * self._wall_ns:
             return Cause.BLOCKING
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.

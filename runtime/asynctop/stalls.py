@@ -105,13 +105,16 @@ class StallWatcher:
         ended, running = self._core.long_polls(), self._core.running()
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
+        kept_ns, waited = self._core.kept_off()
+        late = max(late - kept_ns, 0)
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
                 watched = _Watched(each)
             watched.running = each
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
-            watched.evidence.delay(within, _at_least(used.get(each.thread), each.since_ns - previous))
+            busy = _at_least(used.get(each.thread), each.since_ns - previous)
+            watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -121,7 +124,9 @@ class StallWatcher:
                 watched = _Watched(each)
             self._watched[each.loop] = watched
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
-            watched.evidence.look(min(late, now - each.since_ns), now - previous, busy, first=not known)
+            age = now - each.since_ns
+            kept = min(waited.get(each.thread, 0), age)
+            watched.evidence.look(min(late, age), now - previous, busy, kept, first=not known)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
 
@@ -153,7 +158,7 @@ class StallWatcher:
                 watched.number = self._count
             self._version += 1
             collecting_ns, generation = self._collections.within(running.since_ns, took_ns)
-            cause = watched.evidence.cause(took_ns, collecting_ns)
+            cause = watched.evidence.cause(took_ns, collecting_ns, self._threshold_ns)
             seen = watched.sights.most_common(MOST_PARTS)
             usual = seen[0][0] if seen else Sight((), "", "")
             callee = f"gc.collect({generation})" if cause is Cause.GC else usual.callee

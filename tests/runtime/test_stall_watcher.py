@@ -31,12 +31,17 @@ class FakeCore:
         self.sight = Sight(tuple(STACK), "", "handler")
         self.busy_ns: int | None = 25 * MS
         """How much processor time every thread used between two looks."""
+        self.kept_ns = self.waited_ns = 0
+        """For how long others had the processors between two looks: from the watcher, and from each thread."""
         self._last_ns = 0
 
     def at(self, now_ms: int, late_ms: int = 0) -> Look:
         """The watcher's turn."""
         previous, self._last_ns = self._last_ns, now_ms * MS
         return Look(now_ms * MS, late_ms * MS, previous, {77: self.busy_ns})
+
+    def kept_off(self) -> tuple[int, dict[int, int]]:
+        return self.kept_ns, {77: self.waited_ns}
 
     def running(self) -> list[Running]:
         return self.now
