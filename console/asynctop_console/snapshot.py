@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asynctop_console.lints import Finding, check_all, lints_by_task
-from asynctop_console.model.stalls import lines
 from asynctop_console.model import Frame, Model
+from asynctop_console.model.stalls import lines
 from asynctop_protocol.messages import Chain, Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]

@@ -4,8 +4,9 @@ Two things are seen at each look of the stall watcher. For how long the loop's t
 the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
 who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
 another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
-code without the lock, does not have it. On a machine that has too much to do both are late for another reason:
-the system says for how long a thread was ready to run while others had the processors. Garbage collections say themselves when they run.
+code without the lock, does not have it. On a machine that has too much to do both are late for another
+reason: the system says for how long a thread was ready to run while others had the processors. Garbage
+collections say themselves when they run.
 """
 
 from __future__ import annotations

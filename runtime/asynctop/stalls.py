@@ -25,7 +25,7 @@ SLOWEST_NS = 1_000_000_000
 """A stall that lasts is sampled ever more rarely, but still this often."""
 
 MOST_SIGHTS = 64
-"""Different stacks kept of one poll, those seen most often; a long computation may show a new one each time."""
+"""Different stacks kept of one poll, those seen most often: a long computation may show ever new ones."""
 
 MOST_PARTS = 8
 """Different stacks told of one poll: as many as a person compares."""

@@ -32,7 +32,7 @@ class FakeCore:
         self.busy_ns: int | None = 25 * MS
         """How much processor time every thread used between two looks."""
         self.kept_ns = self.waited_ns = 0
-        """For how long others had the processors between two looks: from the watcher, and from each thread."""
+        """For how long others had the processors between two looks: the watcher's, and each thread's."""
         self._last_ns = 0
 
     def at(self, now_ms: int, late_ms: int = 0) -> Look:

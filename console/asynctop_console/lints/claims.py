@@ -23,7 +23,9 @@ MOST = 0.5
 
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
-_LOCKS = re.compile(r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$")
+_LOCKS = re.compile(
+    r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
+)
 _LOCK_FILES = re.compile(r"[/\\](threading|queue|synchronize)\.py$")
 _LOCK_METHODS = re.compile(r"(Condition|Semaphore|BoundedSemaphore|_?RLock|SemLock|Barrier|Queue)\.\w+$")
 _FILES = re.compile(
@@ -37,7 +39,7 @@ _FILES = re.compile(
     """,
     re.VERBOSE,
 )
-"""C functions that work on files and file-like databases. Not `os.read` and `os.write`: those are for pipes."""
+"""C functions that work on files and file-like databases. Not `os.read`, which is for pipes."""
 
 
 def before_logging(stack: list[Frame]) -> list[Frame] | None:
@@ -97,7 +99,7 @@ def _never_yields(model: Model, stall: Stall) -> bool:
         return False
     file, line = model.kinds.defined(stall.kind)
     spawned, _ = model.kinds.spawn(stall.kind)
-    # Where the spawn was not seen there may have been polls before; a framework's coroutine awaits what it is given.
+    # Where the spawn was not seen, polls may have gone before. A framework's coroutine awaits what it gets.
     return bool(file and spawned) and is_users(("", file, line))
 
 

@@ -18,6 +18,8 @@ from asynctop_protocol.messages import Part, Stall
 
 _NUMBERED = re.compile(r"Task-\d+$")
 """A name that asyncio gave."""
+_COLLECTION = re.compile(r"gc\.collect\((\d)\)$")
+_LOCK_TYPES = {"_thread.lock": "threading.Lock", "_thread.RLock": "threading.RLock"}
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,10 @@ def _times(model: Model, group: list[Stall]) -> str:
         return ""
     total = sum(stall.duration_ns for stall in group)
     last = max(stall.started_ns + stall.duration_ns for stall in group)
-    ago = "" if any(stall.ongoing for stall in group) else f", last {duration(max(model.now_ns - last, 0))} ago"
-    return f", {len(group)} times, {duration(total)} in all{ago}"
+    times = f", {len(group)} times, {duration(total)} in all"
+    if any(stall.ongoing for stall in group):
+        return times
+    return f"{times}, last {duration(max(model.now_ns - last, 0))} ago"
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,8 @@ class LongPollCpu(StallLint):
 
 @dataclass(frozen=True)
 class LongPollGilHeldInC(StallLint):
-    """A task was for long in C code that kept the interpreter's lock: neither the event loop nor any thread of
-    the program could run meanwhile."""
+    """A task was for long in C code that kept the interpreter's lock: neither the event loop nor any thread
+    of the program could run meanwhile."""
 
     name: ClassVar[str] = "long-poll-gil-held-in-c"
     was: ClassVar[str] = "and all threads were held up by C code that keeps the interpreter's lock,"
@@ -153,20 +157,22 @@ class LongPollGilHeldInC(StallLint):
 
 @dataclass(frozen=True)
 class GcPause(StallLint):
-    """The garbage collector held up the event loop: it looked through more objects than can be done quickly."""
+    """The garbage collector held up the event loop: there were more objects to look through than can be done
+    quickly."""
 
     name: ClassVar[str] = "gc-pause"
     severity: ClassVar[Severity] = Severity.WARNING
     advice: ClassVar[str] = (
-        "Call gc.freeze() once what lives long has been made, raise gc.set_threshold(), or make fewer objects."
+        "Call gc.freeze() once all that lives long is made, raise gc.set_threshold(), or make fewer objects."
     )
 
     was: ClassVar[str] = "was paused"
 
     def what(self, group: list[Stall], callee: str) -> str:
         """Which generation was collected."""
-        generations = re.findall(r"^gc\.collect\((\d)\)$", "\n".join(stall.callee for stall in group), re.MULTILINE)
-        return f" by a garbage collection{f' of generation {max(generations)}' if generations else ''}"
+        calls = [_COLLECTION.match(stall.callee) for stall in group]
+        generation = max((call[1] for call in calls if call), default="")
+        return f" by a garbage collection{f' of generation {generation}' if generation else ''}"
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ class BlockingLock(StallLint):
         """Which lock."""
         methods = [lock_method(part) for stall in group for part in parts_of(stall)]
         method = next((method for method in methods if method), "")
-        lock = {"_thread.lock": "threading.Lock", "_thread.RLock": "threading.RLock"}.get(callee.rpartition(".")[0])
+        lock = _LOCK_TYPES.get(callee.rpartition(".")[0])
         return f" in {method}()" if method else f" to release a {lock}" if lock else f" in {callee}()"
 
 
@@ -228,13 +234,15 @@ class BlockingCallback(StallLint):
 
     name: ClassVar[str] = "blocking-callback"
     was: ClassVar[str] = "was held up"
-    advice: ClassVar[str] = "Callbacks must return at once: leave the work to a task that awaits, or to a thread."
+    advice: ClassVar[str] = (
+        "A callback must return at once: leave the work to a task that awaits, or a thread."
+    )
 
 
 @dataclass(frozen=True)
 class SlowFirstPollNeverYields(StallLint):
-    """A task computed from its beginning to its end without ever waiting for anything: a function would do the
-    same, and the event loop stood still meanwhile."""
+    """A task computed from its beginning to its end without ever waiting for anything: a function would do
+    the same, and the event loop stood still meanwhile."""
 
     name: ClassVar[str] = "slow-first-poll-never-yields"
     was: ClassVar[str] = "was kept busy"

@@ -96,4 +96,4 @@ def tree(stall: Stall) -> Iterator[tuple[int, Branch]]:
 
 
 def _smallest_first(branch: Branch) -> list[Branch]:
-    return sorted(reversed(branch.below.values()), key=lambda each: each.samples)
+    return sorted(branch.below.values(), key=lambda each: -each.samples)[::-1]

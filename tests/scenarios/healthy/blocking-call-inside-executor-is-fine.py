@@ -1,4 +1,4 @@
-"""Blocking calls of every sort, all of them in threads: sleeping, a file, a database, a lock, a name, a log."""
+"""Blocking calls of every sort, all in threads: sleeping, a file, a database, a lock, a name, a log."""
 
 import asyncio
 import logging

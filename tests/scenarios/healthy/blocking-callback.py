@@ -1,7 +1,21 @@
-"""A protocol's method that leaves the slow work to a task."""
+"""The same callback, leaving the slow work to a thread, and a protocol that leaves it to a task."""
 
 import asyncio
 import time
+
+
+class Heartbeat:
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def beat(self) -> None:
+        self.beats += 1
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, self.report)
+        loop.call_later(0.3, self.beat)
+
+    def report(self) -> None:
+        time.sleep(0.2)
 
 
 class Echo(asyncio.Protocol):
@@ -23,7 +37,9 @@ class Echo(asyncio.Protocol):
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    loop.call_soon(Heartbeat().beat)
+    server = await loop.create_server(Echo, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     print("ready")
     while True:

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 
-
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 

@@ -1,30 +1,29 @@
-"""A protocol's method, which is no task, does slow work with what it receives.
+"""A timer's callback, which is no task, does slow work.
 
-subject: loop Echo.data_received
+subject: loop Heartbeat.beat
 """
 
 import asyncio
 import time
 
 
-class Echo(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+class Heartbeat:
+    def __init__(self) -> None:
+        self.beats = 0
 
-    def data_received(self, data: bytes) -> None:
+    def beat(self) -> None:
+        self.beats += 1
+        self.report()
+        asyncio.get_running_loop().call_later(0.05, self.beat)
+
+    def report(self) -> None:
         time.sleep(0.2)  # here
-        self.transport.write(data)
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    asyncio.get_running_loop().call_soon(Heartbeat().beat)
     print("ready")
-    while True:
-        writer.write(b"hello\n")
-        await reader.readline()
-        await asyncio.sleep(0.05)
+    await asyncio.Event().wait()
 
 
 asyncio.run(main())
