@@ -32,6 +32,9 @@ BUSY_SHARE = 0.25
 Far from what either has on an idle machine: on a busy one, a thread that computes may have to share.
 """
 
+LEAST_BUSY_SHARE = 0.05
+"""The same where others had the processors nearly all the time."""
+
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
@@ -76,7 +79,9 @@ class Evidence:
         self._kept_ns += kept_ns
         if late_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
             return
-        if busy_ns is None or busy_ns + kept_ns >= BUSY_SHARE * late_ns:
+        # Who waits for the lock is kept off the processors too, whenever it wakes up to ask for it.
+        least_ns = max(BUSY_SHARE * (late_ns - kept_ns), LEAST_BUSY_SHARE * late_ns)
+        if busy_ns is None or busy_ns >= least_ns:
             self._held_ns += late_ns
         else:
             self._held_by_others_ns += late_ns

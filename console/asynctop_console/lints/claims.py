@@ -87,7 +87,9 @@ def _waits_for_lock(model: Model, stall: Stall) -> bool:
 
 
 def _works_on_files(model: Model, stall: Stall) -> bool:
-    return stall.cause is Cause.BLOCKING and share(stall, lambda part: bool(_FILES.match(part.callee))) > MOST
+    # What is in memory already is copied from there, which keeps the processor busy.
+    works = stall.cause in (Cause.BLOCKING, Cause.CPU)
+    return works and share(stall, lambda part: bool(_FILES.match(part.callee))) > MOST
 
 
 def _is_callback(model: Model, stall: Stall) -> bool:

@@ -18,6 +18,7 @@ from asynctop_protocol.messages import Part, Stall
 
 _NUMBERED = re.compile(r"Task-\d+$")
 """A name that asyncio gave."""
+_MODULE = re.compile(r"([^/\\]+?)([/\\]__init__)?\.py$")
 _COLLECTION = re.compile(r"gc\.collect\((\d)\)$")
 _LOCK_TYPES = {"_thread.lock": "threading.Lock", "_thread.RLock": "threading.RLock"}
 
@@ -37,9 +38,14 @@ class StallLint(Lint):
         """The part of a stack whose innermost frame of the user's is to blame."""
         return part.rest
 
-    def what(self, group: list[Stall], callee: str) -> str:
+    def what(self, group: list[Stall]) -> str:
         """What was waited for, or done: " in time.sleep()"; "" where it is not known."""
-        return f" in {callee}()" if callee else ""
+        calls = Counter[str]()
+        for stall in group:
+            for part in parts_of(stall):
+                calls[_call(part, self.stack(part))] += part.samples
+        call = calls.most_common(1)[0][0] if calls else ""
+        return f" in {call}()" if call else ""
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each place."""
@@ -67,11 +73,6 @@ class StallLint(Lint):
     def _finding(self, model: Model, group: list[Stall]) -> Finding:
         worst = max(group, key=lambda stall: stall.duration_ns)
         place = next(iter(self._places(group)), None)
-        callees = Counter[str]()
-        for stall in group:
-            for part in parts_of(stall):
-                callees[part.callee] += part.samples
-        callee = callees.most_common(1)[0][0] if callees else ""
         name = who(model, worst)
         unseen = f" somewhere in {model.kinds.label(worst.kind)}" if worst.kind else " at an unknown line"
         return Finding(
@@ -80,7 +81,7 @@ class StallLint(Lint):
             subject_type="task" if worst.task else "loop",
             subject_id=worst.task or worst.loop,
             subject_name=name,
-            message=f"The event loop {self.was}{self.what(group, callee)} for {duration(worst.duration_ns)}"
+            message=f"The event loop {self.was}{self.what(group)} for {duration(worst.duration_ns)}"
             f"{' and still is' if worst.ongoing else ''} by {'task' if worst.task else 'callback'} {name}"
             f"{at(place) or unseen}{_caller(worst, place)}{_times(model, group)}. {self.advice}",
             tasks=frozenset(stall.task for stall in group if stall.task),
@@ -94,11 +95,22 @@ def who(model: Model, stall: Stall) -> str:
     if stall.task:
         file, line = model.kinds.defined(stall.kind)
         foreign = bool(file) and not places.is_users(("", file, line))
-        if foreign and stall.coroutine and (not stall.name or _NUMBERED.match(stall.name)):
-            return stall.coroutine
-        return stall.name or model.kinds.label(stall.kind)
+        label = model.kinds.label(stall.kind)
+        given = stall.name and not _NUMBERED.match(stall.name) and not stall.name.endswith(label)
+        return stall.coroutine if foreign and stall.coroutine and not given else stall.name or label
     own = next((frame for frame in stall.stack if places.is_users(frame)), None)
     return own[0] if own else stall.name
+
+
+def _call(part: Part, stack: list[Frame]) -> str:
+    """What the user's own line was calling: "subprocess.run", "time.sleep"; "" where it is not known."""
+    own = users_frame(stack)
+    below = part.rest[len(stack) - stack[::-1].index(own) :] if own else []
+    if not below:
+        return part.callee
+    function, file, _ = below[0]
+    module = _MODULE.search(file)
+    return f"{module[1]}.{function}" if module else function
 
 
 def _caller(stall: Stall, place: Frame | None) -> str:
@@ -140,8 +152,8 @@ class LongPollCpu(StallLint):
     advice: ClassVar[str] = "Move the work to a process, or pause in it."
     by_function: ClassVar[bool] = True
 
-    def what(self, group: list[Stall], callee: str) -> str:
-        """What is called within a computation says little."""
+    def what(self, group: list[Stall]) -> str:
+        """Nothing: what is called within a computation says little."""
         return ""
 
 
@@ -167,8 +179,9 @@ class GcPause(StallLint):
     )
 
     was: ClassVar[str] = "was paused"
+    by_function: ClassVar[bool] = True
 
-    def what(self, group: list[Stall], callee: str) -> str:
+    def what(self, group: list[Stall]) -> str:
         """Which generation was collected."""
         calls = [_COLLECTION.match(stall.callee) for stall in group]
         generation = max((call[1] for call in calls if call), default="")
@@ -220,12 +233,11 @@ class BlockingLock(StallLint):
         "Hold the lock for a moment only, wait for it in asyncio.to_thread(), or use asyncio's own."
     )
 
-    def what(self, group: list[Stall], callee: str) -> str:
+    def what(self, group: list[Stall]) -> str:
         """Which lock."""
-        methods = [lock_method(part) for stall in group for part in parts_of(stall)]
-        method = next((method for method in methods if method), "")
-        lock = _LOCK_TYPES.get(callee.rpartition(".")[0])
-        return f" in {method}()" if method else f" to release a {lock}" if lock else f" in {callee}()"
+        parts = [part for stall in group for part in parts_of(stall)]
+        locks = [_LOCK_TYPES.get(part.callee.rpartition(".")[0]) for part in parts if lock_method(part) == ""]
+        return f" to release a {locks[0]}" if locks and locks[0] else super().what(group)
 
 
 @dataclass(frozen=True)
@@ -248,7 +260,7 @@ class SlowFirstPollNeverYields(StallLint):
     was: ClassVar[str] = "was kept busy"
     advice: ClassVar[str] = "It never waits for anything: make it a function, and call that in a process."
 
-    def what(self, group: list[Stall], callee: str) -> str:
+    def what(self, group: list[Stall]) -> str:
         """That it was the only poll."""
         return " in the only poll of a task"
 

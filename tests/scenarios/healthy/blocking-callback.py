@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import cast
 
 
 class Heartbeat:
@@ -23,8 +24,7 @@ class Echo(asyncio.Protocol):
         self.tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         task = asyncio.ensure_future(self.answer(data))
