@@ -15,8 +15,10 @@ from types import (
     ClassMethodDescriptorType,
     CodeType,
     FrameType,
+    FunctionType,
     MemberDescriptorType,
     MethodDescriptorType,
+    MethodType,
     ModuleType,
     WrapperDescriptorType,
 )
@@ -269,6 +271,8 @@ def _text(item: _Item) -> str:
         return f"{_type_name(value.__objclass__)}.{value.__name__}"
     if isinstance(value, type):
         return _type_name(value)
+    if kind in (FunctionType, MethodType):
+        return ""
     # Of other callables only those made in C are in a call without a frame.
     return _type_name(kind) if type(inspect.getattr_static(kind, "__call__", None)) in _METHODS else ""
 

@@ -140,7 +140,7 @@ class Collections:
         then."""
         until_ns = since_ns + took_ns
         spent, oldest = 0, 0
-        if self._started_ns:
+        if 0 < self._started_ns < until_ns:
             spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
@@ -148,7 +148,7 @@ class Collections:
             if end > since_ns and start < until_ns:
                 spent += min(end, until_ns) - max(start, since_ns)
                 oldest = max(oldest, self._generations[number])
-        return max(spent, 0), oldest
+        return spent, oldest
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()

@@ -96,10 +96,15 @@ def who(model: Model, stall: Stall) -> str:
         file, line = model.kinds.defined(stall.kind)
         foreign = bool(file) and not places.is_users(("", file, line))
         label = model.kinds.label(stall.kind)
-        given = stall.name and not _NUMBERED.match(stall.name) and not stall.name.endswith(label)
-        return stall.coroutine if foreign and stall.coroutine and not given else stall.name or label
+        return stall.coroutine if foreign and stall.coroutine and not _given(stall) else stall.name or label
     own = next((frame for frame in stall.stack if places.is_users(frame)), None)
     return own[0] if own else stall.name
+
+
+def _given(stall: Stall) -> bool:
+    """Whether somebody thought about the task's name: asyncio counts, frameworks take a function's name."""
+    functions = tuple(frame[0] for frame in stall.stack if not places.is_users(frame))
+    return bool(stall.name) and not _NUMBERED.match(stall.name) and not stall.name.endswith(functions)
 
 
 def _call(part: Part, stack: list[Frame]) -> str:
