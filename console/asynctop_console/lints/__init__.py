@@ -6,7 +6,15 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 
 from __future__ import annotations
 
+from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.locks import (
+    DeadlockTaskAwaitsItsOwnWaiter,
+    DeadlockTwoLocks,
+    LockConvoy,
+    LockHeldLongWhileWaiting,
+    SyncLockHeldAcrossAwait,
+)
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import (
     BlockingCallback,
@@ -26,6 +34,12 @@ from asynctop_console.model import Model
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
+    ExecutorExhausted(),
+    DeadlockTaskAwaitsItsOwnWaiter(),
+    DeadlockTwoLocks(),
+    LockConvoy(),
+    LockHeldLongWhileWaiting(),
+    SyncLockHeldAcrossAwait(),
     SelfWakeSpin(),
     BlockingCallback(),
     BlockingLock(),

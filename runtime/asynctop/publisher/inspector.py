@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from asynctop.awaits import await_chain
 from asynctop.core.contract import Core
-from asynctop.stacks import await_chain
 from asynctop_protocol import Chains, Inspect
 
 SLICE = 40
