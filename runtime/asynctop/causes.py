@@ -77,14 +77,14 @@ class Evidence:
     def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
         self._kept_ns += kept_ns
-        if late_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
+        # Who holds the lock may be kept off the processors, and who waits for it too, whenever it asks again.
+        held_ns = late_ns - kept_ns
+        if held_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
             return
-        # Who waits for the lock is kept off the processors too, whenever it wakes up to ask for it.
-        least_ns = max(BUSY_SHARE * (late_ns - kept_ns), LEAST_BUSY_SHARE * late_ns)
-        if busy_ns is None or busy_ns >= least_ns:
-            self._held_ns += late_ns
+        if busy_ns is None or busy_ns >= max(BUSY_SHARE * held_ns, LEAST_BUSY_SHARE * late_ns):
+            self._held_ns += held_ns
         else:
-            self._held_by_others_ns += late_ns
+            self._held_by_others_ns += held_ns
 
     def cause(self, took_ns: int, collecting_ns: int, threshold_ns: int = 0) -> Cause:
         """The verdict on a poll that took so long, of which so much garbage was collected.

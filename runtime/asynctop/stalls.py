@@ -10,12 +10,14 @@ What each look tells about the cause is weighed in `causes`.
 from __future__ import annotations
 
 import threading
+from _thread import get_ident
 from collections import Counter
 from collections.abc import Callable
 from itertools import takewhile
 
 from asynctop.causes import Collections, Evidence, Place
 from asynctop.core.contract import Core, Look, Running
+from asynctop.queues import Queues
 from asynctop.stacks import Sight, poll_stack
 from asynctop.stall_log import StallLog
 from asynctop.threads import join
@@ -66,6 +68,7 @@ class StallWatcher:
         self._log = StallLog()
         self._ongoing: dict[int, tuple[int, Stall]] = {}
         self._collections = Collections()
+        self._queues = Queues()
         self._version = 0
         self._count = 0
         self._thread: threading.Thread | None = None
@@ -105,8 +108,9 @@ class StallWatcher:
         ended, running = self._core.long_polls(), self._core.running()
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
-        kept_ns, waited = self._core.kept_off()
-        late = max(late - kept_ns, 0)
+        long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
+        waited = self._queues.waited({*long, *(each.thread for each in ended)})
+        late = max(late - waited.get(get_ident(), 0), 0)
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:

@@ -11,7 +11,7 @@ from asynctop_console.model import Model
 from asynctop_console.model.stalls import clean_stall, lines, share, tree
 from asynctop_protocol.messages import Cause, Kinds, Part, Stall, Stalls, Texts, Tick
 
-from .program import SECOND, kinds, named, spawned, stall, texts
+from .program import SECOND, kinds, named, spawned, stall, texts, totals
 
 LIB = "/usr/lib/python3.13/"
 HANDLER = ("handler", "/srv/app/web.py", 40)
@@ -168,3 +168,16 @@ def test_a_tree_goes_deeper_only_where_stacks_part() -> None:
 
 def test_a_stall_whose_cause_is_unknown_is_nobodys() -> None:
     assert found(stalled(LOAD, callee="time.sleep", cause=Cause.UNKNOWN)) == []
+
+
+@pytest.mark.parametrize(
+    ("polls", "lint"), [(3, "slow-first-poll-never-yields"), (4, "long-poll-cpu"), (0, "long-poll-cpu")]
+)
+def test_a_first_poll_that_goes_on_is_judged_by_those_before(polls: int, lint: str) -> None:
+    model = Model()
+    ended = polls and 3
+    first = replace(totals(spawned=ended + 1, returned=ended), polls=[polls])
+    going_on = stalled(LOAD, cause=Cause.CPU, poll=1, ongoing=True)
+    for message in (texts(), kinds(), first, Stalls([going_on]), Tick(SECOND)):
+        model.fold(message)
+    assert [finding.lint for finding in check_all(model)] == [lint]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from asynctop import stalls
 from asynctop.causes import Collections, Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Look, Running
+from asynctop.queues import Queues
 from asynctop.stacks import Sight
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Cause, Connection, Hello, Part, Role, Stall, Stalls
@@ -41,9 +43,6 @@ class FakeCore:
         previous, self._last_ns = self._last_ns, now_ms * MS
         return Look(now_ms * MS, late_ms * MS, previous, {77: self.busy_ns})
 
-    def kept_off(self) -> tuple[int, dict[int, int]]:
-        return self.kept_ns, {77: self.waited_ns}
-
     def running(self) -> list[Running]:
         return self.now
 
@@ -68,6 +67,7 @@ def fake() -> FakeCore:
 @pytest.fixture
 def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (fake.sight, fake.place))
+    monkeypatch.setattr(Queues, "waited", lambda _, threads: {77: fake.waited_ns, get_ident(): fake.kept_ns})
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
@@ -218,6 +218,14 @@ def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
     watcher.look(fake.at(300, late_ms=280))
     (stall,) = told(watcher)
     assert stall.cause == Cause.UNKNOWN
+
+
+def test_a_thread_waits_only_between_two_looks_that_ask_for_it() -> None:
+    queues, me = Queues(), get_ident()
+    assert queues.waited({me, 1}) == {me: 0, 1: 0}
+    assert queues.waited({me})[me] >= 0
+    assert queues.waited(set()) == {}
+    assert queues.waited({me}) == {me: 0}
 
 
 def test_a_collection_says_its_generation() -> None:

@@ -97,12 +97,19 @@ def _is_callback(model: Model, stall: Stall) -> bool:
 
 
 def _never_yields(model: Model, stall: Stall) -> bool:
-    if stall.cause is not Cause.CPU or stall.poll != 1 or not stall.last:
+    if stall.cause is not Cause.CPU or stall.poll != 1 or not (stall.last or _ends_at_once(model, stall)):
         return False
     file, line = model.kinds.defined(stall.kind)
     spawned, _ = model.kinds.spawn(stall.kind)
     # Where the spawn was not seen, polls may have gone before. A framework's coroutine awaits what it gets.
     return bool(file and spawned) and is_users(("", file, line))
+
+
+def _ends_at_once(model: Model, stall: Stall) -> bool:
+    """Whether a first poll that goes on will be the last one, as for all tasks of its kind so far."""
+    kinds = model.kinds
+    known = stall.ongoing and 0 < stall.kind < kinds.rows
+    return known and bool(0 < kinds.ended[stall.kind] == kinds.polls[stall.kind])
 
 
 def _caused(cause: Cause) -> Rule:

@@ -134,11 +134,6 @@ class Core(Protocol):
         """Wait for the next time to look, every period, or less often where there is nothing to see: no poll
         that has been running for a period, no long poll that ended. None once the watch has ended."""
 
-    def kept_off(self) -> tuple[int, dict[int, int]]:
-        """Since the look before the latest one, for how long the watcher's thread was ready to run while
-        others had the processors, and so for each loop's thread; 0 where that is not known. To be asked
-        once for each look, after what runs was looked at: it may give up the interpreter's lock."""
-
     def end_watch(self) -> None:
         """Let `watch` return. On any thread."""
 

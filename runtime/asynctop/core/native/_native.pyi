@@ -74,10 +74,9 @@ def begin_watch(period_ns: int, /) -> None:
 def end_watch() -> None:
     """Let `watch` return. On any thread."""
 
-def watch() -> tuple[int, int, int, dict[int, int | None], dict[int, int]] | None:
-    """Wait until there is something to see: when this look was due, when the clocks were read last, for
-    how many ns the watcher waited for a processor since, and by thread how many ns it was busy, and waited
-    for a processor. None once the watch has ended."""
+def watch() -> tuple[int, int, dict[int, int | None]] | None:
+    """Wait until there is something to see: when this look was due, when the clocks were read last, and by
+    thread how many ns it was busy since. None once the watch has ended."""
 
 def loops() -> list[tuple[int, Any]]:
     """The open loops, with their numbers."""

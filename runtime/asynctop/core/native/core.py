@@ -63,7 +63,6 @@ class NativeCore:
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
         self._threshold_ns = threshold_ns
         self._on_fault = on_fault
-        self._kept_off: tuple[int, dict[int, int]] = 0, {}
         self._begin()
 
     def _begin(self) -> None:
@@ -118,14 +117,9 @@ class NativeCore:
         found = _native.watch()
         if found is None:
             return None
-        due, previous, kept_ns, busy, waited = found
+        due, previous, busy = found
         now = time.monotonic_ns()
-        self._kept_off = kept_ns, waited
         return Look(now, max(now - due, 0), previous, busy)
-
-    def kept_off(self) -> tuple[int, dict[int, int]]:
-        """For how long others had the processors."""
-        return self._kept_off
 
     def running(self) -> list[Running]:
         """What each loop's thread is in at this moment; idle loops are left out."""

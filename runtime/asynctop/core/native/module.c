@@ -222,9 +222,8 @@ static PyObject *end_watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none
     Py_RETURN_NONE;
 }
 
-/* watch() -> (when this look was due, when the clocks were read last, for how long the watcher waited for a processor
- * since, {thread: ns that it was busy since}, {thread: ns that it waited for a processor since}), or None once the
- * watch has ended. */
+/* watch() -> (when this look was due, when the clocks were read last, {thread: ns that it was busy since}), or None
+ * once the watch has ended. */
 static PyObject *watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     Sight sight;
@@ -236,26 +235,17 @@ static PyObject *watch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     }
     watch_read(&sight);
-    PyObject *busy = PyDict_New(), *waited = PyDict_New();
-    for (int i = 0; busy != NULL && waited != NULL && i < sight.count; i++) {
+    PyObject *busy = PyDict_New();
+    for (int i = 0; busy != NULL && i < sight.count; i++) {
         PyObject *thread = PyLong_FromUnsignedLong(sight.threads[i]);
         PyObject *ns = sight.busy_ns[i] < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(sight.busy_ns[i]);
-        PyObject *waited_ns = PyLong_FromLongLong(sight.waited_ns[i]);
-        if (thread == NULL || ns == NULL || waited_ns == NULL || PyDict_SetItem(busy, thread, ns) < 0
-            || PyDict_SetItem(waited, thread, waited_ns) < 0) {
+        if (thread == NULL || ns == NULL || PyDict_SetItem(busy, thread, ns) < 0) {
             Py_CLEAR(busy);
         }
         Py_XDECREF(thread);
         Py_XDECREF(ns);
-        Py_XDECREF(waited_ns);
     }
-    if (busy == NULL || waited == NULL) {
-        Py_XDECREF(busy);
-        Py_XDECREF(waited);
-        return NULL;
-    }
-    return Py_BuildValue("(LLLNN)", (long long)sight.due_ns, (long long)sight.previous_ns,
-                         (long long)sight.watcher_waited_ns, busy, waited);
+    return busy != NULL ? Py_BuildValue("(LLN)", (long long)sight.due_ns, (long long)sight.previous_ns, busy) : NULL;
 }
 
 /* -- loops and tasks -- */

@@ -104,7 +104,6 @@ typedef struct LoopStats {
     unsigned long thread;         /* that of the last poll */
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
-    int64_t waited_at_look_ns;    /* the time it had been ready to run by then, while others had the processors */
     PyThreadState *interpreter;   /* its state there, valid during a poll */
     uint64_t interpreter_id;      /* that state's: threads come and go at the same addresses */
     char *thread_name;            /* allocated; replaced under `names_lock` */

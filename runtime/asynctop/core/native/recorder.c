@@ -283,7 +283,6 @@ static void note_thread(LoopStats *stats, PyThreadState *state)
 {
     unsigned long thread = PyThread_get_thread_ident();
     STORE(stats->busy_at_look_ns, thread_busy_ns(system_thread()));
-    STORE(stats->waited_at_look_ns, thread_waited_ns(system_thread()));
     STORE(stats->system_thread, system_thread());
     STORE(stats->thread, thread);
     stats->interpreter = state;

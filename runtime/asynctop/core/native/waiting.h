@@ -54,10 +54,7 @@ static inline void bell_wait(Bell *bell, pthread_mutex_t *lock, int64_t due_ns)
 }
 
 #ifdef __linux__
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 static inline long system_thread(void)
 {
@@ -72,21 +69,6 @@ static inline int64_t thread_busy_ns(long thread)
     clockid_t clock = (clockid_t)((~(unsigned)thread << 3) | 6);
     return thread > 0 && clock_gettime(clock, &spent) == 0 ? (int64_t)spent.tv_sec * 1000000000 + spent.tv_nsec : -1;
 }
-
-/* For how long a thread was ready to run while others had the processors; 0 where the system does not tell. */
-static inline int64_t thread_waited_ns(long thread)
-{
-    char path[64], text[100] = "";
-    snprintf(path, sizeof(path), "/proc/self/task/%ld/schedstat", thread);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) {
-        return 0;
-    }
-    ssize_t length = read(file, text, sizeof(text) - 1);
-    close(file);
-    long long ran, waited;
-    return length > 0 && sscanf(text, "%lld %lld", &ran, &waited) == 2 ? waited : 0;
-}
 #else
 static inline long system_thread(void)
 {
@@ -97,12 +79,6 @@ static inline int64_t thread_busy_ns(long thread)
 {
     (void)thread;
     return -1;
-}
-
-static inline int64_t thread_waited_ns(long thread)
-{
-    (void)thread;
-    return 0;
 }
 #endif
 

@@ -5,7 +5,7 @@
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static Bell over_bell;
 static bool over;
-static int64_t period, last_look_ns, watcher_waited;
+static int64_t period, last_look_ns;
 
 /* Whether there is a poll that has been running for a period, or a long one that has ended. */
 static bool something_to_see(int64_t now)
@@ -25,19 +25,13 @@ void watch_read(Sight *sight)
     sight->previous_ns = last_look_ns;
     last_look_ns = now_ns();
     sight->count = 0;
-    int64_t waited_before = watcher_waited;
-    watcher_waited = thread_waited_ns(system_thread());
-    sight->watcher_waited_ns = watcher_waited - waited_before;
     pthread_mutex_lock(&registry_lock);
     for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
         if (stats->loop == NULL || LOAD(stats->thread) == 0 || sight->count == MOST_THREADS) {
             continue;
         }
         int64_t busy = thread_busy_ns(LOAD(stats->system_thread)), before = stats->busy_at_look_ns;
-        int64_t waited = thread_waited_ns(LOAD(stats->system_thread));
         stats->busy_at_look_ns = busy;
-        sight->waited_ns[sight->count] = waited - stats->waited_at_look_ns;
-        stats->waited_at_look_ns = waited;
         sight->threads[sight->count] = LOAD(stats->thread);
         sight->busy_ns[sight->count++] = busy < 0 ? -1 : before < 0 ? 0 : busy - before;
     }

@@ -12,8 +12,6 @@ typedef struct {
     int count;
     unsigned long threads[MOST_THREADS];
     int64_t busy_ns[MOST_THREADS]; /* since then; -1 where it is not known */
-    int64_t waited_ns[MOST_THREADS]; /* ready to run since then, while others had the processors */
-    int64_t watcher_waited_ns;
 } Sight;
 
 void watch_begin(int64_t period_ns);

@@ -93,10 +93,6 @@ class PythonCore:
         """Wait for the next time to look. None once the watch has ended."""
         return self._watch.wait()
 
-    def kept_off(self) -> tuple[int, dict[int, int]]:
-        """For how long others had the processors."""
-        return self._watch.kept_off()
-
     def end_watch(self) -> None:
         """Let `watch` return. On any thread."""
         self._watch.end()

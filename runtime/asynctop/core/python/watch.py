@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from _thread import get_ident
 from collections.abc import Callable
 
 from asynctop.core.contract import Look
@@ -19,10 +18,8 @@ class Watch:
         self._threads = threads
         self._over = threading.Event()
         self._clocks = ThreadClocks()
-        self._waits = ThreadWaits()
         self._last_ns = time.monotonic_ns()
-        self._clocks.read(self._all_threads())
-        self.kept_off()
+        self._read_clocks()
 
     def wait(self) -> Look | None:
         """Wait for the next look. None once it is over."""
@@ -31,21 +28,15 @@ class Watch:
             return None
         now = time.monotonic_ns()
         previous, self._last_ns = self._last_ns, now
-        return Look(now, max(now - due, 0), previous, self._clocks.read(self._all_threads()))
-
-    def kept_off(self) -> tuple[int, dict[int, int]]:
-        """For how long others had the processors, since the last call: from the watcher, and from each loop's
-        thread."""
-        waited = self._waits.read({get_ident(), *self._all_threads()})
-        return waited.pop(get_ident()), waited
+        return Look(now, max(now - due, 0), previous, self._read_clocks())
 
     def end(self) -> None:
         """Let `wait` return. On any thread."""
         self._over.set()
 
-    def _all_threads(self) -> set[int]:
+    def _read_clocks(self) -> dict[int, int | None]:
         # The main thread as well: a loop may begin there, and stall at once.
-        return {threading.main_thread().ident or 0, *self._threads()}
+        return self._clocks.read({threading.main_thread().ident or 0, *self._threads()})
 
 
 class ThreadClocks:
@@ -79,26 +70,3 @@ class ThreadClocks:
             return time.clock_gettime_ns((~alive.native_id << 3) | 6)
         except OSError:
             return None
-
-
-class ThreadWaits:
-    """For how long threads were ready to run while others had the processors, from look to look."""
-
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
-        """By thread identifier, as of the last look."""
-
-    def read(self, threads: set[int]) -> dict[int, int]:
-        """How many ns each thread waited since the last call: 0 the first time, and where Linux does not
-        tell."""
-        last, self._last = self._last, {thread: _waited_ns(thread) for thread in threads}
-        return {thread: now - last.get(thread, now) for thread, now in self._last.items()}
-
-
-def _waited_ns(thread: int) -> int:
-    alive = threading._active.get(thread)  # type: ignore[attr-defined]
-    try:
-        with open(f"/proc/self/task/{alive.native_id}/schedstat", "rb", buffering=0) as file:
-            return int(file.read(100).split()[1])
-    except (AttributeError, OSError, IndexError, ValueError):
-        return 0
