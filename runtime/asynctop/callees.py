@@ -228,9 +228,9 @@ def _attribute(item: _Item, name: str) -> _Item:
     found = inspect.getattr_static(item.value, name, missing)
     if found is missing:
         return ""
-    if type(found) is MemberDescriptorType and not isinstance(item.value, type):
+    if type(found) is MemberDescriptorType and not _is_type(item.value):
         found = found.__get__(item.value)  # a slot: as plain as an instance's dictionary
-    if isinstance(found, staticmethod | classmethod):
+    if type(found) in (staticmethod, classmethod):
         found = found.__func__
     if type(found) is property:
         return ""
@@ -264,17 +264,21 @@ def _text(item: _Item) -> str:
     kind = type(value)
     if kind is BuiltinFunctionType:
         owner = value.__self__
-        if owner is None or isinstance(owner, ModuleType):
+        if owner is None or issubclass(type(owner), ModuleType):
             return _qualified(value.__module__, value.__name__)
-        return f"{_type_name(owner if isinstance(owner, type) else type(owner))}.{value.__name__}"
+        return f"{_type_name(owner if _is_type(owner) else type(owner))}.{value.__name__}"
     if kind in _METHODS:
         return f"{_type_name(value.__objclass__)}.{value.__name__}"
-    if isinstance(value, type):
+    if _is_type(value):
         return _type_name(value)
     if kind in (FunctionType, MethodType):
         return ""
     # Of other callables only those made in C are in a call without a frame.
     return _type_name(kind) if type(inspect.getattr_static(kind, "__call__", None)) in _METHODS else ""
+
+
+def _is_type(value: Any) -> bool:
+    return issubclass(type(value), type)  # isinstance() would ask for its `__class__`
 
 
 def _type_name(cls: type) -> str:

@@ -41,12 +41,25 @@ class Store:
         return self.numbers
 
 
+class Proxy:
+    """What says that it is something else."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        store.asked.append("__class__")
+        return list
+
+    def __call__(self) -> None:
+        seen.append(callee(sys._getframe(1)))
+
+
 class Sorter(list[int]):
     """A subclass is known by the type that does the work."""
 
 
 store = Store()
 stores: dict[str, Any] = {"a": [store], "b": Sorter([2, 1])}
+proxy = Proxy()
 by_partial = functools.partial(min, [1, 2], key=look)
 
 
@@ -130,6 +143,10 @@ def behind_getattr() -> None:
     store.whatever.sort(key=look)
 
 
+def behind_a_proxy() -> None:
+    proxy()
+
+
 def of_python() -> None:
     look()
 
@@ -154,6 +171,7 @@ def of_python() -> None:
         (iterating, "map.__next__"),
         (behind_a_property, ""),
         (behind_getattr, ""),
+        (behind_a_proxy, ""),
         (of_python, ""),
     ],
 )
@@ -167,6 +185,7 @@ def test_nothing_of_the_programs_is_run() -> None:
     store.asked.clear()
     behind_a_property()
     behind_getattr()
+    behind_a_proxy()
     assert store.asked == ["mine", "whatever"]
 
 
