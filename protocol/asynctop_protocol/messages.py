@@ -142,6 +142,8 @@ class Inspect:
     request: int
     tasks: Column
     """Task ids; an empty column means every live task."""
+    stranded: bool = False
+    """Find out, too, which of them nobody can wake any more. It takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +409,8 @@ class Chain:
     """Cancellations requested and not withdrawn."""
     handles_cancellation: bool = False
     """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
+    stranded: bool = False
+    """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ def callee(frame: FrameType) -> str:
         return ""
 
 
+def in_call(frame: FrameType) -> bool:
+    """Whether the frame is at an instruction that calls something; a loop, for one, lets others run at its
+    end only, and is always seen there."""
+    name = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    return name.startswith(("CALL", "PRECALL", "BEFORE_", "FOR_ITER", "CACHE", "LOAD_", "STORE_", "BINARY_"))
+
+
 def _steps(code: CodeType) -> list[_Step]:
     raw = code.co_code
     if len(raw) > MOST_CODE:

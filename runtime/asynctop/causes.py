@@ -32,8 +32,9 @@ BUSY_SHARE = 0.25
 Far from what either has on an idle machine: on a busy one, a thread that computes may have to share.
 """
 
-LEAST_BUSY_SHARE = 0.05
-"""The same where others had the processors nearly all the time."""
+HOLDING_SHARE = 0.05
+"""Share of the time on a processor from which on a thread held the lock, rather than asking for it again and
+again: on a busy machine it may have had few of it."""
 
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
@@ -55,10 +56,12 @@ class Evidence:
         self._held_by_others_ns = 0
         self._kept_ns = 0
         self._places: set[Place] = set()
+        self._calls = True
 
-    def sample(self, place: Place) -> None:
-        """The thread's stack was read: where it was."""
+    def sample(self, place: Place, *, calls: bool) -> None:
+        """The thread's stack was read: where it was, and whether that is a call."""
         self._places.add(place)
+        self._calls &= calls
 
     def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
@@ -71,17 +74,16 @@ class Evidence:
         self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
         self.delay(late_ns, busy_ns, kept_ns)
         if not first and busy_ns is not None:
-            self._wall_ns += passed_ns - kept_ns
+            self._wall_ns += passed_ns
             self._busy_ns += busy_ns
 
     def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
         self._kept_ns += kept_ns
-        # Who holds the lock may be kept off the processors, and who waits for it too, whenever it asks again.
         held_ns = late_ns - kept_ns
         if held_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
             return
-        if busy_ns is None or busy_ns >= max(BUSY_SHARE * held_ns, LEAST_BUSY_SHARE * late_ns):
+        if busy_ns is None or busy_ns >= HOLDING_SHARE * late_ns:
             self._held_ns += held_ns
         else:
             self._held_by_others_ns += held_ns
@@ -100,11 +102,13 @@ class Evidence:
             return Cause.GIL
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
-        if self._wall_ns > 0 and self._busy_ns < BUSY_SHARE * self._wall_ns:
+        # The system says how long a thread has waited for a processor once that is over, so it may be late.
+        seen_ns = self._wall_ns - self._kept_ns
+        if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
             return Cause.BLOCKING
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
-        free = 2 * self._free_looks > self._looks and len(self._places) <= 1
+        free = 2 * self._free_looks > self._looks and len(self._places) <= 1 and self._calls
         return Cause.BLOCKING if free else Cause.CPU
 
 

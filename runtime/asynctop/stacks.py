@@ -6,7 +6,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import NamedTuple
 
-from asynctop.callees import callee
+from asynctop.callees import callee, in_call
 from asynctop.causes import Place
 from asynctop.core.contract import Core, Running
 from asynctop.core.sites import OWN_DIRECTORY, USER, owner
@@ -37,6 +37,8 @@ class Sight(NamedTuple):
     """The C function that the innermost frame is calling, where that is known."""
     coroutine: str
     """The innermost of the user's own coroutine functions in the stack."""
+    calls: bool
+    """Whether the innermost frame is calling something, known or not."""
 
 
 def poll_stack(core: Core, running: Running) -> tuple[Sight | None, Place]:
@@ -50,7 +52,8 @@ def poll_stack(core: Core, running: Running) -> tuple[Sight | None, Place]:
         return None, place
     called = callee(stack[0])[-MAX_TEXT:]
     frames_seen = tuple(frame_of(each) for each in reversed(stack[:MAX_FRAMES]))
-    return Sight(frames_seen, called, _coroutine(stack)), called.partition(".")[0] or place
+    sight = Sight(frames_seen, called, _coroutine(stack), in_call(stack[0]))
+    return sight, called.partition(".")[0] or place
 
 
 def _coroutine(stack: list[FrameType]) -> str:

@@ -109,7 +109,7 @@ class StallWatcher:
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
         long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
-        waited = self._queues.waited({*long, *(each.thread for each in ended)})
+        waited = self._queues.waited({*long, *(each.thread for each in ended)}, previous)
         late = max(late - waited.get(get_ident(), 0), 0)
         for each in ended:
             watched = self._watched.pop(each.loop, None)
@@ -147,7 +147,7 @@ class StallWatcher:
                 del watched.sights[watched.sights.most_common()[-1][0]]
             watched.sights[sight] += 1
             watched.samples += 1
-            watched.evidence.sample(place)
+            watched.evidence.sample(place, calls=sight.calls)
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
         age = now - watched.running.since_ns
@@ -164,7 +164,7 @@ class StallWatcher:
             collecting_ns, generation = self._collections.within(running.since_ns, took_ns)
             cause = watched.evidence.cause(took_ns, collecting_ns, self._threshold_ns)
             seen = watched.sights.most_common(MOST_PARTS)
-            usual = seen[0][0] if seen else Sight((), "", "")
+            usual = seen[0][0] if seen else Sight((), "", "", False)
             callee = f"gc.collect({generation})" if cause is Cause.GC else usual.callee
             stall = Stall(
                 id=watched.number,

@@ -31,7 +31,7 @@ class FakeCore:
         self.now: list[Running] = []
         self.ended: list[Running] = []
         self.place = (1, 2)
-        self.sight = Sight(tuple(STACK), "", "handler")
+        self.sight = Sight(tuple(STACK), "", "handler", True)
         self.busy_ns: int | None = 25 * MS
         """How much processor time every thread used between two looks."""
         self.kept_ns = self.waited_ns = 0
@@ -67,7 +67,7 @@ def fake() -> FakeCore:
 @pytest.fixture
 def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (fake.sight, fake.place))
-    monkeypatch.setattr(Queues, "waited", lambda _, threads: {77: fake.waited_ns, get_ident(): fake.kept_ns})
+    monkeypatch.setattr(Queues, "waited", lambda *_: {77: fake.waited_ns, get_ident(): fake.kept_ns})
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
@@ -170,7 +170,7 @@ def test_code_that_moves_on_computes_however_promptly_others_run(
 def test_what_was_called_and_which_poll_it_was(fake: FakeCore, watcher: StallWatcher) -> None:
     fake.now = [poll(0)._replace(poll=1)]
     inner = (*STACK, ("load", "app.py", 9))
-    sights = [Sight(inner, "time.sleep", "handler"), Sight(tuple(STACK), "", "handler")]
+    sights = [Sight(inner, "time.sleep", "handler", True), Sight(tuple(STACK), "", "handler", True)]
     for now, sight in zip((30, 60, 110, 180), (0, 0, 1, 0), strict=True):
         fake.sight = sights[sight]
         watcher.look(fake.at(now))
@@ -185,7 +185,7 @@ def test_stacks_kept_of_a_poll_are_bounded(fake: FakeCore, watcher: StallWatcher
     fake.now = [poll(0)]
     often = fake.sight
     for second in range(1, 300):
-        fake.sight = often if second % 2 else Sight((("f", "app.py", second),), "", "")
+        fake.sight = often if second % 2 else Sight((("f", "app.py", second),), "", "", True)
         watcher.look(fake.at(second * 2000))
     (stall,) = told(watcher)
     assert (stall.samples, len(stall.parts)) == (299, 8)
@@ -220,12 +220,19 @@ def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
     assert stall.cause == Cause.UNKNOWN
 
 
-def test_a_thread_waits_only_between_two_looks_that_ask_for_it() -> None:
+def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     queues, me = Queues(), get_ident()
-    assert queues.waited({me, 1}) == {me: 0, 1: 0}
-    assert queues.waited({me})[me] >= 0
-    assert queues.waited(set()) == {}
-    assert queues.waited({me}) == {me: 0}
+    monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
+    turns = {me: (100, 1), 1: (100, 1)}
+    assert queues.waited({1}, 0) == {me: 0, 1: 0}
+    turns = {me: (170, 4), 1: (150, 90)}
+    assert queues.waited({1}, 0) == {me: 70, 1: 50}
+    turns = {me: (200, 40), 1: (250, 190)}
+    assert queues.waited({1}, 0) == {me: 0, 1: 100}
+    turns = {me: (300, 41), 1: (350, 290)}
+    assert queues.waited({1}, time.monotonic_ns()) == {me: 0, 1: 0}
+    assert queues.waited(set(), 0) == {}
+    assert queues.waited({1}, 0) == {me: 0, 1: 0}
 
 
 def test_a_collection_says_its_generation() -> None:

@@ -28,6 +28,13 @@ from asynctop_console.lints.stalls import (
     SynchronousDns,
     SynchronousFileOrSqliteIo,
 )
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
@@ -51,6 +58,12 @@ LINTS: tuple[Lint, ...] = (
     SlowFirstPollNeverYields(),
     SynchronousDns(),
     SynchronousFileOrSqliteIo(),
+    SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
 )
 

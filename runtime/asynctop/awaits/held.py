@@ -75,6 +75,15 @@ def _held(manager: Any) -> Held | None:
     return Held("thread lock", id(lock), described(manager)) if lock is not None else None
 
 
+_DEADLINES = ("Timeout", "CancelScope")
+"""Classes of context managers, asyncio's and others', that end what they are around when it is time."""
+
+
+def has_deadline(awaitable: Any) -> bool:
+    """Whether it is inside of a block that a timer may end."""
+    return any(type(manager).__name__ in _DEADLINES for manager in _managers(awaitable))
+
+
 def described(resource: Any) -> str:
     """What a resource is called: "asyncio.Lock"."""
     kind = type(resource)
