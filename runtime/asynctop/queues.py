@@ -16,7 +16,7 @@ class _Turns(NamedTuple):
     """A thread's time in the processors' queues, and how often it was its turn."""
 
     waited_ns: int
-    count: int
+    turns: int
 
 
 class Queues:

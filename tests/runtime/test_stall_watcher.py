@@ -222,8 +222,8 @@ def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
 
 def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     queues, me = Queues(), get_ident()
-    monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
     turns = {me: (100, 1), 1: (100, 1)}
+    monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
     assert queues.waited({1}, 0) == {me: 0, 1: 0}
     turns = {me: (170, 4), 1: (150, 90)}
     assert queues.waited({1}, 0) == {me: 70, 1: 50}

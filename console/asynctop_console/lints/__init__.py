@@ -58,7 +58,6 @@ LINTS: tuple[Lint, ...] = (
     SlowFirstPollNeverYields(),
     SynchronousDns(),
     SynchronousFileOrSqliteIo(),
-    SelfWakeSpin(),
     EventNobodyWillSet(),
     LockNeverReleased(),
     QueueWithNoConsumerLeft(),

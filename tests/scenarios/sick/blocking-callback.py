@@ -23,7 +23,7 @@ class Heartbeat:
 async def main() -> None:
     asyncio.get_running_loop().call_soon(Heartbeat().beat)
     print("ready")
-    await asyncio.Event().wait()
+    await asyncio.sleep(3600)
 
 
 asyncio.run(main())
