@@ -14,10 +14,12 @@ means, `gc` or names made up at run time, is not seen.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from types import CellType, CodeType, FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
@@ -30,6 +32,20 @@ MOST = 50_000
 believe the answer."""
 
 _SUSPENDED = ("cr_frame", "gi_frame", "ag_frame")
+
+
+_CALLED = frozenset(
+    name
+    for kind in (
+        asyncio.Protocol,
+        asyncio.BufferedProtocol,
+        asyncio.DatagramProtocol,
+        asyncio.SubprocessProtocol,
+    )
+    for name in dir(kind)
+    if not name.startswith("_")
+)
+"""Methods of the program's objects that the loop calls."""
 
 
 class Waiter(NamedTuple):
@@ -64,7 +80,7 @@ class Reach:
         self._seen = {id(each) for each in (self, *ours)}
         self._kept: list[Any] = []
         """What has been seen, so that no id is used again."""
-        self._names: set[str] = set()
+        self._names = set(_CALLED)
         self._spaces: list[Mapping[str, Any]] = []
         self._left: list[Any] = [*loops, *_handlers()]
         for frame in _of_threads():
@@ -127,6 +143,10 @@ class Reach:
             if _is_entered(sys.modules.get(each.__module__)):
                 self._spaces.append(vars(each))
                 self._left += each.__mro__
+                if not all(map(_is_plain, each.__mro__)):
+                    self._left += vars(each).values()  # whatever its foreign bases call
+        elif isinstance(each, weakref.ref):
+            self._left.append(each())
         elif gc.is_tracked(each):
             self._look_behind(each)
 
@@ -136,7 +156,8 @@ class Reach:
             if isinstance(
                 frame := getattr(each, name, None) if hasattr(type(each), name) else None, FrameType
             ):
-                variables = {id(value) for value in frame.f_locals.values()}
+                local = frame.f_locals
+                variables = {id(local), *map(id, local.values())}
                 self._look_into(frame)
                 # And what the blocks it is in, and its loops, are about.
                 self._left += [
