@@ -83,6 +83,7 @@ class NativeCore:
         call_soon, inner = _native.call_soon_of(loop_class)
         yield Patch(loop_class, "call_soon", call_soon)
         yield Patch(loop_class, "_call_soon", inner)
+        yield Patch(loop_class, "_run_once", _native.run_once_of(loop_class))
         yield Patch(events, "Handle", Handle)
         yield Patch(events, "TimerHandle", TimerHandle)
         if sys.version_info >= (3, 14):

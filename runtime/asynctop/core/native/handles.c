@@ -14,7 +14,7 @@ static Py_ssize_t at_callback, at_args, at_cancelled, at_loop, at_traceback, at_
 static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
 static PyObject *stock_handle_init, *report;
-static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run;
+static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run, *s_handle_run, *s_cancelled;
 static PyObject *s_context, *s_call_soon_inner;
 
 #define FIELD(handle, offset) (*(PyObject **)((char *)(handle) + (offset)))
@@ -197,7 +197,8 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyTypeObject *deque_type;
 static PyCFunction deque_append; /* deque's own */
 
-static int append_ready(PyObject *loop, PyObject *handle)
+/* -1 with an error. */
+int append_ready(PyObject *loop, PyObject *handle)
 {
     PyObject *ready = PyObject_GetAttr(loop, s_ready);
     if (ready == NULL) {
@@ -464,6 +465,25 @@ static PyObject *timer_run(PyObject *self, PyObject *Py_UNUSED(none))
     return run(self, extra_of(self));
 }
 
+/* `bool(handle._cancelled)`; -1 with an error. */
+int handle_cancelled(PyObject *handle)
+{
+    PyObject *cancelled = PyObject_TypeCheck(handle, stock_handle) ? FIELD(handle, at_cancelled) : NULL;
+    if (cancelled == Py_False) {
+        return 0;
+    }
+    cancelled = PyObject_GetAttr(handle, s_cancelled);
+    int truth = cancelled != NULL ? PyObject_IsTrue(cancelled) : -1;
+    Py_XDECREF(cancelled);
+    return truth;
+}
+
+/* `handle._run()` */
+PyObject *handle_run_any(PyObject *handle)
+{
+    return PyObject_CallMethodNoArgs(handle, s_handle_run);
+}
+
 /* run_stock(handle, source): as `handle._run()`, for a handle that is not ours. */
 PyObject *run_stock(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -621,6 +641,7 @@ int handles_init(void)
     const Interned names[] = {
         {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
         {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
+        {&s_handle_run, "_run"}, {&s_cancelled, "_cancelled"},
         {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };
     PyObject *collections = PyImport_ImportModule("collections");

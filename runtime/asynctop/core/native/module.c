@@ -69,6 +69,15 @@ static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
     return call_soon_descriptors(loop_class);
 }
 
+static PyObject *run_once_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
+{
+    if (!PyType_Check(loop_class)) {
+        PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
+        return NULL;
+    }
+    return run_once_descriptor(loop_class);
+}
+
 static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *loop, *callback;
@@ -535,6 +544,7 @@ static PyMethodDef functions[] = {
     {"derive_handles", derive_handles, METH_VARARGS,
      PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
+    {"run_once_of", run_once_of, METH_O, PyDoc_STR("What to put in place of a loop class's _run_once.")},
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, position, source): what to put in place of the method.")},
@@ -577,7 +587,7 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
     Py_XDECREF(base_events);
     if (base_loop == NULL || kinds_init() < 0 || loops_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
-        || wrappers_init() < 0 || slots_init() < 0) {
+        || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);

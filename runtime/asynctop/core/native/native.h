@@ -8,6 +8,7 @@
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
+ * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
  * frames.c      where a task was spawned, and which frames belong to a poll
@@ -294,6 +295,13 @@ int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
 PyObject *call_soon_descriptors(PyObject *loop_class);
+int append_ready(PyObject *loop, PyObject *handle);
+int handle_cancelled(PyObject *handle);
+PyObject *handle_run_any(PyObject *handle);
+
+/* turns.c */
+int turns_init(void);
+PyObject *run_once_descriptor(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);
