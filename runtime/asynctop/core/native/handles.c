@@ -13,7 +13,7 @@
 static Py_ssize_t at_callback, at_args, at_cancelled, at_loop, at_traceback, at_repr, at_context;
 static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
-static PyObject *stock_handle_init, *report;
+static PyObject *stock_handle_init, *report, *handle_method, *timer_method;
 static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run, *s_handle_run, *s_cancelled;
 static PyObject *s_context, *s_call_soon_inner;
 
@@ -132,16 +132,19 @@ static int fill(PyObject *self, PyObject *callback, PyObject *args, PyObject *lo
     return 0;
 }
 
-/* As the stock __init__. The traceback of debug mode is that of the code that called us, as there. */
-static int fill_any(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
+/* By the stock __init__. The traceback of debug mode is that of the code that called us, as there. */
+static int fill_as_stock(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
 {
-    if (!in_debug_mode(loop)) {
-        return fill(self, callback, args, loop, context);
-    }
     PyObject *done = PyObject_CallFunctionObjArgs(stock_handle_init, self, callback, args, loop,
                                                   context != NULL ? context : Py_None, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+static int fill_any(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
+{
+    return in_debug_mode(loop) ? fill_as_stock(self, callback, args, loop, context)
+                               : fill(self, callback, args, loop, context);
 }
 
 /* A loop makes some handles itself, rather than through `call_soon`: which of its methods does tells what the
@@ -211,19 +214,14 @@ int append_ready(PyObject *loop, PyObject *handle)
     return added == NULL ? -1 : 0;
 }
 
-/* In place of `BaseEventLoop._call_soon(callback, args, context)`: through here goes every wake, every spawn
- * and every plain callback. */
-static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+/* The callback is what `loop` shall run next: its handle. */
+static PyObject *schedule(PyObject *loop, PyObject *callback, PyObject *args, PyObject *context, bool debug)
 {
-    if (count != 3) {
-        PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
-        return NULL;
-    }
-    PyObject *callback = args[0], *handle = handle_type->tp_alloc(handle_type, 0);
+    PyObject *handle = handle_type->tp_alloc(handle_type, 0);
     if (handle == NULL) {
         return NULL;
     }
-    if (fill_any(handle, callback, args[1], loop, args[2]) < 0) {
+    if ((debug ? fill_as_stock(handle, callback, args, loop, context) : fill(handle, callback, args, loop, context)) < 0) {
         Py_DECREF(handle);
         return NULL;
     }
@@ -242,6 +240,17 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
         Py_CLEAR(handle);
     }
     return handle;
+}
+
+/* In place of `BaseEventLoop._call_soon(callback, args, context)`: through here goes every wake, every spawn
+ * and every plain callback. */
+static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
+        return NULL;
+    }
+    return schedule(loop, args[0], args[1], args[2], in_debug_mode(loop));
 }
 
 static PyObject *stock_call_soon; /* BaseEventLoop's own */
@@ -281,6 +290,9 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         named = 0;
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
+    if (stats != NULL) {
+        loop_parts(stats, loop);
+    }
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -292,7 +304,9 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         PyTuple_SET_ITEM(rest, i - 1, Py_NewRef(args[i]));
     }
     PyObject *given[] = {loop, args[0], rest, context};
-    PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
+    PyObject *handle = stats->stock_inner && stats->stock_debug
+                           ? schedule(loop, args[0], rest, context, false)
+                           : PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
     return handle;
 }
@@ -478,9 +492,38 @@ int handle_cancelled(PyObject *handle)
     return truth;
 }
 
-/* `handle._run()` */
-PyObject *handle_run_any(PyObject *handle)
+/* Whether `_run` of our own classes is what we made it: their program may patch them. */
+static bool runs_as_made(void)
 {
+    static unsigned handle_version, timer_version;
+    if (handle_version != handle_type->tp_version_tag || timer_version != timer_type->tp_version_tag || handle_version == 0
+        || timer_version == 0) {
+        PyObject *handles = PyObject_GetAttr((PyObject *)handle_type, s_handle_run);
+        PyObject *timers = PyObject_GetAttr((PyObject *)timer_type, s_handle_run);
+        bool as_made = handles == handle_method && timers == timer_method;
+        Py_XDECREF(handles);
+        Py_XDECREF(timers);
+        PyErr_Clear();
+        if (!as_made) {
+            return false;
+        }
+        handle_version = handle_type->tp_version_tag;
+        timer_version = timer_type->tp_version_tag;
+    }
+    return true;
+}
+
+/* `handle._run()` */
+PyObject *run_handle(PyObject *handle)
+{
+    if (runs_as_made()) {
+        if (Py_TYPE(handle) == handle_type) {
+            return run(handle, (Extra *)((char *)handle + handle_extra));
+        }
+        if (Py_TYPE(handle) == timer_type) {
+            return timer_run(handle, NULL);
+        }
+    }
     return PyObject_CallMethodNoArgs(handle, s_handle_run);
 }
 
@@ -629,6 +672,11 @@ PyObject *derive_handles(PyObject *Py_UNUSED(module), PyObject *args)
     handle_type = derive(stock_handle, "asyncio.events.Handle", handle_slots, &handle_extra);
     timer_type = derive(stock_timer, "asyncio.events.TimerHandle", timer_slots, &timer_extra);
     if (handle_type == NULL || timer_type == NULL) {
+        return NULL;
+    }
+    handle_method = PyObject_GetAttr((PyObject *)handle_type, s_handle_run);
+    timer_method = PyObject_GetAttr((PyObject *)timer_type, s_handle_run);
+    if (handle_method == NULL || timer_method == NULL) {
         return NULL;
     }
     Py_SET_TYPE(handle_type, (PyTypeObject *)Py_NewRef(metaclass));

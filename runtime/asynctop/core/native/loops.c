@@ -4,9 +4,10 @@
 
 #include <stdlib.h>
 
-static PyObject *s_module, *s_uvloop, *s_get_debug, *s_time, *s_check_closed;
+static PyObject *s_module, *s_uvloop, *s_get_debug, *s_time, *s_check_closed, *s_call_soon_inner;
+static PyObject *s_process_events;
 static LoopStats *latest; /* the loop that was asked for last */
-static PyObject *base_loop;
+static PyObject *base_loop, *selector_loop;
 
 LoopStats *loop_known(PyObject *loop)
 {
@@ -53,15 +54,28 @@ static PyObject *loop_collected(PyObject *Py_UNUSED(self), PyObject *weak)
 static PyMethodDef collected_def = {"loop_collected", loop_collected, METH_O, NULL};
 static PyObject *collected;
 
-static bool inherits(PyObject *loop, PyObject *name)
+static bool inherits(PyObject *loop, PyObject *base, PyObject *name)
 {
     PyObject *its = PyObject_GetAttr((PyObject *)Py_TYPE(loop), name);
-    PyObject *ours = PyObject_GetAttr(base_loop, name);
+    PyObject *ours = PyObject_GetAttr(base, name);
     bool same = its != NULL && its == ours;
     Py_XDECREF(its);
     Py_XDECREF(ours);
     PyErr_Clear();
     return same;
+}
+
+/* Its class is another one than it was. */
+void loop_parts_changed(LoopStats *stats, PyObject *loop)
+{
+    loop_hold(stats);
+    stats->stock_debug = inherits(loop, base_loop, s_get_debug);
+    stats->stock_time = inherits(loop, base_loop, s_time);
+    stats->stock_checks = inherits(loop, base_loop, s_check_closed);
+    stats->stock_inner = inherits(loop, base_loop, s_call_soon_inner);
+    stats->stock_events = inherits(loop, selector_loop, s_process_events);
+    stats->parts_version = Py_TYPE(loop)->tp_version_tag;
+    loop_release(stats);
 }
 
 static bool is_uvloop(PyObject *loop)
@@ -127,9 +141,7 @@ LoopStats *loop_stats(PyObject *loop)
     stats->loop = loop;
     stats->references = 1;
     stats->room = core.retained;
-    stats->stock_debug = inherits(loop, s_get_debug);
-    stats->stock_time = inherits(loop, s_time);
-    stats->stock_checks = inherits(loop, s_check_closed);
+    loop_parts_changed(stats, loop);
     stats->runtime = is_uvloop(loop) ? "uvloop" : "asyncio";
     forget_oldest();
     pthread_mutex_lock(&registry_lock);
@@ -291,12 +303,13 @@ void loops_forget(void)
     core.loops_seen = 0;
 }
 
-int loops_init(PyObject *loop_class)
+int loops_init(PyObject *base, PyObject *selector)
 {
-    base_loop = Py_NewRef(loop_class);
+    base_loop = Py_NewRef(base);
+    selector_loop = Py_NewRef(selector);
     const Interned names[] = {
         {&s_module, "__module__"}, {&s_uvloop, "uvloop"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
-        {&s_check_closed, "_check_closed"},
+        {&s_check_closed, "_check_closed"}, {&s_call_soon_inner, "_call_soon"}, {&s_process_events, "_process_events"},
     };
     collected = PyCFunction_New(&collected_def, NULL);
     return intern(names, sizeof(names) / sizeof(names[0]));

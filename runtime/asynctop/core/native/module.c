@@ -577,20 +577,28 @@ static struct PyModuleDef definition = {
     .m_methods = functions,
 };
 
+static PyObject *loop_class(const char *module, const char *name)
+{
+    PyObject *found = PyImport_ImportModule(module);
+    PyObject *class = found != NULL ? PyObject_GetAttrString(found, name) : NULL;
+    Py_XDECREF(found);
+    return class;
+}
+
 PyMODINIT_FUNC PyInit__native(void)
 {
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "expected the main interpreter, found a subinterpreter: there is one core per process");
         return NULL;
     }
-    PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
-    PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
-    Py_XDECREF(base_events);
-    if (base_loop == NULL || kinds_init() < 0 || loops_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
+    PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
+    PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
+    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0 || handles_init() < 0
         || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);
+    Py_DECREF(selector_loop);
     PyObject *module = PyModule_Create(&definition);
     PyObject *cursor = PyType_FromSpec(&cursor_spec), *outlet = PyType_FromSpec(&outlet_spec);
     if (module == NULL || cursor == NULL || outlet == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0

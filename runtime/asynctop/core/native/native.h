@@ -99,7 +99,9 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
+    unsigned parts_version; /* that of its class, for which the following holds */
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
+    bool stock_inner, stock_events;             /* so are _call_soon() and, of BaseSelectorEventLoop, _process_events() */
     unsigned long thread;         /* that of the last poll */
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
@@ -235,6 +237,14 @@ void kinds_forget(void);
 /* loops.c */
 LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
 LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+void loop_parts_changed(LoopStats *, PyObject *loop);
+/* See `stock_...`: a class may be patched at any time. */
+static inline void loop_parts(LoopStats *stats, PyObject *loop)
+{
+    if (stats->parts_version != Py_TYPE(loop)->tp_version_tag) {
+        loop_parts_changed(stats, loop);
+    }
+}
 LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
 bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
@@ -243,7 +253,7 @@ void loop_release(LoopStats *);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
-int loops_init(PyObject *loop_class);
+int loops_init(PyObject *base_class, PyObject *selector_class);
 void loops_forget(void);
 
 /* texts.c */
@@ -297,7 +307,7 @@ PyObject *run_stock(PyObject *module, PyObject *args);
 PyObject *call_soon_descriptors(PyObject *loop_class);
 int append_ready(PyObject *loop, PyObject *handle);
 int handle_cancelled(PyObject *handle);
-PyObject *handle_run_any(PyObject *handle);
+PyObject *run_handle(PyObject *handle);
 
 /* turns.c */
 int turns_init(void);

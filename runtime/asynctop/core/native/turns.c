@@ -71,7 +71,7 @@ static PyObject *until(PyObject *loop, PyObject *when)
 }
 
 /* The select() of this turn, and what follows from it. -1 with an error. */
-static int look(PyObject *loop, PyObject *ready, PyObject *scheduled)
+static int look(PyObject *loop, PyObject *ready, PyObject *scheduled, bool stock_events)
 {
     int stopping = PyObject_Size(ready) > 0 ? 1 : is_true(loop, s_stopping);
     PyObject *timeout = NULL;
@@ -85,7 +85,10 @@ static int look(PyObject *loop, PyObject *ready, PyObject *scheduled)
     }
     PyObject *selector = timeout != NULL ? PyObject_GetAttr(loop, s_selector) : NULL;
     PyObject *events = selector != NULL ? PyObject_CallMethodOneArg(selector, s_select, timeout) : NULL;
-    PyObject *done = events != NULL ? PyObject_CallMethodOneArg(loop, s_process_events, events) : NULL;
+    bool none = stock_events && events != NULL && PyList_CheckExact(events) && PyList_GET_SIZE(events) == 0;
+    PyObject *done = none             ? Py_NewRef(Py_None)
+                     : events != NULL ? PyObject_CallMethodOneArg(loop, s_process_events, events)
+                                      : NULL;
     Py_XDECREF(timeout);
     Py_XDECREF(selector);
     Py_XDECREF(events);
@@ -139,7 +142,7 @@ static int run_ready(PyObject *loop, Py_ssize_t count)
     for (; count > 0; count--) {
         PyObject *handle = take_ready(loop);
         int cancelled = handle != NULL ? handle_cancelled(handle) : -1;
-        PyObject *done = cancelled == 0 ? handle_run_any(handle) : NULL;
+        PyObject *done = cancelled == 0 ? run_handle(handle) : NULL;
         Py_XDECREF(handle);
         Py_XDECREF(done);
         if (cancelled <= 0 && done == NULL) {
@@ -164,7 +167,13 @@ static PyObject *run_once(PyObject *loop, PyObject *Py_UNUSED(none))
         result = stock > 0 ? PyObject_CallOneArg(stock_run_once, loop) : NULL;
         goto exit;
     }
-    if (look(loop, ready, scheduled) < 0 || timers_due(loop, scheduled) < 0
+    LoopStats *stats = loop_stats(loop);
+    if (stats != NULL) {
+        loop_parts(stats, loop);
+    }
+    bool stock_time = stats != NULL && stats->stock_time;
+    if (look(loop, ready, scheduled, stats != NULL && stats->stock_events) < 0
+        || ((PyList_GET_SIZE(scheduled) > 0 || !stock_time) && timers_due(loop, scheduled) < 0)
         || run_ready(loop, PyObject_Size(ready)) < 0) {
         goto exit;
     }
