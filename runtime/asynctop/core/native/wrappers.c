@@ -16,6 +16,15 @@ typedef struct {
 
 static PyTypeObject *wrapper_type;
 
+/* The latest wrappers of callbacks, by source, while they live: one callback is often given many times, as that
+ * which ends all sleeps. */
+static Wrapper *latest[BY_SIGNAL + 1];
+
+/* A few that are kept for the next steps: the garbage collector does not count those. */
+#define SPARE_WRAPPERS 256
+static Wrapper *spare[SPARE_WRAPPERS];
+static int spares;
+
 static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Wrapper *self = (Wrapper *)callable;
@@ -86,8 +95,16 @@ static void wrapper_dealloc(PyObject *object)
         record_unpin(self->record);
         self->record = NULL;
     }
+    if (latest[self->source] == self) {
+        latest[self->source] = NULL;
+    }
     wrapper_clear(object);
-    PyObject_GC_Del(object);
+    if (spares < SPARE_WRAPPERS) {
+        spare[spares++] = self;
+    }
+    else {
+        PyObject_GC_Del(object);
+    }
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
@@ -108,6 +125,14 @@ static PyObject *wrapper_getattr(PyObject *object, PyObject *name)
     return found;
 }
 
+static Wrapper *wrapper_new(void)
+{
+    if (spares > 0) {
+        return (Wrapper *)PyObject_Init((PyObject *)spare[--spares], wrapper_type);
+    }
+    return PyObject_GC_New(Wrapper, wrapper_type);
+}
+
 /* What to give to `loop` in place of `callback`: a new reference, the callback's own where nothing is to be
  * recorded; NULL with an error. */
 PyObject *wrap(PyObject *loop, PyObject *callback, int source)
@@ -115,13 +140,17 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     if (Py_IS_TYPE(callback, wrapper_type)) {
         return Py_NewRef(callback); /* one such method calls another: uvloop's call_at its call_later */
     }
+    Wrapper *self = latest[source];
+    if (self != NULL && self->callback == callback && self->loop == loop) {
+        return Py_NewRef((PyObject *)self);
+    }
     LoopStats *stats = loop_stats(loop);
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;
     if (stats == NULL || (step && record == NULL)) {
         return Py_NewRef(callback);
     }
-    Wrapper *self = PyObject_GC_New(Wrapper, wrapper_type);
+    self = wrapper_new();
     if (self == NULL) {
         PyErr_Clear();
         if (record != NULL) {
@@ -134,6 +163,9 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     self->loop = step ? NULL : Py_NewRef(loop);
     self->record = record;
     self->source = source;
+    if (!step) {
+        latest[source] = self;
+    }
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
