@@ -403,14 +403,11 @@ static bool dropped(TaskRecord *record)
     if (still) {
         *(record->previous != NULL ? &record->previous->next : &core.unborn_first) = record->next;
         *(record->next != NULL ? &record->next->previous : &core.unborn_last) = record->previous;
-        CLEAR(record, UNBORN);
+        STORE(record->flags, FORGOTTEN); /* the collector has never seen it, and will not */
     }
     unborn_release();
     if (still && record->pins == 0) {
         record_drop(record);
-    }
-    else if (still) {
-        SET(record, FORGOTTEN);
     }
     return still;
 }
