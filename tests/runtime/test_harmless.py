@@ -64,8 +64,7 @@ def plain_text(value: object) -> str:
 
 
 def frames(traceback: TracebackType | None) -> list[str]:
-    """A traceback's functions. asyncio's `_run_once` and `Handle._run` are left out: what stands in their place
-    has no frames."""
+    """A traceback's functions. asyncio's `_run_once` and `Handle._run` are left out: ours have no frames."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code

@@ -42,8 +42,7 @@ if sys.version_info >= (3, 14):
 
 
 _KNOWN_TURNS = {(3, 11): 0xEC06B29D, (3, 12): 0x74DBC82F, (3, 13): 0x14DCD6C3}
-"""The bytecode of the `BaseEventLoop._run_once` that turns.c does the work of, as a checksum: any other one stays
-in place."""
+"""Checksums of the bytecode of `BaseEventLoop._run_once`, as turns.c knows it: any other one stays in place."""
 
 
 class _TaskSlots:
@@ -89,7 +88,7 @@ class NativeCore:
         call_soon, inner = _native.call_soon_of(loop_class)
         yield Patch(loop_class, "call_soon", call_soon)
         yield Patch(loop_class, "_call_soon", inner)
-        turn = getattr(loop_class._run_once, "__code__", None)
+        turn = getattr(vars(loop_class)["_run_once"], "__code__", None)
         if turn is not None and crc32(turn.co_code) == _KNOWN_TURNS.get(sys.version_info[:2]):
             yield Patch(loop_class, "_run_once", _native.run_once_of(loop_class))
         yield Patch(events, "Handle", Handle)

@@ -104,7 +104,7 @@ static void handle_dealloc(PyObject *self)
 
 static bool in_debug_mode(PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_parts(loop_stats(loop), loop);
     PyObject *debug = stats != NULL && stats->stock_debug ? PyObject_GetAttr(loop, s_debug)
                                                           : PyObject_CallMethodNoArgs(loop, s_get_debug);
     int answer = debug != NULL ? PyObject_IsTrue(debug) : -1;
@@ -254,6 +254,7 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
 }
 
 static PyObject *stock_call_soon; /* BaseEventLoop's own */
+PyObject *call_soon_inner_method;
 
 static bool is_false(PyObject *loop, PyObject *attribute)
 {
@@ -289,10 +290,8 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         context = args[count];
         named = 0;
     }
-    LoopStats *stats = loop_known(loop); /* a closed loop is not */
-    if (stats != NULL) {
-        loop_parts(stats, loop);
-    }
+    LoopStats *stats = loop_parts(loop_known(loop), loop); /* a closed loop is not known */
+    bool direct = stats != NULL && stats->our_inner && stats->stock_debug;
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -304,9 +303,8 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         PyTuple_SET_ITEM(rest, i - 1, Py_NewRef(args[i]));
     }
     PyObject *given[] = {loop, args[0], rest, context};
-    PyObject *handle = stats->stock_inner && stats->stock_debug
-                           ? schedule(loop, args[0], rest, context, false)
-                           : PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
+    PyObject *handle = direct ? schedule(loop, args[0], rest, context, false)
+                              : PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
     return handle;
 }
@@ -323,8 +321,11 @@ PyObject *call_soon_descriptors(PyObject *loop_class)
         return NULL;
     }
     Py_XSETREF(stock_call_soon, stock);
-    return Py_BuildValue("(NN)", PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def),
-                         PyDescr_NewMethod((PyTypeObject *)loop_class, &inner_def));
+    Py_XSETREF(call_soon_inner_method, PyDescr_NewMethod((PyTypeObject *)loop_class, &inner_def));
+    if (call_soon_inner_method == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("(NO)", PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def), call_soon_inner_method);
 }
 
 /* -- running one -- */
@@ -380,7 +381,7 @@ static PyObject *raised(PyObject *self)
 /* A timer that fires late is what a blocked loop looks like to everybody who sleeps. */
 static void timer_fires(PyObject *self, PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_parts(loop_stats(loop), loop);
     PyObject *when = FIELD(self, at_when);
     if (stats == NULL || when == NULL || !PyFloat_Check(when)) {
         return;
@@ -492,7 +493,7 @@ int handle_cancelled(PyObject *handle)
     return truth;
 }
 
-/* Whether `_run` of our own classes is what we made it: their program may patch them. */
+/* Whether the `_run` of our own classes is ours still: a program may patch them. */
 static bool runs_as_made(void)
 {
     static unsigned handle_version, timer_version;

@@ -101,7 +101,7 @@ typedef struct LoopStats {
     const char *runtime;
     unsigned parts_version; /* that of its class, for which the following holds */
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
-    bool stock_inner, stock_events;             /* so are _call_soon() and, of BaseSelectorEventLoop, _process_events() */
+    bool stock_events, our_inner; /* _process_events() is BaseSelectorEventLoop's own, _call_soon() is ours */
     unsigned long thread;         /* that of the last poll */
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
@@ -237,13 +237,12 @@ void kinds_forget(void);
 /* loops.c */
 LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
 LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
-void loop_parts_changed(LoopStats *, PyObject *loop);
-/* See `stock_...`: a class may be patched at any time. */
-static inline void loop_parts(LoopStats *stats, PyObject *loop)
+LoopStats *loop_parts_changed(LoopStats *, PyObject *loop);
+/* With `stock_...` as its class is now, which may be patched at any time. NULL where it is known no longer. */
+static inline LoopStats *loop_parts(LoopStats *stats, PyObject *loop)
 {
-    if (stats->parts_version != Py_TYPE(loop)->tp_version_tag) {
-        loop_parts_changed(stats, loop);
-    }
+    bool same = stats == NULL || (stats->parts_version != 0 && stats->parts_version == Py_TYPE(loop)->tp_version_tag);
+    return same ? stats : loop_parts_changed(stats, loop);
 }
 LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
 bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
@@ -304,6 +303,7 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
+extern PyObject *call_soon_inner_method; /* what call_soon_descriptors() has made of it */
 PyObject *call_soon_descriptors(PyObject *loop_class);
 int append_ready(PyObject *loop, PyObject *handle);
 int handle_cancelled(PyObject *handle);

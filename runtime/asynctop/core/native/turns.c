@@ -2,8 +2,10 @@
  *
  * Here is what every turn does. What few turns need is left to the stock method, for the whole turn: debug mode,
  * timers that were cancelled, and containers of other types than the stock loop's. What a subclass may have
- * replaced is called as the stock method calls it. */
+ * replaced is called as the stock method calls it. Debug mode that is switched on in a turn begins with the next. */
 #include "native.h"
+
+#define FEW_TIMERS 100 /* base_events._MIN_SCHEDULED_TIMER_HANDLES */
 
 static PyObject *stock_run_once; /* BaseEventLoop's own */
 static PyTypeObject *deque_type;
@@ -21,8 +23,8 @@ static int is_true(PyObject *object, PyObject *attribute)
     return truth;
 }
 
-/* Whether the stock method would clear away timers first: the next one was cancelled, or half of them. -1 with an
- * error. */
+/* Whether the stock method would clear away timers first: the next one was cancelled, or more than half of them. -1
+ * with an error. */
 static int cancelled_timers(PyObject *loop, PyObject *scheduled)
 {
     Py_ssize_t count = PyList_GET_SIZE(scheduled);
@@ -35,7 +37,7 @@ static int cancelled_timers(PyObject *loop, PyObject *scheduled)
     if (cancelled == -1 && PyErr_Occurred()) {
         return -1;
     }
-    return cancelled > count / 2 ? 1 : handle_cancelled(PyList_GET_ITEM(scheduled, 0));
+    return count > FEW_TIMERS && cancelled > count / 2 ? 1 : handle_cancelled(PyList_GET_ITEM(scheduled, 0));
 }
 
 /* The first timer's time. */
@@ -167,12 +169,10 @@ static PyObject *run_once(PyObject *loop, PyObject *Py_UNUSED(none))
         result = stock > 0 ? PyObject_CallOneArg(stock_run_once, loop) : NULL;
         goto exit;
     }
-    LoopStats *stats = loop_stats(loop);
-    if (stats != NULL) {
-        loop_parts(stats, loop);
-    }
-    bool stock_time = stats != NULL && stats->stock_time;
-    if (look(loop, ready, scheduled, stats != NULL && stats->stock_events) < 0
+    /* Two calls that would do nothing are left out where they are the stock loop's own. */
+    LoopStats *stats = loop_parts(loop_stats(loop), loop);
+    bool stock_time = stats != NULL && stats->stock_time, stock_events = stats != NULL && stats->stock_events;
+    if (look(loop, ready, scheduled, stock_events) < 0
         || ((PyList_GET_SIZE(scheduled) > 0 || !stock_time) && timers_due(loop, scheduled) < 0)
         || run_ready(loop, PyObject_Size(ready)) < 0) {
         goto exit;
