@@ -42,7 +42,7 @@ if sys.version_info >= (3, 14):
 
 
 _KNOWN_TURNS = {(3, 11): 0xEC06B29D, (3, 12): 0x74DBC82F, (3, 13): 0x14DCD6C3}
-"""Checksums of the bytecode of `BaseEventLoop._run_once`, as turns.c knows it: any other one stays in place."""
+"""Checksums of `BaseEventLoop._run_once`, its bytecode, as turns.c knows it: any other one stays in place."""
 
 
 class _TaskSlots:
