@@ -65,7 +65,7 @@ void details_free(TaskRecord *record)
 #define LOWEST 12    /* the first bucket: what is shorter than 64 ns is nothing that one could measure */
 #define EXACT 0x8000 /* a counter counts one by one up to here; from here on it is a floating-point number */
 
-static uint16_t *counter(Details *details, int which, int rank)
+static inline uint16_t *counter(Details *details, int which, int rank)
 {
     return &details->counts[which == POLL_TIMES ? rank : COUNTERS - 1 - rank];
 }
@@ -87,7 +87,7 @@ static uint16_t as_count(uint64_t value)
 }
 
 /* One more, on average: a step up of a large counter stands for many, so it is taken as seldom. */
-static bool step_up(uint16_t count)
+__attribute__((noinline)) static bool step_up(uint16_t count)
 {
     static uint64_t random = 0x9E3779B97F4A7C15u;
     random ^= random << 13;
@@ -98,6 +98,7 @@ static bool step_up(uint16_t count)
 
 static void begin_move(Details *details)
 {
+    details->last[POLL_TIMES] = details->last[WAIT_TIMES] = 0;
     STORE(details->moves, (uint16_t)(details->moves + 1));
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
@@ -151,16 +152,26 @@ static uint64_t new_counter(Details *details, int which, uint64_t bit)
     return bit;
 }
 
-static void count(Details *details, int which, int bucket)
+/* The counter of a bucket, which is the one hit last from now on. */
+__attribute__((noinline)) static uint16_t *find_counter(Details *details, int which, int bucket)
 {
     int above = bucket - LOWEST;
     uint64_t bit = 1ull << (above < 0 ? 0 : above > 63 ? 63 : above);
     if ((details->present[which] & bit) == 0) {
         bit = new_counter(details, which, bit);
     }
-    uint16_t *at = counter(details, which, rank_of(details, which, bit));
-    if (*at < EXACT || step_up(*at)) {
-        STORE(*at, (uint16_t)(*at + 1));
+    uint16_t *found = counter(details, which, rank_of(details, which, bit));
+    details->last[which] = (uint8_t)(bucket + 1);
+    details->place[which] = (uint8_t)(found - details->counts);
+    return found;
+}
+
+static inline void count(Details *details, int which, int bucket)
+{
+    uint16_t *found = details->last[which] == bucket + 1 ? &details->counts[details->place[which]]
+                                                         : find_counter(details, which, bucket);
+    if (*found < EXACT || step_up(*found)) {
+        STORE(*found, (uint16_t)(*found + 1));
     }
 }
 

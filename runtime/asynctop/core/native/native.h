@@ -139,7 +139,7 @@ typedef struct History {
 } History;
 
 enum { POLL_TIMES, WAIT_TIMES };
-#define COUNTERS 39 /* different half octaves in both histograms: as many as fit */
+#define COUNTERS 37 /* different half octaves in both histograms: as many as fit */
 
 /* What few tasks have besides: 120 bytes, 128 with malloc's own. */
 typedef struct {
@@ -148,6 +148,7 @@ typedef struct {
     int64_t max_wait_ns;
     uint64_t present[2]; /* the buckets that have a counter */
     uint16_t moves;      /* odd while counters are moved */
+    uint8_t last[2], place[2]; /* the buckets hit last, plus one, and where their counters are */
     uint16_t counts[COUNTERS];
 } Details;
 
