@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -151,6 +151,8 @@ class RecordingOutlet:
 
     def subscribe(self, interval_ns: int) -> None:
         self.intervals.append(interval_ns)
+
+    def watch(self, tasks: Sequence[int]) -> None: ...
 
     def finished(self) -> bool:
         return False

@@ -96,8 +96,8 @@ static void watch(Cursor *cursor, TaskRecord *record)
         __atomic_store_n(&details->history, history, __ATOMIC_RELEASE);
     }
     if (history != NULL) {
-        uint64_t count = __atomic_load_n(&history->count, __ATOMIC_ACQUIRE), kept = POLLS_KEPT - 1;
-        uint64_t at = count > kept ? count - kept : 0;
+        uint64_t count = __atomic_load_n(&history->count, __ATOMIC_ACQUIRE);
+        uint64_t at = count > POLLS_KEPT ? count - POLLS_KEPT : 0;
         history->watchers++;
         cursor->watched[cursor->watching++] = (Watched){record, history, at, at, -1};
     }

@@ -223,7 +223,7 @@ void details_end(Details *details, int bucket, int64_t ended_ns)
         return;
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* `count` was told before what stands there is overwritten */
-    WatchedPoll *poll = &history->polls[history->count % POLLS_KEPT];
+    WatchedPoll *poll = &history->polls[history->count % RING];
     STORE(poll->woken_ns, history->now.woken_ns);
     STORE(poll->waker, history->now.waker);
     STORE(poll->started_ns, history->now.started_ns);
@@ -235,8 +235,8 @@ void details_end(Details *details, int bucket, int64_t ended_ns)
 /* Poll number `index` of those written. False where it is there no more. */
 bool history_poll(const History *history, uint64_t index, WatchedPoll *poll)
 {
-    const WatchedPoll *at = &history->polls[index % POLLS_KEPT];
+    const WatchedPoll *at = &history->polls[index % RING];
     *poll = (WatchedPoll){LOAD(at->woken_ns), LOAD(at->waker), LOAD(at->started_ns), LOAD(at->ended_ns)};
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return index + POLLS_KEPT > LOAD(history->count);
+    return index + RING > LOAD(history->count);
 }

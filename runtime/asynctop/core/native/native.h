@@ -128,6 +128,8 @@ typedef struct {
     int64_t woken_ns, waker, started_ns, ended_ns;
 } WatchedPoll;
 
+#define RING (POLLS_KEPT + 1) /* one of them may be being written */
+
 /* A ring of them. Made by the collector's side; what nobody watches any more is freed with the interpreter's lock
  * held, when no loop's thread is about to write into it. */
 typedef struct History {
@@ -135,7 +137,7 @@ typedef struct History {
     WatchedPoll now; /* the poll under way; `started_ns` is 0 where there is none */
     int watchers;    /* the collector's */
     struct History *next;
-    WatchedPoll polls[POLLS_KEPT];
+    WatchedPoll polls[RING];
 } History;
 
 enum { POLL_TIMES, WAIT_TIMES };
