@@ -259,8 +259,9 @@ class History:
 @dataclass(frozen=True, slots=True)
 class Histograms:
     """Polls of watched tasks by duration, and by how long the task waited for them. They count from a task's
-    17th poll on, or from when it was watched first, and buckets are those of `Totals.histograms`; a runtime
-    may gather what is below 64 ns in one."""
+    17th poll on, or from when it was watched first. Buckets are those of `Totals.histograms`. A runtime may
+    save memory where that leaves the quantiles right: gather what is below 64 ns in one bucket, count large
+    numbers roughly, and count in a higher bucket what hardly ever comes."""
 
     task: Column
     max_scheduled_ns: Column
@@ -412,7 +413,8 @@ class Tick:
 
     at_ns: int
     dropped: dict[str, int] = field(default_factory=dict)
-    """What was lost on the way since the process began, by name. Empty on a healthy run."""
+    """What was lost on the way since the process began, by name; "history" is that of the tasks watched now.
+    Empty on a healthy run."""
     faults: list[str] = field(default_factory=list)
     """Hooks that failed and were switched off: one line each, for a person."""
 

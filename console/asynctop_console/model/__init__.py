@@ -8,6 +8,7 @@ from asynctop_console.model.model import Model
 from asynctop_console.model.places import Frame, short, users_frame
 from asynctop_console.model.tasks import RECENT_COLUMNS, TaskTable
 from asynctop_console.model.times import duration
+from asynctop_console.model.watched import Poll, Times, Waker, WatchedTask
 
 __all__ = [
     "RECENT_COLUMNS",
@@ -17,9 +18,13 @@ __all__ = [
     "Loop",
     "Meters",
     "Model",
+    "Poll",
     "Rows",
     "Sample",
     "TaskTable",
+    "Times",
+    "Waker",
+    "WatchedTask",
     "clean",
     "duration",
     "histogram_quantile_ns",

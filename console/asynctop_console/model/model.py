@@ -13,11 +13,14 @@ from asynctop_console.model.loops import Loop, Meters, loops_of
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
+from asynctop_console.model.watched import WatchedTasks
 from asynctop_protocol.messages import (
     Chain,
     Chains,
     Ended,
     Hello,
+    Histograms,
+    History,
     Incident,
     Incidents,
     Kinds,
@@ -66,6 +69,8 @@ class Model:
         self.loops: list[Loop] = []
         self.meters = Meters()
         self.growth = Growth()
+        self.watched = WatchedTasks()
+        """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
         self.answered = 0
@@ -114,6 +119,10 @@ class Model:
                 self._texts.add(message.first, message.texts)
             case Kinds():
                 self.kinds.announced(message)
+            case History():
+                self.watched.polled(message)
+            case Histograms():
+                self.watched.counted(message, tasks)
             case Totals():
                 self.kinds.summed(message)
             case Loops():

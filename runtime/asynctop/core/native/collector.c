@@ -59,7 +59,6 @@ static Cursor *cursors; /* those that know something, or watch */
 /* -- watched tasks -- */
 
 static History *unwatched; /* to be freed: a stack, taken whole by `collector_tidy` */
-static int64_t polls_lost; /* of watched tasks: overwritten before a batch had told of them */
 
 static void stop_watching(Cursor *cursor, int index)
 {
@@ -99,7 +98,7 @@ static void watch(Cursor *cursor, TaskRecord *record)
         uint64_t count = __atomic_load_n(&history->count, __ATOMIC_ACQUIRE);
         uint64_t at = count > POLLS_KEPT ? count - POLLS_KEPT : 0;
         history->watchers++;
-        cursor->watched[cursor->watching++] = (Watched){record, history, at, at, -1};
+        cursor->watched[cursor->watching++] = (Watched){record, history, at, at, -1, 0};
     }
 }
 
@@ -429,7 +428,7 @@ void cursor_begin(Cursor *cursor)
         Watched *watched = &cursor->watched[i];
         watched->until = __atomic_load_n(&watched->history->count, __ATOMIC_ACQUIRE);
         if (watched->until - watched->at > POLLS_KEPT) {
-            polls_lost += (int64_t)(watched->until - watched->at - POLLS_KEPT);
+            watched->lost += (int64_t)(watched->until - watched->at - POLLS_KEPT);
             watched->at = watched->until - POLLS_KEPT;
         }
     }
@@ -694,7 +693,7 @@ static bool put_history(Cursor *cursor, Buffer *out)
         for (; watched->at < watched->until && rows < ROWS; watched->at++) {
             WatchedPoll poll;
             if (!history_poll(watched->history, watched->at, &poll)) {
-                polls_lost++;
+                watched->lost++;
                 continue;
             }
             column[0][rows] = watched->record->id;
@@ -888,9 +887,12 @@ void collector_faults(unsigned char *packed, size_t length)
     pthread_mutex_unlock(&collector_lock);
 }
 
-static void put_tick(Buffer *out)
+static void put_tick(const Cursor *cursor, Buffer *out)
 {
-    int64_t lost = 0;
+    int64_t lost = 0, polls_lost = 0;
+    for (int i = 0; i < cursor->watching; i++) {
+        polls_lost += cursor->watched[i].lost;
+    }
     pthread_mutex_lock(&registry_lock);
     for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
         lost += LOAD(stats->long_lost);
@@ -951,7 +953,7 @@ bool cursor_next(Cursor *cursor, Buffer *out)
             cursor->phase++;
             continue;
         case AT_TICK:
-            put_tick(out);
+            put_tick(cursor, out);
             put = true;
             cursor->phase++;
             continue;
@@ -987,7 +989,6 @@ void collector_forget(void)
     retained_first = retained_last = NULL;
     retained_count = 0;
     version = evicted_version = 0;
-    polls_lost = 0;
     STORE(nameless, 0);
     pthread_mutex_unlock(&collector_lock);
 }

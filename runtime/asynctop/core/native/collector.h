@@ -13,6 +13,7 @@ typedef struct {
     History *history;
     uint64_t at, until; /* the next poll to tell it of, and where the batch ends */
     int64_t told_polls; /* how many the task had when its histograms were told */
+    int64_t lost;       /* polls overwritten before a batch had told of them */
 } Watched;
 
 /* How far one console has been told. All zero at the beginning. */

@@ -59,10 +59,11 @@ void details_free(TaskRecord *record)
 /* -- histograms --
  *
  * Only buckets that were hit have a counter: those of the polls from the front, those of the waits from the back,
- * each in the order of the buckets. Where there are more than counters, the lowest two of one histogram become
- * one: high quantiles stay right. */
+ * each in the order of the buckets. Where there are more than counters, the lower half of an octave gives what it
+ * counted to the upper one, where that is the least; only where no octave has both, to any higher bucket. So the
+ * buckets that make up the quantiles stay what they are, and rare ones are an octave wide. */
 
-#define LOWEST 12    /* the first bucket: what is shorter than 64 ns is nothing that one could measure */
+#define LOWEST 11    /* the first bucket, the lower half of an octave: nobody can measure what is below 45 ns */
 #define EXACT 0x8000 /* a counter counts one by one up to here; from here on it is a floating-point number */
 
 static inline uint16_t *counter(Details *details, int which, int rank)
@@ -108,19 +109,52 @@ static void end_move(Details *details)
     __atomic_store_n(&details->moves, (uint16_t)(details->moves + 1), __ATOMIC_RELEASE);
 }
 
-/* Make room for a counter: the lowest two become one. */
-static void merge_lowest(Details *details)
+/* The rank of the counter that was hit least, of those that can give to a higher one: in their octave, or any. -1 for
+ * none. */
+static int least_hit(Details *details, int which, bool in_octave)
 {
-    int polls = __builtin_popcountll(details->present[POLL_TIMES]);
-    int which = polls * 2 > COUNTERS ? POLL_TIMES : WAIT_TIMES, used = which == POLL_TIMES ? polls : COUNTERS - polls;
-    uint64_t both = counted(*counter(details, which, 0)) + counted(*counter(details, which, 1));
-    begin_move(details);
-    STORE(*counter(details, which, 0), as_count(both));
-    for (int rank = 1; rank < used - 1; rank++) {
-        STORE(*counter(details, which, rank), *counter(details, which, rank + 1));
+    int least = -1, rank = 0;
+    for (uint64_t above = details->present[which]; (above & (above - 1)) != 0; above &= above - 1, rank++) {
+        int bit = __builtin_ctzll(above);
+        bool gives = !in_octave || ((bit & 1) == 0 && (above >> (bit + 1) & 1) != 0);
+        if (gives && (least < 0 || *counter(details, which, rank) < *counter(details, which, least))) {
+            least = rank;
+        }
     }
-    STORE(details->present[which], details->present[which] & (details->present[which] - 1));
+    return least;
+}
+
+/* The counter gives what it counted to the next higher one, and is gone. */
+static void give_up(Details *details, int which, int rank)
+{
+    uint64_t above = details->present[which];
+    int used = __builtin_popcountll(above);
+    for (int below = 0; below < rank; below++) {
+        above &= above - 1;
+    }
+    uint64_t both = counted(*counter(details, which, rank)) + counted(*counter(details, which, rank + 1));
+    begin_move(details);
+    STORE(*counter(details, which, rank), as_count(both));
+    for (int after = rank + 1; after < used - 1; after++) {
+        STORE(*counter(details, which, after), *counter(details, which, after + 1));
+    }
+    STORE(details->present[which], details->present[which] & ~(above & -above));
     end_move(details);
+}
+
+static void make_room(Details *details)
+{
+    for (int in_octave = 1; in_octave >= 0; in_octave--) {
+        int poll = least_hit(details, POLL_TIMES, in_octave), wait = least_hit(details, WAIT_TIMES, in_octave);
+        if (poll >= 0 && (wait < 0 || *counter(details, POLL_TIMES, poll) <= *counter(details, WAIT_TIMES, wait))) {
+            give_up(details, POLL_TIMES, poll);
+            return;
+        }
+        if (wait >= 0) {
+            give_up(details, WAIT_TIMES, wait);
+            return;
+        }
+    }
 }
 
 static int rank_of(const Details *details, int which, uint64_t bit)
@@ -128,19 +162,13 @@ static int rank_of(const Details *details, int which, uint64_t bit)
     return __builtin_popcountll(details->present[which] & (bit - 1));
 }
 
-/* A counter for a bucket that has none; returns the bucket that has it, which is another one where this one is
- * below all others and they have all counters. */
-static uint64_t new_counter(Details *details, int which, uint64_t bit)
+/* A counter for a bucket that has none. */
+static void new_counter(Details *details, int which, uint64_t bit)
 {
-    uint64_t present = details->present[which];
     if (__builtin_popcountll(details->present[0]) + __builtin_popcountll(details->present[1]) == COUNTERS) {
-        uint64_t lowest = present & -present;
-        if (bit < lowest) {
-            return lowest;
-        }
-        merge_lowest(details);
-        present = details->present[which];
+        make_room(details);
     }
+    uint64_t present = details->present[which];
     begin_move(details);
     int first = rank_of(details, which, bit);
     for (int rank = __builtin_popcountll(present); rank > first; rank--) {
@@ -149,7 +177,6 @@ static uint64_t new_counter(Details *details, int which, uint64_t bit)
     STORE(*counter(details, which, first), 0);
     STORE(details->present[which], present | bit);
     end_move(details);
-    return bit;
 }
 
 /* The counter of a bucket, which is the one hit last from now on. */
@@ -158,7 +185,7 @@ __attribute__((noinline)) static uint16_t *find_counter(Details *details, int wh
     int above = bucket - LOWEST;
     uint64_t bit = 1ull << (above < 0 ? 0 : above > 63 ? 63 : above);
     if ((details->present[which] & bit) == 0) {
-        bit = new_counter(details, which, bit);
+        new_counter(details, which, bit);
     }
     uint16_t *found = counter(details, which, rank_of(details, which, bit));
     details->last[which] = (uint8_t)(bucket + 1);

@@ -193,7 +193,7 @@ class Cursor:
         yield from self._watching.histograms()
         yield from self._totals(after)
         yield _loops()
-        yield Tick(monotonic_ns(), _dropped(), list(collector.faults))
+        yield Tick(monotonic_ns(), _dropped(self._watching.lost()), list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
         """Texts are numbered as rows are built, so this goes out before the message that was built."""
@@ -343,10 +343,10 @@ def _length(histogram: list[int]) -> int:
     return length
 
 
-def _dropped() -> dict[str, int]:
+def _dropped(polls_lost: int) -> dict[str, int]:
     """What was lost, by name; without the names of which nothing was lost."""
     stalls = sum(stats.lost_long_polls for stats in registry.loops)
-    lost = {"stalls": stalls, "history": registry.polls_lost}
+    lost = {"stalls": stalls, "history": polls_lost}
     return {name: count for name, count in lost.items() if count}
 
 

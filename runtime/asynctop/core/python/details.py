@@ -27,7 +27,7 @@ class WatchedPoll(NamedTuple):
 
 
 class History:
-    """The last polls of a watched task, those that began since it is watched. `watchers` is the publisher's."""
+    """The last polls of a watched task that began since it is watched. `watchers` is the publisher's."""
 
     def __init__(self) -> None:
         self.began_ns = monotonic_ns()

@@ -211,8 +211,6 @@ class Registry:
         """By kind's number: its sums on each loop. The first one is the archive."""
         self.wakers: list[tuple[WakerSource, str]] = [(WakerSource.UNKNOWN, "")]
         """By negative number, so that wakers differ from the ids of tasks."""
-        self.polls_lost = 0
-        """Polls of watched tasks that had to make room before a batch had told of them. The publisher's."""
         self._waker_numbers: dict[tuple[WakerSource, str], int] = {}
 
     def add_loop(self, loop: Any) -> LoopStats:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from asynctop.core.python.details import History, WatchedPoll, details_of, histogram
-from asynctop.core.python.records import registry
 from asynctop.core.python.tasks import TaskRecord
 from asynctop_protocol import MAX_WATCHED, Histograms
 
@@ -22,6 +21,8 @@ class Watched:
         self.history.watchers += 1
         self.told = self.history.count - len(self.history.polls)
         """The number of the last poll that the console was told of."""
+        self.lost = 0
+        """Polls that had to make room before a batch had told of them."""
         self.told_polls = -1
         """How many the task had when its histograms were told."""
 
@@ -55,10 +56,14 @@ class Watching:
         for task, watched in self._watched.items():
             polls = watched.history.since(watched.told)
             if polls:
-                registry.polls_lost += polls[0].number - watched.told - 1
+                watched.lost += polls[0].number - watched.told - 1
                 watched.told = polls[-1].number
                 found += [(task, poll) for poll in polls]
         return found
+
+    def lost(self) -> int:
+        """Polls of the tasks watched now that were lost."""
+        return sum(watched.lost for watched in self._watched.values())
 
     def histograms(self) -> Iterator[Histograms]:
         """Those that have changed, if there are any."""
