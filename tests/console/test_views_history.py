@@ -62,6 +62,8 @@ def test_polls_their_times_and_wakers_are_shown(size: tuple[int, int]) -> None:
             assert "▇" in lines[first + 1]
             assert lines[first + 1].endswith(" task worker")
             assert "timer on_timer" in lines[first + 2]
+            assert "Times of its last 401 polls" in screen.page
+            assert "of the last 9 wakes" in screen.page
             assert "p50      p90      p99      max" in screen.page
             assert "  ran         1.76ms   1.76ms   1.76ms   9.00ms" in screen.page
             assert "  waited      2.49ms   2.49ms   2.49ms   4.00ms" in screen.page

@@ -58,7 +58,8 @@ def times_lines(watched: WatchedTask, width: int) -> list[TextLine]:
     """How long its polls took, and its waits for them."""
     if not watched.ran.counts.any():
         return []
-    lines = heading("Times of its polls")
+    counted = int(min(watched.ran.counts.sum(dtype=np.float64), 10**15))
+    lines = heading(f"Times of its last {count(counted)} polls")
     columns = [name for name, _ in _QUANTILES] + ["max"]
     head = "".join(f"{name:<{_CELL}}" for name in columns)
     lines.append(TextLine((Piece(f"  {'':<{LABEL}}{head}", "muted"),)))
@@ -86,7 +87,10 @@ def times_lines(watched: WatchedTask, width: int) -> list[TextLine]:
 
 def waker_lines(frame: Frame, watched: WatchedTask) -> list[TextLine]:
     """What woke it for the polls that are known one by one."""
-    return [
+    if not watched.polls:
+        return []
+    heads = [labelled("", Piece(f"of the last {watched.polls} wakes", "muted"))]
+    return heads + [
         labelled(
             f"{number / watched.polls:.0%}" if number * 100 >= watched.polls else "< 1%",
             Piece(waker_text(frame.model, *waker) or "not seen"),
