@@ -7,7 +7,7 @@ A loop's thread writes; the publisher's thread attaches histories and reads.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
@@ -27,13 +27,19 @@ class WatchedPoll(NamedTuple):
 
 
 class History:
-    """The last polls of a watched task that began since it is watched. `watchers` is the publisher's."""
+    """The last polls of a watched task. `watchers` is the publisher's."""
 
     def __init__(self) -> None:
         self.began_ns = monotonic_ns()
         self.watchers = 0
         self.count = 0
         self.polls: deque[WatchedPoll] = deque(maxlen=POLLS_KEPT)
+
+    def add(self, woken: int, waker: int, started: int, ended: int) -> None:
+        """A poll has ended. One is left out that began before the task was watched."""
+        if started >= self.began_ns:
+            self.count += 1
+            self.polls.append(WatchedPoll(self.count, woken, waker, started, ended))
 
     def since(self, number: int) -> list[WatchedPoll]:
         """Those after this number that are there still."""
@@ -42,31 +48,20 @@ class History:
 
 
 class Details:
-    """See above. A dict rather than a list: few buckets are ever hit."""
+    """See above."""
 
     __slots__ = ("history", "max_wait_ns", "polls", "waits", "waker")
 
     def __init__(self) -> None:
-        self.polls: dict[int, int] = {}
+        # Few buckets are ever hit: a list would be larger by far.
+        self.polls: defaultdict[int, int] = defaultdict(int)
         """Polls by the bucket of their duration, as in `Totals.histograms`."""
-        self.waits: dict[int, int] = {}
+        self.waits: defaultdict[int, int] = defaultdict(int)
         """The same by how long they waited."""
         self.max_wait_ns = 0
         self.waker = 0
         """What led to the poll under way, where it has been woken again in it."""
         self.history: History | None = None
-
-    def note(self, bucket: int, waited: int, waker: int, started: int, ended: int) -> None:
-        """A poll has ended."""
-        self.polls[bucket] = self.polls.get(bucket, 0) + 1
-        bucket = (waited * waited).bit_length()
-        self.waits[bucket] = self.waits.get(bucket, 0) + 1
-        if waited > self.max_wait_ns:
-            self.max_wait_ns = waited
-        history = self.history
-        if history is not None and started >= history.began_ns:
-            history.count += 1
-            history.polls.append(WatchedPoll(history.count, started - waited, waker, started, ended))
 
 
 _making = threading.Lock()

@@ -282,7 +282,7 @@ def _settle(
         stats.current = before
         took = ended - started
         kind = record.kind_stats
-        record.polls = polls = record.polls + 1
+        record.polls += 1
         record.busy_ns += took
         record.scheduled_ns += waited
         kind.busy_ns += took
@@ -291,9 +291,14 @@ def _settle(
         kind.histogram[bucket] += 1
         details = record.details
         if details is not None:
-            woken_again = record._callback is not callback
-            details.note(bucket, waited, details.waker if woken_again else record.waker, started, ended)
-        elif polls == EARNED:
+            details.polls[bucket] += 1
+            details.waits[(waited * waited).bit_length()] += 1
+            if waited > details.max_wait_ns:
+                details.max_wait_ns = waited
+            if details.history is not None:
+                waker = record.waker if record._callback is callback else details.waker
+                details.history.add(started - waited, waker, started, ended)
+        elif record.polls == EARNED:
             details_of(record)
         if waited > stats.lag_ns:
             stats.lag_ns = waited
