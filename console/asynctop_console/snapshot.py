@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asynctop_console.lints import Finding, check_all, lints_by_task
-from asynctop_console.model import Frame, Model
-from asynctop_protocol.messages import Chain, Incident, Outcome, Stall, State, WakerSource
+from asynctop_console.model import Frame, Model, Resource, Waits
+from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
 
@@ -28,7 +28,7 @@ def snapshot(model: Model) -> Json:
         "kinds": _kinds(model),
         "stalls": [_stall(model, stall) for stall in model.stalls],
         "incidents": [_incident(model, incident) for incident in model.incidents],
-        "resources": [],
+        "resources": [_resource(resource) for resource in model.waits.resources.values()],
         "lints": [_lint(finding) for finding in findings],
         "dropped": model.dropped,
         "faults": model.faults,
@@ -69,7 +69,7 @@ def _loops(model: Model) -> list[Json]:
 
 
 def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
-    tasks, kinds, now = model.tasks, model.kinds, model.now_ns
+    tasks, kinds, now, waits = model.tasks, model.kinds, model.now_ns, model.waits
     columns = {name: tasks.store[name][: tasks.rows].tolist() for name in tasks.columns}
     busy, scheduled, idle, current = (
         column.tolist()
@@ -105,7 +105,7 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
             "last_waker": _waker(
                 model, *(columns[f"waker_{part}"][row] for part in ("source", "task", "name"))
             ),
-            **_waits(model.chains.get(task_id) if columns["state"][row] != State.DONE else None),
+            **_waiting(waits, task_id),
             "lints": lints.get(task_id, []),
         }
         for row, task_id in enumerate(columns["id"])
@@ -134,7 +134,8 @@ def _waker(model: Model, source: int, task: int, text: int) -> Json:
     return {"source": WakerSource(source).name.lower(), "task": task or None, "name": name}
 
 
-def _waits(chain: Chain | None) -> Json:
+def _waiting(waits: Waits, task: int) -> Json:
+    chain = waits.chain(task)
     waiting = chain.waiting_on if chain else None
     return {
         "await_chain": _frames(chain.frames) if chain else [],
@@ -142,10 +143,15 @@ def _waits(chain: Chain | None) -> Json:
             "type": waiting.type,
             "id": waiting.id,
             "description": waiting.description,
-            "holder": waiting.holder or None,
+            "holder": waits.holder(task) or None,
         }
         if waiting
         else None,
+        "awaits": list(chain.awaits) if chain else [],
+        "holds": [{"type": held.type, "id": held.id, "description": held.description} for held in chain.holds]
+        if chain
+        else [],
+        "cancelling": chain.cancelling if chain else None,
     }
 
 
@@ -191,6 +197,19 @@ def _stall(model: Model, stall: Stall) -> Json:
         "cause": stall.cause.name.lower(),
         "samples": stall.samples,
         "stack": _frames(stall.stack),
+    }
+
+
+def _resource(resource: Resource) -> Json:
+    return {
+        "id": resource.id,
+        "type": resource.type,
+        "description": resource.description,
+        "created_at": None,
+        "holder": resource.holders[0] if resource.holders else None,
+        "holders": resource.holders,
+        "waiters": resource.waiters,
+        "attributes": resource.attributes,
     }
 
 

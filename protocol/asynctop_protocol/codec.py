@@ -284,6 +284,7 @@ _WIRE: Mapping[str, _Type] = {
     "list[Stall]": _records(m.Stall),
     "list[Incident]": _records(m.Incident),
     "list[Chain]": _records(m.Chain),
+    "list[Holding]": _records(m.Holding),
     "Waiting | None": _Type(
         lambda waiting: waiting and _pack_record(waiting),
         lambda reader: None if reader.nil() else _read_record(reader, m.Waiting),
@@ -297,7 +298,7 @@ _NUMBERS = {kind: number for number, kind in TYPES.items()}
 _FIELDS: dict[type[Any], dict[str, _Type]] = {}
 _REQUIRED: dict[type[Any], frozenset[str]] = {}
 _ROW_FIELDS: dict[type[Any], tuple[str, ...]] = {}
-for _kind in (*_NUMBERS, m.Stall, m.Incident, m.Chain, m.Waiting):
+for _kind in (*_NUMBERS, m.Stall, m.Incident, m.Chain, m.Waiting, m.Holding):
     _fields = dataclasses.fields(_kind)
     _FIELDS[_kind] = {field.name: _WIRE[str(field.type)] for field in _fields}
     _REQUIRED[_kind] = frozenset(

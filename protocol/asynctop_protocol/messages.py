@@ -142,6 +142,8 @@ class Inspect:
     request: int
     tasks: Column
     """Task ids; an empty column means every live task."""
+    stranded: bool = False
+    """Find out, too, which of them nobody can wake any more. It takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +388,21 @@ class Waiting:
     description: str
     holder: int = 0
     """Id of the task that holds it, where that is known."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Its numbers, by name: a queue's size, a semaphore's permits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a suspended task holds: it is inside of the resource's `with` or `async with` block."""
+
+    type: str
+    """As in `Waiting`; "thread lock" for one of the `threading` module."""
+    id: int
+    """As in `Waiting`."""
+    description: str
+    frame: int
+    """Which of the chain's frames holds it, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,8 +411,21 @@ class Chain:
 
     task: int
     frames: list[tuple[str, str, int]]
-    """(function, file, line), outermost first."""
+    """(function, file, line), outermost first: the innermost ones of a deep chain."""
     waiting_on: Waiting | None = None
+    depth: int = 0
+    """How many frames there are."""
+    awaits: Column = field(default_factory=list)
+    """Ids of the tasks it waits for, however indirectly: through `gather`, `wait`, a `TaskGroup`."""
+    any_of: bool = False
+    """Whether one of them is enough."""
+    holds: list[Holding] = field(default_factory=list)
+    cancelling: int = 0
+    """Cancellations requested and not withdrawn."""
+    handles_cancellation: bool = False
+    """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
+    stranded: bool = False
+    """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,12 @@
-"""Reading stacks: of a thread while its loop is in a poll, and of a suspended task down to what it waits
-for."""
+"""Reading the stack of a thread while its loop is in a poll."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from asynctop.causes import Place
 from asynctop.core.contract import Core, Running
-from asynctop.core.sites import ASYNCIO_DIRECTORY, OWN_DIRECTORY
-from asynctop_protocol import Chain, Waiting
+from asynctop.core.sites import OWN_DIRECTORY
 
 MAX_TEXT = 400
 """Characters of a name or path that are kept, the last ones."""
@@ -38,65 +34,3 @@ def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:
     place = id(frames[0].f_code), frames[0].f_lasti
     stack = [each for each in frames if not each.f_code.co_filename.startswith(OWN_DIRECTORY)]
     return [frame_of(each) for each in reversed(stack[:MAX_FRAMES])], place
-
-
-_AWAITED = (
-    ("cr_frame", "cr_await"),
-    ("gi_frame", "gi_yieldfrom"),
-    ("ag_frame", "ag_await"),
-)
-
-
-def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain:
-    """Down from a suspended task's coroutine to what it waits for. On the task's loop's thread."""
-    frames: list[Frame] = []
-    innermost: FrameType | None = None
-    awaited = task.get_coro()
-    while awaited is not None and len(frames) < MAX_FRAMES:
-        for frame_attribute, next_attribute in _AWAITED:
-            frame = getattr(awaited, frame_attribute, None)
-            if isinstance(frame, FrameType):
-                frames.append(frame_of(frame))
-                innermost = frame
-                awaited = getattr(awaited, next_attribute)
-                break
-        else:
-            break
-    return Chain(number, frames, _waiting_on(getattr(task, "_fut_waiter", None), innermost, identify))
-
-
-_PRIMITIVES = {
-    "Lock.acquire": "lock",
-    "Event.wait": "event",
-    "Condition.wait": "condition",
-    "Semaphore.acquire": "semaphore",
-    "Barrier._wait": "barrier",
-    "Queue.get": "queue",
-    "Queue.put": "queue",
-    "Queue.join": "queue",
-    "StreamReader._wait_for_data": "stream",
-    "FlowControlMixin._drain_helper": "stream",
-}
-"""asyncio's own coroutines that wait for a resource, which is their `self`."""
-
-
-def _waiting_on(future: Any, innermost: FrameType | None, identify: Callable[[Any], int]) -> Waiting | None:
-    if future is None:
-        return None
-    if hasattr(future, "get_coro"):
-        return Waiting("task", identify(future), future.get_name())
-    if innermost is not None and innermost.f_code.co_filename.startswith(ASYNCIO_DIRECTORY):
-        name = innermost.f_code.co_qualname
-        if name == "sleep":
-            delay = innermost.f_locals.get("delay")
-            return Waiting(
-                "timer", id(future), f"sleep({delay:g})" if isinstance(delay, int | float) else "sleep"
-            )
-        if name in _PRIMITIVES:
-            resource = innermost.f_locals.get("self")
-            return Waiting(
-                _PRIMITIVES[name],
-                id(resource),
-                f"{type(resource).__qualname__}, in {name.rpartition('.')[2]}()",
-            )
-    return Waiting("future", id(future), type(future).__qualname__)

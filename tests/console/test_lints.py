@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -191,10 +192,7 @@ def test_a_healthy_program_trips_nothing() -> None:
 
 
 def test_every_lint_has_a_name_and_a_sentence() -> None:
-    assert [lint.name for lint in LINTS] == [
-        "long-poll-blocking-call",
-        "long-poll-cpu",
-        "self-wake-spin",
-        "task-leak-by-kind",
-    ]
+    names = [lint.name for lint in LINTS]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in names)
     assert all(lint.summary.endswith(".") for lint in LINTS)

@@ -14,7 +14,14 @@ from asynctop_protocol.codec import ENUM_COLUMNS, TYPES
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=20)
 FRAMES = st.lists(st.tuples(TEXT, TEXT, INT64), max_size=4)
-WAITING = st.builds(ap.Waiting, TEXT, INT64, TEXT, INT64)
+NUMBERS = st.dictionaries(TEXT, INT64, max_size=4)
+WAITING = st.builds(ap.Waiting, TEXT, INT64, TEXT, INT64, NUMBERS)
+HOLDING = st.builds(ap.Holding, TEXT, INT64, TEXT, INT64)
+CHAIN = st.builds(
+    ap.Chain,
+    *(INT64, FRAMES, st.none() | WAITING, INT64, st.lists(INT64, max_size=3), st.booleans()),
+    *(st.lists(HOLDING, max_size=2), INT64, st.booleans()),
+)
 RUNTIME_HELLO = ap.Hello(
     ap.Role.RUNTIME, pid=7, argv=["app.py"], python="3.13.0", runtime="asyncio", core="c"
 )
@@ -47,10 +54,10 @@ def _strategy(kind: type[Any], name: str, annotation: str, rows: int) -> st.Sear
         "list[Column]": st.lists(st.lists(INT64, max_size=5), **size),
         "list[str]": st.lists(TEXT, **size),
         "list[tuple[str, str, int]]": FRAMES,
-        "dict[str, int]": st.dictionaries(TEXT, INT64, max_size=4),
+        "dict[str, int]": NUMBERS,
         "list[Stall]": st.lists(st.deferred(lambda: record(ap.Stall)), max_size=3),
         "list[Incident]": st.lists(st.deferred(lambda: record(ap.Incident)), max_size=3),
-        "list[Chain]": st.lists(st.builds(ap.Chain, INT64, FRAMES, st.none() | WAITING), max_size=3),
+        "list[Chain]": st.lists(CHAIN, max_size=3),
     }
     return strategies[annotation]
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.source_tree
 
 _FILE = Path(__file__).parents[2] / "protocol/SPEC.md"
 SPEC = _FILE.read_text("utf-8") if _FILE.exists() else ""
-RECORDS = (messages.Stall, messages.Incident, messages.Chain, messages.Waiting)
+RECORDS = (messages.Stall, messages.Incident, messages.Chain, messages.Waiting, messages.Holding)
 ENUMS = (messages.State, messages.Outcome, messages.WakerSource, messages.LoopState, messages.Cause)
 SPELLED = {
     "Column": "column",
@@ -30,6 +30,7 @@ SPELLED = {
     "list[Stall]": "list of Stall",
     "list[Incident]": "list of Incident",
     "list[Chain]": "list of Chain",
+    "list[Holding]": "list of Holding",
     "list[tuple[str, str, int]]": "frames",
     "dict[str, int]": "map of int",
     "tuple[int, int]": "version",

@@ -6,18 +6,44 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 
 from __future__ import annotations
 
+from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.locks import (
+    DeadlockTaskAwaitsItsOwnWaiter,
+    DeadlockTwoLocks,
+    LockConvoy,
+    LockHeldLongWhileWaiting,
+    SyncLockHeldAcrossAwait,
+)
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
+    ExecutorExhausted(),
+    DeadlockTaskAwaitsItsOwnWaiter(),
+    DeadlockTwoLocks(),
+    LockConvoy(),
+    LockHeldLongWhileWaiting(),
+    SyncLockHeldAcrossAwait(),
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
 )
 

@@ -53,12 +53,22 @@ class Lint(ABC):
     def check(self, model: Model) -> Iterable[Finding]:
         """All that is wrong now. Called once a second, so it must be quick with a million tasks."""
 
-    def about_task(self, model: Model, task: int, message: str, *, place: Frame | None = None) -> Finding:
-        """A finding with this task as its subject."""
+    def about_task(
+        self,
+        model: Model,
+        task: int,
+        message: str,
+        *,
+        place: Frame | None = None,
+        others: Iterable[int] = (),
+    ) -> Finding:
+        """A finding with this task as its subject; `others` trip the lint too."""
         row = model.tasks.row(task)
         kind = int(model.tasks.kind[row]) if row is not None else 0
         name = (model.tasks.name(row) if row is not None else "") or model.kinds.label(kind)
-        return Finding(self.name, self.severity, "task", task, name, message, frozenset({task}), place)
+        return Finding(
+            self.name, self.severity, "task", task, name, message, frozenset({task, *others}), place
+        )
 
     def about_kind(
         self, model: Model, kind: int, message: str, tasks: Iterable[int] = (), *, place: Frame | None = None

@@ -8,6 +8,7 @@ from asynctop_console.model.model import Model
 from asynctop_console.model.places import Frame, short, users_frame
 from asynctop_console.model.tasks import RECENT_COLUMNS, TaskTable
 from asynctop_console.model.times import duration
+from asynctop_console.model.waits import Resource, Waits
 from asynctop_console.model.watched import Poll, Times, Waker, WatchedTask
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "Meters",
     "Model",
     "Poll",
+    "Resource",
     "Rows",
     "Sample",
     "TaskTable",
     "Times",
+    "Waits",
     "Waker",
     "WatchedTask",
     "clean",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.model import limits
 from asynctop_console.model.columns import clipped
@@ -13,6 +15,7 @@ from asynctop_console.model.loops import Loop, Meters, loops_of
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
+from asynctop_console.model.waits import Waits
 from asynctop_console.model.watched import WatchedTasks
 from asynctop_protocol.messages import (
     Chain,
@@ -33,6 +36,7 @@ from asynctop_protocol.messages import (
     Spawned,
     Stall,
     Stalls,
+    State,
     Texts,
     Tick,
     Totals,
@@ -73,6 +77,7 @@ class Model:
         """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
+        self._waits: tuple[int, Waits] | None = None
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
         self.dropped: dict[str, int] = {}
@@ -94,6 +99,17 @@ class Model:
     def incidents(self) -> list[Incident]:
         """The incidents kept, by when each was first seen."""
         return list(self._incidents.values())
+
+    @property
+    def waits(self) -> Waits:
+        """Who waits for whom and for what, of the tasks that still live."""
+        if self._waits is None or self._waits[0] != self.ticks:
+            tasks = self.tasks
+            rows = tasks.rows_of(np.fromiter(self.chains, np.int64, len(self.chains)))
+            live = (rows >= 0) & (tasks.state[rows] != State.DONE) if tasks.rows else rows >= 0
+            chains = {task: self.chains[task] for task, lives in zip(self.chains, live, strict=True) if lives}
+            self._waits = self.ticks, Waits(chains)
+        return self._waits[1]
 
     def text(self, number: int) -> str:
         """The text with this number, "" where it was never announced."""
@@ -166,8 +182,7 @@ class Model:
         self.tasks.mark(self.now_ns, anew)
         self.meters.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live)
-        dropped = list(tick.dropped.items())[: limits.NOTES]
-        self.dropped = {clean(name): clipped(count) for name, count in dropped}
+        self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
 
     def _stalled(self, message: Stalls) -> None:
@@ -212,11 +227,25 @@ class Model:
                     type=clean(waiting.type),
                     description=clean(waiting.description),
                     holder=clipped(waiting.holder),
+                    attributes=_numbers(waiting.attributes),
                 )
             # Taken out first, so that the order stays that of the last answers.
             self.chains.pop(chain.task, None)
-            self.chains[chain.task] = Chain(chain.task, clean_frames(chain.frames), waiting)
+            self.chains[chain.task] = replace(
+                chain,
+                frames=clean_frames(chain.frames),
+                waiting_on=waiting,
+                awaits=list(chain.awaits),
+                holds=[
+                    replace(held, type=clean(held.type), description=clean(held.description))
+                    for held in chain.holds[: limits.NOTES]
+                ],
+            )
             if len(self.chains) > limits.CHAINS:
                 del self.chains[next(iter(self.chains))]
         if message.done:
             self.answered = max(self.answered, message.request)
+
+
+def _numbers(numbers: dict[str, int]) -> dict[str, int]:
+    return {clean(name): clipped(number) for name, number in list(numbers.items())[: limits.NOTES]}

@@ -1,0 +1,50 @@
+"""executor-exhausted: jobs that wait for a thread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.lints.locks import idle_ns, place_of
+from asynctop_console.model import Model, duration
+
+_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class ExecutorExhausted(Lint):
+    """There are more blocking jobs than an executor has threads, so tasks wait for one to be free."""
+
+    name: ClassVar[str] = "executor-exhausted"
+    severity: ClassVar[Severity] = Severity.WARNING
+
+    least_ms: Annotated[int, "ms that a job has been waiting for a thread"] = 300
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each executor."""
+        for pool in model.waits.resources.values():
+            threads = pool.attributes.get("threads", 0)
+            if pool.type != "executor" or not threads:
+                continue
+            late = [task for task in pool.waiters if idle_ns(model, task) >= self.least_ms * _MS]
+            if not late:
+                continue
+            places = Counter(place for task in late if (place := place_of(model, task)) is not None)
+            place = places.most_common(1)[0][0] if places else None
+            longest = duration(max(idle_ns(model, task) for task in late))
+            queued = pool.attributes.get("queued", len(late))
+            yield Finding(
+                self.name,
+                self.severity,
+                "resource",
+                pool.id,
+                pool.description,
+                f"All {threads} threads of the executor {pool.description.rpartition(' of ')[0]} are busy, "
+                f"and {queued:,} jobs wait for one, {longest} at most{at(place)}. Give it more threads, or "
+                "fewer and shorter jobs.",
+                frozenset(late),
+                place,
+            )

@@ -1,0 +1,114 @@
+"""Who waits for whom and for what, as of the last inspection: the await chains, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from asynctop_protocol.messages import Chain, Holding
+
+_NOT_SHARED = ("task", "future", "timer", "gather", "wait", "shield", "task group")
+"""Types of what is waited for by one task alone, and is held by nobody."""
+
+_ONE_HOLDER = ("lock", "condition")
+"""Types of which one task at a time holds them, so that whoever waits for one waits for that task."""
+
+
+@dataclass(slots=True)
+class Resource:
+    """What tasks wait for and hold."""
+
+    id: int
+    type: str
+    description: str
+    waiters: list[int] = field(default_factory=list)
+    """Ids of tasks, in the order of their chains."""
+    holders: list[int] = field(default_factory=list)
+    attributes: dict[str, int] = field(default_factory=dict)
+
+
+class Waits:
+    """The graph of what the chains say. Tasks that have no chain are not in it."""
+
+    def __init__(self, chains: Mapping[int, Chain]) -> None:
+        self._chains = chains
+        self.resources: dict[int, Resource] = {}
+        """What some task waits for or holds, by the resource's id."""
+        self.awaited_by: dict[int, list[int]] = {}
+        """Tasks that wait for a task, by that one's id."""
+        for task, chain in chains.items():
+            waiting = chain.waiting_on
+            if waiting is not None and waiting.type not in _NOT_SHARED:
+                resource = self._resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
+                resource.waiters.append(task)
+                resource.attributes = waiting.attributes
+                if waiting.holder:
+                    resource.holders.append(waiting.holder)
+            for held in chain.holds:
+                self._resource(held.id, held.type, held.description).holders.append(task)
+            for awaited in chain.awaits:
+                self.awaited_by.setdefault(awaited, []).append(task)
+
+    def _resource(self, number: int, type_: str, description: str) -> Resource:
+        return self.resources.setdefault(number, Resource(number, type_, description))
+
+    def chain(self, task: int) -> Chain | None:
+        """The await chain of a task, None where it is not known."""
+        return self._chains.get(task)
+
+    def holder(self, task: int) -> int:
+        """The task that holds what this one waits for; 0 where there is none, or it is not known."""
+        resource = self.awaited_resource(task)
+        return resource.holders[0] if resource is not None and resource.holders else 0
+
+    def awaited_resource(self, task: int) -> Resource | None:
+        """The resource that a task waits for."""
+        chain = self._chains.get(task)
+        waiting = chain.waiting_on if chain is not None else None
+        return self.resources.get(waiting.id) if waiting is not None else None
+
+    def holding(self, task: int, resource: int) -> Holding | None:
+        """How a task holds a resource."""
+        chain = self._chains.get(task)
+        return next((held for held in chain.holds if held.id == resource), None) if chain else None
+
+    def needs(self, task: int) -> Iterator[int]:
+        """The tasks without which this one cannot go on: each of them."""
+        chain = self._chains.get(task)
+        if chain is None:
+            return
+        if not chain.any_of or len(chain.awaits) == 1:
+            yield from chain.awaits
+        resource = self.awaited_resource(task)
+        if resource is not None and resource.type in _ONE_HOLDER:
+            yield from resource.holders[:1]
+
+    def cycles(self) -> list[list[int]]:
+        """Rings of tasks of which each needs the next one, and the last one the first. Each ring once,
+        beginning with its oldest task; of rings that share a task, one."""
+        found: list[list[int]] = []
+        done: set[int] = set()
+        for start in self._chains:
+            path: list[int] = []
+            at: dict[int, int] = {}
+            branches: list[Iterator[int]] = []
+            current: int | None = start
+            while current is not None or branches:
+                if current is not None and current in at:
+                    ring = path[at[current] :]
+                    oldest = ring.index(min(ring))
+                    found.append(ring[oldest:] + ring[:oldest])
+                    current = None
+                if current is not None and current not in done:
+                    at[current] = len(path)
+                    path.append(current)
+                    branches.append(self.needs(current))
+                if not branches:
+                    break
+                current = next(branches[-1], None)
+                if current is None:
+                    branches.pop()
+                    left = path.pop()
+                    del at[left]
+                    done.add(left)
+        return found

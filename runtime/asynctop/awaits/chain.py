@@ -1,0 +1,144 @@
+"""A task's await chain: its suspended frames, from its own coroutine down to what it waits for.
+
+Everything is read, and nothing is run: no property, no method of the program's own objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from asynctop.awaits.held import Held, handles_cancellation, has_deadline, held_in
+from asynctop.awaits.reach import Waiter
+from asynctop.awaits.waits import Wait, wait_of
+from asynctop.stacks import MAX_FRAMES, frame_of
+from asynctop_protocol import Chain, Holding, Waiting
+
+MOST_AWAITED = 1000
+"""Awaited tasks that are told: of a larger crowd nobody reads more."""
+
+MOST_HELD = 50
+"""Held resources that are told."""
+
+_AWAITED = (
+    ("cr_frame", "cr_await"),
+    ("gi_frame", "gi_yieldfrom"),
+    ("ag_frame", "ag_await"),
+)
+
+
+class Step(NamedTuple):
+    """One suspended coroutine, generator or asynchronous generator."""
+
+    awaitable: Any
+    frame: FrameType
+
+
+def steps(awaitable: Any) -> Iterator[Step]:
+    """Those that `awaitable` is suspended in, outermost first."""
+    while awaitable is not None:
+        for frame_attribute, next_attribute in _AWAITED:
+            frame = getattr(awaitable, frame_attribute, None)
+            if isinstance(frame, FrameType):
+                yield Step(awaitable, frame)
+                awaitable = getattr(awaitable, next_attribute)
+                break
+        else:
+            awaitable = _behind(awaitable)
+
+
+def _behind(awaitable: Any) -> Any:
+    """The asynchronous generator behind its `__anext__()`, and the like, which do not say what they are
+    suspended in; None where there is none."""
+    if type(awaitable).__name__ not in (
+        "async_generator_asend",
+        "async_generator_athrow",
+        "coroutine_wrapper",
+    ):
+        return None
+    return next(
+        (
+            each
+            for each in gc.get_referents(awaitable)
+            if hasattr(each, "ag_frame") or hasattr(each, "cr_frame")
+        ),
+        None,
+    )
+
+
+class Reading(NamedTuple):
+    """A suspended task, as it was found."""
+
+    task: Any
+    path: list[Step]
+    future: Any
+    """What it is suspended on; None where it is not suspended."""
+    wait: Wait | None
+
+
+def read(task: Any) -> Reading:
+    """What a task is suspended in and on. On its loop's thread."""
+    path = list(steps(task.get_coro()))
+    future = getattr(task, "_fut_waiter", None)
+    wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
+    return Reading(task, path, future, wait)
+
+
+def await_chain(number: int, reading: Reading, identify: Callable[[Any], int]) -> Chain:
+    """Down from the task's coroutine to what it waits for. On its loop's thread, at once after `read`.
+
+    `identify` gives the id of a task, 0 for one that is not known.
+    """
+    task, path, _, wait = reading
+    kept = path[-MAX_FRAMES:]
+    holds = []
+    below: FrameType | None = None
+    for index, step in reversed(list(enumerate(kept))):
+        holds += [
+            Holding(each.type, each.id, each.description, index)
+            for each in held_in(step.awaitable, below)
+            if not _lets_go(each, kept[index + 1 :])
+        ]
+        below = step.frame
+    return Chain(
+        task=number,
+        frames=[frame_of(step.frame) for step in kept],
+        waiting_on=_waiting(wait, identify) if wait else None,
+        depth=len(path),
+        awaits=[known for each in wait.tasks[:MOST_AWAITED] if (known := identify(each))] if wait else [],
+        any_of=wait.any_of if wait else False,
+        holds=holds[:MOST_HELD],
+        cancelling=task.cancelling(),
+        handles_cancellation=any(handles_cancellation(step.awaitable) for step in kept),
+    )
+
+
+_LASTING = ("event", "queue", "semaphore", "condition", "lock", "barrier")
+"""What one may wait for in vain: somebody must use it."""
+
+
+def waiter(number: int, reading: Reading) -> Waiter | None:
+    """The task as one of those that only others can wake; None where it is not, or has set itself a time."""
+    task, path, future, wait = reading
+    if wait is None or wait.any_of or any(has_deadline(step.awaitable) for step in path):
+        return None
+    if wait.tasks:
+        return Waiter(number, task, future, None, wait.tasks)
+    return Waiter(number, task, future, wait.subject, []) if wait.type in _LASTING else None
+
+
+def _lets_go(held: Held, below: list[Step]) -> bool:
+    """Whether it is a condition, which is let go of as long as one waits for it to be notified."""
+    return held.type == "condition" and any(
+        step.frame.f_code is asyncio.Condition.wait.__code__
+        and id(getattr(step.frame.f_locals.get("self"), "_lock", None)) == held.id
+        for step in below
+    )
+
+
+def _waiting(wait: Wait, identify: Callable[[Any], int]) -> Waiting:
+    number = identify(wait.subject) if wait.type == "task" else id(wait.subject)
+    return Waiting(wait.type, number, wait.description, attributes=wait.attributes)
