@@ -74,6 +74,22 @@ def test_polls_their_times_and_wakers_are_shown(size: tuple[int, int]) -> None:
     asyncio.run(run())
 
 
+def test_numbers_that_cannot_be_are_shown_all_the_same() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("j", "enter")
+            most = 2**63 - 1
+            counts = [most] * 127
+            await screen.say(
+                history(2, [(most, 0, -most), (-most, most, most), (0, 0, 0)]),
+                Histograms([2], [-1], [counts], [counts]),
+                Tick(most),
+            )
+            assert "Times of its last" in screen.page
+
+    asyncio.run(run())
+
+
 def test_the_axis_grows_with_what_is_known() -> None:
     async def run() -> None:
         async with console(*three()) as screen:

@@ -64,6 +64,10 @@ _WOKEN, _STARTED, _ENDED = 0, 4, 5
 """Columns of a watched task's rows; what woke it is between them."""
 
 
+_MOST = limits.LARGEST // 4
+"""Of one bucket: an octave of both histograms adds up within 64 bits."""
+
+
 class WatchedTask:
     """What is known of one watched task."""
 
@@ -148,10 +152,9 @@ class WatchedTasks:
         for index, task in enumerate(whole(message.task).tolist()):
             watched, row = self._of(task), tasks.row(task)
             most = int(tasks.max_poll_ns[row]) if row is not None else limits.LARGEST
-            watched.ran = Times(whole(message.polls[index])[:BUCKETS], most)
-            watched.waited = Times(
-                whole(message.scheduled[index])[:BUCKETS], clipped(message.max_scheduled_ns[index])
-            )
+            longest = clipped(message.max_scheduled_ns[index])
+            watched.ran = Times(whole(message.polls[index], _MOST)[:BUCKETS], most)
+            watched.waited = Times(whole(message.scheduled[index], _MOST)[:BUCKETS], longest)
 
     def _of(self, task: int) -> WatchedTask:
         if task not in self._tasks:
