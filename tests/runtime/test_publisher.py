@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 from asynctop.core import Core
+from asynctop.incident_log import IncidentLog
 from asynctop.publisher import server
 from asynctop.publisher.client import LONGEST_NS, SHORTEST_NS, Client
 from asynctop.publisher.outlet import Outlet
@@ -23,6 +24,7 @@ from asynctop_protocol import (
     Hello,
     Histograms,
     History,
+    Incidents,
     Message,
     Problem,
     Role,
@@ -71,10 +73,15 @@ def failed() -> list[BaseException]:
 
 
 @pytest.fixture
-def publisher(hooked: Core, failed: list[BaseException]) -> Iterator[Publisher]:
+def incidents() -> IncidentLog:
+    return IncidentLog(lambda: None)
+
+
+@pytest.fixture
+def publisher(hooked: Core, failed: list[BaseException], incidents: IncidentLog) -> Iterator[Publisher]:
     watcher = StallWatcher(hooked, 50_000_000, lambda: None, failed.append)
     path = os.path.join(os.environ["ASYNCTOP_DIR"], "test.sock")
-    made = Publisher(hooked, watcher, lambda: HELLO, path, ["a fault"], failed.append)
+    made = Publisher(hooked, (watcher, incidents), lambda: HELLO, path, ["a fault"], failed.append)
     made.start()
     yield made
     made.stop()
@@ -139,6 +146,22 @@ def test_a_watched_task_is_told_of_until_its_console_goes(connect: Callable[[], 
             done.set()
 
     asyncio.run(main())
+
+
+def test_news_that_waits_is_told_without_another_ring(
+    connect: Callable[[], Console], incidents: IncidentLog
+) -> None:
+    consoles = [connect(), connect()]
+    incidents.note("type", None, [], name="before")
+    for console in consoles:
+        console.send(Hello(Role.CONSOLE))
+        console.send(Subscribe(LONGEST_NS))
+        assert [each.name for each in console.until(Incidents).incidents] == ["before"]
+    incidents.note("type", None, [], name="after")
+    # Of this nobody is told at once, but only that there is something: no bell is rung here.
+    consoles[0].send(Subscribe(LONGEST_NS))
+    for console in consoles:
+        assert [each.name for each in console.until(Incidents).incidents] == ["after"]
 
 
 def test_garbage_is_answered_with_one_problem(connect: Callable[[], Console]) -> None:
@@ -216,7 +239,7 @@ def test_intervals_are_bounded(asked: int, given: int) -> None:
     near, far = socket.socketpair()
     with near, far:
         outlet = RecordingOutlet()
-        client = Client(near, HELLO, outlet, lambda version: (version, b""))
+        client = Client(near, HELLO, outlet, ())
         connection = Connection(Role.CONSOLE)
         far.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(asked)))
         client.readable()

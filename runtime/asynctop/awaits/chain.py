@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -127,7 +128,18 @@ def waiter(number: int, reading: Reading) -> Waiter | None:
         return None
     if wait.tasks:
         return Waiter(number, task, future, None, wait.tasks)
-    return Waiter(number, task, future, wait.subject, []) if wait.type in _LASTING else None
+    if wait.type not in _LASTING or _is_nobodys(wait.subject, path[-1]):
+        return None
+    return Waiter(number, task, future, wait.subject, [])
+
+
+def _is_nobodys(resource: Any, step: Step) -> bool:
+    """Whether only the coroutine that waits for it refers to a resource: one says `await Event().wait()`
+    where one means to wait until one is cancelled."""
+    holders = (step.awaitable, step.frame.f_locals)
+    held = sum(each is resource for holder in holders for each in gc.get_referents(holder))
+    ours = 3  # the wait's, this function's, and that of the call
+    return sys.getrefcount(resource) - ours <= held
 
 
 def _lets_go(held: Held, below: list[Step]) -> bool:

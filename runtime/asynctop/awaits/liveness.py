@@ -48,6 +48,7 @@ def uses_from(code: CodeType, at: int) -> Uses:
     names: set[str] = set()
     variables: set[str] = set()
     seen: set[int] = set()
+    at = max(offset for offset in instructions if offset <= at)  # it may be said by its inline cache
     # Beyond the instruction, or where what it waits for raises.
     ways = [following[at], *(target for start, end, target in handlers if start <= at < end)]
     while ways:

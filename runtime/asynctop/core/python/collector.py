@@ -14,14 +14,14 @@ Each `drain` is a version. A record carries the version at which it was last see
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, takewhile
 from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.python.details import WatchedPoll
 from asynctop.core.python.handles import Settings
-from asynctop.core.python.records import NOTHING, LoopStats, registry
+from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
 from asynctop.core.python.watching import Watching
 from asynctop_protocol import (
@@ -127,6 +127,7 @@ class Collector:
             self._note(record)
         stats.room = RETAINED
         stats.lag_ever_ns = max(stats.lag_ever_ns, stats.lag_ns)
+        stats.turn_ever_ns = max(stats.turn_ever_ns, stats.worst_turn.took_ns)
 
     def _note(self, record: TaskRecord) -> None:
         if not record.born:
@@ -192,7 +193,9 @@ class Cursor:
             yield from self._history(polls[start : start + ROWS])
         yield from self._watching.histograms()
         yield from self._totals(after)
-        yield _loops()
+        loops = _loops(self._collector.texts.number)
+        yield from self._new_texts()
+        yield loops
         yield Tick(monotonic_ns(), _dropped(self._watching.lost()), list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
@@ -350,7 +353,7 @@ def _dropped(polls_lost: int) -> dict[str, int]:
     return {name: count for name, count in lost.items() if count}
 
 
-def _loops() -> Loops:
+def _loops(text_number: Callable[[str], int]) -> Loops:
     rows = []
     now = monotonic_ns()
     for stats in tuple(registry.loops):
@@ -363,6 +366,9 @@ def _loops() -> Loops:
         else:
             state = LoopState.STALLED if now - since > Settings.threshold_ns else LoopState.RUNNING
         lag, stats.lag_ns = stats.lag_ns, 0
+        turn, stats.worst_turn = stats.worst_turn, NO_TURN
+        stats.turn_mark_ns = 0
+        setter = stats.setter
         thread = stats.thread_name()
         rows.append(
             (
@@ -378,7 +384,19 @@ def _loops() -> Loops:
                 max(current.id, 0),
                 name_of(current) if type(current) is TaskRecord else current.name,
                 since if current is not NOTHING else 0,
+                stats.turns,
+                turn.took_ns,
+                stats.turn_ever_ns,
+                turn.began_ns,
+                turn.polls,
+                turn.longest_ns,
+                turn.kind,
+                stats.timers,
+                stats.timers_fired,
+                setter.kind,
+                text_number(setter.file),
+                setter.line,
             )
         )
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(12)]
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(24)]
     return Loops(*columns)
