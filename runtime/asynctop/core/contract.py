@@ -45,6 +45,10 @@ class Running(NamedTuple):
     """Identifier of the loop's thread, as in `sys._current_frames()`; 0 where it has ended."""
     took_ns: int
     """0 while it runs."""
+    poll: int = 0
+    """The poll's number within its task's life, from 1; 0 for a callback."""
+    last: bool = False
+    """Whether the task ended in it."""
 
 
 class Look(NamedTuple):

@@ -60,10 +60,10 @@ def report_foreign_calls(report: Callable[[Any, Any], object] | None, /) -> None
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 
-def running() -> list[tuple[int, int, int, Any, int, int, int]]:
+def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
     """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 
-def long_polls() -> list[tuple[int, int, int, Any, int, int, int]]:
+def long_polls() -> list[tuple[int, int, int, Any, int, int, int, int, bool]]:
     """Polls and callbacks past the threshold that ended since the last call, likewise."""
 
 def poll_depth(loop: int, /) -> int:

@@ -183,8 +183,8 @@ class NativeCursor:
         self._cursor.watch(tasks)
 
 
-def _named(loop: int, task: int, kind: int, name: Any, *times: int) -> Running:
-    return Running(loop, task, kind, clipped(name), *times)
+def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:
+    return Running(loop, task, kind, clipped(name), *rest)
 
 
 def _thread_name(identifier: int) -> str:

@@ -169,10 +169,11 @@ static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
             continue;
         }
         long long id = record != NULL ? record->id : 0, since = stats->now.since_ns;
+        long long poll = record != NULL ? record->polls + 1 : 0;
         int kind = record != NULL ? record->kind : 0;
         unsigned long thread = stats->thread;
         PyObject *name = running_name(record, stats->now.callback);
-        if (name == NULL || append(found, Py_BuildValue("(iLiNLki)", number, id, kind, name, since, thread, 0)) < 0) {
+        if (name == NULL || append(found, Py_BuildValue("(iLiNLkiL)", number, id, kind, name, since, thread, 0, poll)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -187,9 +188,10 @@ static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
         number = stats->number;
         loop_hold(stats);
         for (LongPoll poll; found != NULL && long_poll_take(stats, &poll);) {
-            if (append(found, Py_BuildValue("(iLiNLkL)", number, (long long)poll.task, poll.kind,
+            if (append(found, Py_BuildValue("(iLiNLkLLN)", number, (long long)poll.task, poll.kind,
                                             poll.name != NULL ? poll.name : Py_NewRef(Py_None),
-                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns)) < 0) {
+                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns,
+                                            (long long)poll.poll, PyBool_FromLong(poll.last))) < 0) {
                 Py_CLEAR(found);
             }
         }

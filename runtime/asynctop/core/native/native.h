@@ -112,8 +112,10 @@ typedef struct {
 /* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
 typedef struct {
     int64_t task, started_ns, took_ns;
+    int64_t poll; /* its number within the task's life, from 1; 0 for a callback */
+    bool last;    /* the task ended in it */
     int kind;
-    PyObject *name;
+    PyObject *name; /* owned once it is noted */
 } LongPoll;
 
 /* One event loop. */
@@ -334,7 +336,7 @@ static inline bool is_foreign(const LoopStats *stats) /* the thread that runs th
     return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
 }
 void foreign_call(PyObject *loop, PyObject *callback);
-void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+void note_long_poll(LoopStats *, LongPoll);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
 int loops_init(PyObject *loop_class);

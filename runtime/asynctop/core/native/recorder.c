@@ -547,7 +547,12 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     if (own_time(stats, started, took, before) > core.threshold_ns) {
         PyObject *name = task_name(task);
-        note_long_poll(stats, record->id, record->kind, name, started, took);
+        int done = record->state == STATE_SCHEDULED ? 0 : asks(task, task_done, s_done);
+        if (done < 0) {
+            fault();
+        }
+        note_long_poll(stats, (LongPoll){.task = record->id, .kind = record->kind, .name = name, .poll = record->polls,
+                                         .last = done > 0, .started_ns = started, .took_ns = took});
         Py_XDECREF(name);
     }
     if (record->state == STATE_SCHEDULED) {
@@ -618,7 +623,7 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
         if (name == NULL) {
             fault();
         }
-        note_long_poll(stats, 0, 0, name, started, took);
+        note_long_poll(stats, (LongPoll){.name = name, .started_ns = started, .took_ns = took});
         loop_release(stats);
         Py_XDECREF(name);
     }

@@ -40,6 +40,7 @@ from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
     KindStats,
+    LongPollNote,
     LoopStats,
     loop_stats,
     registry,
@@ -339,7 +340,10 @@ def _settle(
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(record.id, kind.number, clipped(task.get_name()), started, took)
+            name = clipped(task.get_name())
+            stats.note_long_poll(
+                LongPollNote(record.id, kind.number, name, started, took, record.polls, task.done())
+            )
     except Exception as error:
         fault(error)
 
