@@ -128,6 +128,8 @@ class Collections:
         self._ends = array("q", bytes(8 * self.KEPT))
         self._generations = array("b", bytes(self.KEPT))
         self._generation = 0
+        self._busy_ns = 0
+        """The collecting thread's processor time when it began."""
         self._count = 0
 
     def start(self) -> None:
@@ -163,11 +165,14 @@ class Collections:
         now = time.monotonic_ns()
         if phase == "start":
             self._generation = info["generation"]
+            self._busy_ns = time.thread_time_ns()
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
                 self._starts[self._count % self.KEPT] = self._started_ns
-                self._ends[self._count % self.KEPT] = now
+                # What it would have taken, had it had a processor all the time.
+                took_ns = time.thread_time_ns() - self._busy_ns
+                self._ends[self._count % self.KEPT] = self._started_ns + took_ns
                 self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0
