@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from asynctop.awaits.held import Held, handles_cancellation, held_in
+from asynctop.awaits.cancellations import cancellation_handled, is_pending
+from asynctop.awaits.held import Held, held_in
 from asynctop.awaits.waits import Wait, wait_of
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
@@ -95,7 +96,8 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
         any_of=wait.any_of if wait else False,
         holds=holds[:MOST_HELD],
         cancelling=task.cancelling(),
-        handles_cancellation=any(handles_cancellation(step.awaitable) for step in kept),
+        cancellation_pending=is_pending(task, wait.tasks if wait else ()),
+        handles_cancellation=cancellation_handled(step.awaitable for step in kept),
     )
 
 
