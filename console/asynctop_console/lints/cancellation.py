@@ -90,3 +90,46 @@ def _finding(model: Model, lint: Lint, group: list[Cancelled], does: str, did: s
         tasks,
         place,
     )
+
+
+@dataclass(frozen=True)
+class StateLostOnCancel(Lint):
+    """A coroutine was cancelled in the middle of a message, so what it had read of that is lost: the stream
+    was read again as if a message began there."""
+
+    name: ClassVar[str] = "state-lost-on-cancel"
+    severity: ClassVar[Severity] = Severity.ERROR
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line that was cancelled."""
+        for incident in model.incidents:
+            if incident.type != self.name:
+                continue
+            task = _owner(model, incident.task)
+            place = users_frame(incident.stack)
+            row = model.tasks.row(task)
+            name = (model.tasks.name(row) if row is not None else "") or incident.name
+            times = f", {incident.count:,} times" if incident.count > 1 else ""
+            yield Finding(
+                self.name,
+                self.severity,
+                "task",
+                task,
+                name,
+                f"Task {name} was cancelled{at(place)} in the middle of a message{times}: what it had read "
+                f"of it ({incident.text}) is lost, and the stream was read again as if one began there. "
+                "Close the connection then, or keep what was read outside of what is cancelled.",
+                frozenset({task}),
+                place,
+            )
+
+
+def _owner(model: Model, task: int) -> int:
+    """The task for which one that has ended did its work, as those of `asyncio.wait_for` may do: the next
+    live one among those that spawned it. Itself where there is none."""
+    at = task
+    while (row := model.tasks.row(at)) is not None:
+        if model.tasks.state[row] != State.DONE:
+            return at
+        at = int(model.tasks.parent[row])
+    return task

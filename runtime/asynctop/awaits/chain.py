@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from asynctop.awaits.cancellations import cancellation_handled, is_pending
 from asynctop.awaits.held import Held, held_in
 from asynctop.awaits.waits import Wait, wait_of
+from asynctop.core.sites import OWN_DIRECTORY
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
 
@@ -74,7 +75,9 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
 
     `identify` gives the id of a task, 0 for one that is not known.
     """
-    path = list(steps(task.get_coro()))
+    path = [
+        step for step in steps(task.get_coro()) if not step.frame.f_code.co_filename.startswith(OWN_DIRECTORY)
+    ]
     kept = path[-MAX_FRAMES:]
     holds = []
     below: FrameType | None = None
