@@ -13,7 +13,7 @@ import sys
 import weakref
 from asyncio import StreamReader
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -54,6 +54,11 @@ class _Cut(NamedTuple):
     task: int
     name: str
     """The task's."""
+
+    def is_kept(self) -> bool:
+        """Whether somebody else has what was taken, while the coroutine's variables are still there."""
+        now = _references(self.taken.values)
+        return any(count > before for count, before in zip(now, self.references, strict=True))
 
 
 class StreamHooks:
@@ -130,13 +135,22 @@ class StreamHooks:
         cuts[key] = _Cut(
             weakref.ref(reader, lambda _: cuts.pop(key, None)),
             frame.f_code,
-            weakref.ref(error),
+            weakref.ref(error, partial(self._passed, key)),
             found,
             _references(found.values),
             stack,
             self._core.identify(task) if task is not None else 0,
             clipped(task.get_name()) if task is not None else "",
         )
+
+    def _passed(self, key: int, error: weakref.ref[BaseException]) -> None:
+        """A cancellation is over. What was taken is not lost if somebody has it by now."""
+        try:
+            cut = self._cuts.get(key)
+            if cut is not None and cut.error is error and cut.is_kept():
+                self._cuts.pop(key, None)
+        except Exception as fault:
+            self._on_fault(fault)
 
     def _read_again(self, reader: StreamReader, frame: FrameType | None) -> None:
         """A reader that was left in the middle of a message waits for data again, called by `frame`."""
@@ -169,10 +183,9 @@ def _begins_again(frame: FrameType, cut: _Cut) -> bool:
     if any(value is each for value in taken.values for each in local.values()):
         return False  # it was handed on
     del local
-    now = _references(taken.values)
-    if cut.error() is None:
-        return all(count <= _UNSHARED for count in now)
-    return all(count <= before for count, before in zip(now, cut.references, strict=True))
+    if cut.error() is not None:
+        return not cut.is_kept()
+    return all(count <= _UNSHARED for count in _references(taken.values))
 
 
 def _references(values: list[Any]) -> list[int]:

@@ -1,6 +1,6 @@
-"""Readers that are cancelled and then used again, and that lose nothing: one keeps what it has read in itself,
-one puts it back when it is cancelled, one reads on where it was, one lets the reading go on behind a shield.
-One has no messages, only pieces, and one closes its connection."""
+"""Readers that are cancelled and then used again, and that lose nothing: one keeps what it has read in
+itself, one puts it back when it is cancelled, one reads on where it was, one lets the reading go on behind a
+shield. One has no messages, only pieces, and one closes its connection."""
 
 import asyncio
 import struct
