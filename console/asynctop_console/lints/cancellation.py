@@ -22,7 +22,7 @@ class CancellationSwallowed(Lint):
 
     least_ns: Annotated[
         int, "nanoseconds for which it goes on: some keep the error, clean up, and raise it after that"
-    ] = 500_000_000
+    ] = 300_000_000
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each line that such tasks go on at."""
