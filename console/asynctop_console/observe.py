@@ -78,7 +78,7 @@ class _Looks:
         self._request += 1
         self._pending = True
         self._asked_at = time.monotonic()
-        self._source.send(Inspect(self._request, [], cancelled))
+        self._source.send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
 
     def answered(self, model: Model) -> bool:
         """Whether all that was asked has been answered."""

@@ -142,6 +142,8 @@ class Inspect:
     request: int
     tasks: Column
     """Task ids; an empty column means every live task."""
+    stranded: bool = False
+    """Find out, too, which of them nobody can wake any more. It takes longer."""
     cancelled: bool = False
     """Only those whose cancellation has been requested and not withdrawn."""
 
@@ -387,6 +389,10 @@ class Chain:
     handles_cancellation: int = 0
     """Which cancellation has led to the `except` or `finally` block that it is inside of: a number that is
     the same for as long as it is the same one; 0 where there is none."""
+    stranded: bool = False
+    """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
+    held: bool = True
+    """Whether anything refers to the task besides what it waits for; else the two may vanish together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,5 +116,6 @@ def _runs_loop(ident: int, threads: set[int]) -> bool:
 
 
 def _name(ident: int) -> str:
+    """A thread's name, empty where it is not known."""
     thread = threading._active.get(ident)  # type: ignore[attr-defined]
-    return thread.name if thread is not None else "another thread"
+    return thread.name if thread is not None else ""

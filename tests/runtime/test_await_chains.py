@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asynctop.awaits import await_chain
+from asynctop.awaits import await_chain, read
 from asynctop.core import Core
 from asynctop.publisher.inspector import Inspection
 from asynctop_protocol import Chain, Chains, Inspect
@@ -29,7 +29,7 @@ async def inspect(core: Core, ids: list[int], *, cancelled: bool = False) -> lis
         else:
             inspection.proceed()
 
-    Inspection(core, Inspect(1, ids, cancelled), take).proceed()
+    Inspection(core, Inspect(1, ids, cancelled=cancelled), take).proceed()
     await complete.wait()
     return answers
 
@@ -221,10 +221,10 @@ def test_a_cancellation_that_has_yet_to_land(run: Run, hooked: Core, recorded: R
         found = hooked.find(hooked.tasks_of(1))
         (pair,) = [each for each in found if each[1] is task]
         task.cancel()
-        before = await_chain(*pair, hooked.identify)
+        before = await_chain(pair[0], read(pair[1]), hooked.identify)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        after = await_chain(*pair, hooked.identify)
+        after = await_chain(pair[0], read(pair[1]), hooked.identify)
         event.set()
         task.cancel()
         await asyncio.wait([task])

@@ -23,8 +23,16 @@ from asynctop_console.lints.locks import (
     SyncLockHeldAcrossAwait,
 )
 from asynctop_console.lints.nested_runs import NestedRunInAThread
+from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
@@ -45,9 +53,15 @@ LINTS: tuple[Lint, ...] = (
     LockHeldLongWhileWaiting(),
     SyncLockHeldAcrossAwait(),
     NestedRunInAThread(),
+    OrphanedTask(),
     LongPollBlockingCall(),
     LongPollCpu(),
     SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
 )
 

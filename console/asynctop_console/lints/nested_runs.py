@@ -25,6 +25,7 @@ class NestedRunInAThread(Lint):
                 continue
             place = places.users_frame(incident.stack)
             who = f"Task {incident.name}" if incident.task else f"Callback {incident.name}"
+            thread = f", in thread {incident.text}" if incident.text else ""
             times = f", {incident.count:,} times" if incident.count > 1 else ""
             yield Finding(
                 self.name,
@@ -32,7 +33,7 @@ class NestedRunInAThread(Lint):
                 "task" if incident.task else "loop",
                 incident.task or incident.loop,
                 incident.name,
-                f"{who} blocked its event loop to wait for another one, in thread {incident.text},"
+                f"{who} blocked its event loop to wait for another one{thread},"
                 f"{at(place)}{times}. Await the coroutine here instead of running it there.",
                 frozenset({incident.task}) if incident.task else frozenset(),
                 place,

@@ -29,7 +29,7 @@ class Wait(NamedTuple):
     tasks: list[Any]
     """The tasks that it waits for, however indirectly."""
     any_of: bool
-    """Whether one of them is enough."""
+    """Whether one of them is enough, or a time that is set."""
 
 
 def wait_of(future: Any, frame: FrameType | None) -> Wait:
@@ -115,7 +115,8 @@ def _wait(frame: FrameType, future: Any) -> Wait:
     """`asyncio.wait()`, and `wait_for()` up to 3.11."""
     local = frame.f_locals
     futures = local.get("fs") or [local[name] for name in ("fut",) if name in local]
-    any_of = local.get("return_when") == concurrent.futures.FIRST_COMPLETED
+    timed = local.get("timeout_handle") is not None
+    any_of = timed or local.get("return_when") == concurrent.futures.FIRST_COMPLETED
     return _of_several("wait", future, list(futures), any_of=any_of)
 
 

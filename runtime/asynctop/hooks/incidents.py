@@ -9,7 +9,6 @@ with, and with nothing of ours around it that it could see.
 from __future__ import annotations
 
 import asyncio
-import dis
 import sys
 import threading
 import warnings
@@ -20,6 +19,7 @@ from types import CoroutineType, FrameType
 from typing import Any, TypeAlias
 
 from asynctop.awaits.chain import steps
+from asynctop.calls import calling_line, only_call
 from asynctop.core.contract import Core, Patch
 from asynctop.core.describe import clipped, describe, exception_text
 from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
@@ -172,7 +172,7 @@ class IncidentHooks:
                 return
             stack = _frames(_getframe_outside())
             thread = threading._active.get(identifier)  # type: ignore[attr-defined]
-            task: Any = getattr(callback, "__self__", None)
+            task: Any = callback if hasattr(callback, "get_coro") else getattr(callback, "__self__", None)
             number = self._core.identify(task)
             self._log.note(
                 WRONG_THREAD,
@@ -232,34 +232,13 @@ def _origin(coroutine: _Coroutine) -> list[Frame]:
     return [(function[-MAX_TEXT:], file[-MAX_TEXT:], line) for file, line, function in reversed(origin)]
 
 
-_DROPS = ("STORE_", "DELETE_", "POP_")
-"""Instructions that drop what they find in a variable, or on the stack."""
-
-
 def _call(frame: FrameType | None, coroutine: _Coroutine) -> list[Frame]:
-    """Where the user's code made a coroutine that is dropped in `frame`, empty where that is not known.
-
-    Mostly the call's value is thrown away at once. If not, and it was kept in a variable that is given
-    another value, then the name of what was called stands before that. What is dropped by a function that
-    returns is found in its caller, of whose lines none is to blame."""
+    """Where the user's code called a coroutine that is dropped in `frame`, empty where that is not known: it
+    may have been kept by something that has no line of its own, such as the callback of a loop."""
     stack = _frames(frame)
-    if frame is None or owner(frame.f_code.co_filename) == MACHINERY:
-        return []
-    if all(owner(file) != USER for _, file, _ in stack):
-        return []
-    line = _calling_line(frame, coroutine.__name__)
-    return [*stack[:-1], (*stack[-1][:2], line)] if line is not None else []
-
-
-def _calling_line(frame: FrameType, name: str) -> int | None:
-    line = mentioned = None
-    now = ""
-    for instruction in dis.get_instructions(frame.f_code):
-        if instruction.offset > frame.f_lasti:
-            break
-        now = instruction.opname
-        if instruction.positions is not None and instruction.positions.lineno is not None:
-            line = instruction.positions.lineno
-        if instruction.argval == name and now.startswith("LOAD_"):
-            mentioned = line
-    return frame.f_lineno if now == "POP_TOP" else mentioned if now.startswith(_DROPS) else None
+    if frame is not None and owner(frame.f_code.co_filename) != MACHINERY:
+        line = calling_line(frame, coroutine.__name__)
+        if line is not None and any(owner(file) == USER for _, file, _ in stack):
+            return [*stack[:-1], (*stack[-1][:2], line)]
+    place = only_call(coroutine)
+    return [place] if place is not None else []

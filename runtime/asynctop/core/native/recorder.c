@@ -605,6 +605,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
 PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs)
 {
     PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = factory_now;
+    bool foreign = is_foreign(loop_known(loop));
     if (factory == NULL) {
         PyErr_Clear();
     }
@@ -625,6 +626,9 @@ PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObj
             record_changed(record);
         }
         record_unpin(record);
+    }
+    if (foreign && task != NULL && !is_foreign(loop_known(loop))) {
+        foreign_call(loop, task); /* its first poll has run in this thread, as if that were the loop's */
     }
     return task;
 }

@@ -512,6 +512,7 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     try:
         stats = loop_stats(loop)
         before, since = stats.current, stats.since
+        foreign = is_foreign(loop)
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         record.parent = record.waker = before.id
     except Exception as error:
@@ -530,6 +531,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         stats.current, stats.since = before, since
         if record.ref is coroutine:
             record.ref = None
+    if foreign:
+        foreign_call(loop, task)
     try:
         seen = record.key != 0
         polled = task.done() or (
