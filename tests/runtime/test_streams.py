@@ -237,6 +237,39 @@ def test_nothing_is_lost_by_who_reads_on(run: Run, log: Log) -> None:
     assert log.noted == []
 
 
+def test_nothing_is_lost_by_who_takes_what_there_is(run: Run, log: Log) -> None:
+    async def take(reader: StreamReader) -> bytes:
+        data = await reader.read(6)
+        try:
+            async with asyncio.timeout(0.01):
+                more = await reader.read(6)
+        except TimeoutError:
+            more = b""
+        return data + more
+
+    async def main() -> None:
+        reader = StreamReader()
+        for _ in range(2):
+            asyncio.get_running_loop().call_later(0.01, reader.feed_data, b"abcdef")
+            assert await take(reader) == b"abcdef"
+
+    run(main())
+    assert log.noted == []
+
+
+def test_other_errors_that_are_caught_make_no_difference(run: Run, log: Log) -> None:
+    async def read(reader: StreamReader) -> bytes:
+        try:
+            async with asyncio.timeout(60):
+                header = await reader.readexactly(4)
+                return header + await reader.readexactly(4)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+
+    run(cancelled_twice(read, data=b"abcdef"[:4]))
+    assert [lost for _, _, lost in log.noted] == ["header"]
+
+
 def test_a_connection_that_is_given_up(run: Run, log: Log, hooks: StreamHooks) -> None:
     async def main() -> None:
         await cancelled_twice(frame_of_two_reads, data=b"ab")

@@ -27,6 +27,8 @@ _READS = frozenset(("read", "readexactly", "readline", "readuntil", "__anext__")
 """Methods of a stream reader that take bytes from it."""
 _ADDS = frozenset(("append", "extend", "write"))
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")
+_CAUGHT = frozenset(("BaseException", "CancelledError", "Exception", "OSError", "TimeoutError"))
+"""What a handler is for that catches a cancellation, or a timeout."""
 _ENDS = ("STORE_", "POP_TOP", "POP_JUMP", "RETURN_", "RERAISE")
 """Instructions at which a statement's value is used up."""
 
@@ -43,6 +45,8 @@ class _Site(NamedTuple):
     """Variables and attributes in what is awaited."""
     target: str
     """The local variable that the result is for, "" where there is none."""
+    caught: bool
+    """Whether there is a handler around it for a cancellation, or for the timeout that it may become."""
 
 
 class _Outline(NamedTuple):
@@ -65,6 +69,8 @@ class Taken(NamedTuple):
     """The ids of their values."""
     values: list[Any]
     """Their values, as far as these are bytes and text, or collect them."""
+    caught: bool
+    """Whether the coroutine may have caught what became of the cancellation, and have gone on."""
     later: dict[str, Any]
     """The variables that what is read at the present place, and after it, is for, and their values."""
 
@@ -110,6 +116,7 @@ def taken(frame: FrameType, reader: Any) -> Taken | None:
         names,
         {name: id(local[name]) for name in names},
         [local[name] for name in names if is_content(local[name])],
+        here.caught,
         {name: local.get(name) for name in sorted(later)},
     )
 
@@ -145,11 +152,46 @@ def _outline(code: CodeType) -> _Outline:
             if operation == "GET_ANEXT":
                 names.add("__anext__")
             last, target = _rest(instructions, index)
-            sites.append(_Site(each.offset, last, each.positions, frozenset(names), target))
+            caught = _is_caught(code, instructions, each.offset)
+            sites.append(_Site(each.offset, last, each.positions, frozenset(names), target, caught))
         if "JUMP_BACKWARD" in operation and operation != "JUMP_BACKWARD_NO_INTERRUPT":
             loops.append((value, each.offset))
         before = operation, value, each.argrepr
     return _Outline(sites, loops, frozenset(growing))
+
+
+def _is_caught(code: CodeType, instructions: list[dis.Instruction], offset: int) -> bool:
+    """Whether a handler around this place, from the innermost one outwards, is for cancellations or timeouts."""
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    seen: set[int] = set()
+    while True:
+        target = next((each.target for each in entries if each.start <= offset < each.end), None)
+        if target is None or target in seen:
+            return False
+        seen.add(target)
+        offset = target
+        if _catches(each for each in instructions if each.offset >= target):
+            return True
+
+
+def _catches(handler: Iterator[dis.Instruction]) -> bool:
+    names: set[str] = set()
+    before = next(handler)
+    if before.opname != "PUSH_EXC_INFO":
+        return False
+    for each in handler:
+        if each.opname == "CHECK_EXC_MATCH":
+            if names & _CAUGHT:
+                return True
+            names.clear()
+        elif each.opname.startswith(_LOADS):
+            names.add(_last(each.argval))
+        elif each.opname in ("PUSH_EXC_INFO", "RERAISE", "WITH_EXCEPT_START"):
+            return False
+        elif each.opname == "POP_TOP" and before.opname == "PUSH_EXC_INFO":
+            return True  # except:
+        before = each
+    return False
 
 
 def _rest(instructions: list[dis.Instruction], index: int) -> tuple[int, str]:

@@ -180,8 +180,8 @@ def _begins_again(frame: FrameType, cut: _Cut) -> bool:
         # It is the same coroutine: it has caught the cancellation. Has it gone back, without going on first?
         resumed = any(local.get(name) is not value for name, value in taken.later.items())
         return frame.f_lasti < taken.place and not resumed
-    if any(value is each for value in taken.values for each in local.values()):
-        return False  # it was handed on
+    if taken.caught or any(value is each for value in taken.values for each in local.values()):
+        return False  # it may have been used, or was handed on
     del local
     if cut.error() is not None:
         return not cut.is_kept()
