@@ -257,6 +257,30 @@ def test_nothing_is_lost_by_who_takes_what_there_is(run: Run, log: Log) -> None:
     assert log.noted == []
 
 
+def test_nothing_is_lost_by_who_asks_for_one_after_the_other(run: Run, log: Log) -> None:
+    async def take(reader: StreamReader) -> None:
+        for _ in range(3):
+            try:
+                async with asyncio.timeout(0.01):
+                    first = await reader.readexactly(6)
+                    assert first == b"abcdef"
+            except TimeoutError:
+                pass
+            try:
+                async with asyncio.timeout(0.01):
+                    await one_read(reader)
+            except TimeoutError:
+                pass
+
+    async def main() -> None:
+        reader = StreamReader()
+        reader.feed_data(b"abcdef")
+        await take(reader)
+
+    run(main())
+    assert log.noted == []
+
+
 def test_other_errors_that_are_caught_make_no_difference(run: Run, log: Log) -> None:
     async def read(reader: StreamReader) -> bytes:
         try:

@@ -45,8 +45,8 @@ class _Site(NamedTuple):
     """Variables and attributes in what is awaited."""
     target: str
     """The local variable that the result is for, "" where there is none."""
-    caught: bool
-    """Whether there is a handler around it for a cancellation, or for the timeout that it may become."""
+    handler: int
+    """Offset of what catches a cancellation there, or the timeout that it may become; 0 for nothing."""
 
 
 class _Outline(NamedTuple):
@@ -97,7 +97,13 @@ def taken(frame: FrameType, reader: Any) -> Taken | None:
     if here is None:
         return None
     earlier = [
-        site for site in outline.sites if site.target and site.last < now and site.position != here.position
+        site
+        for site in outline.sites
+        if site.target
+        and site.last < now
+        and site.position != here.position
+        # What comes before a `try` is not undone by what is caught there.
+        and site.handler == here.handler
     ]
     repeats = any(first <= now <= last for first, last in outline.loops)
     if not earlier and not (repeats and outline.growing):
@@ -116,7 +122,7 @@ def taken(frame: FrameType, reader: Any) -> Taken | None:
         names,
         {name: id(local[name]) for name in names},
         [local[name] for name in names if is_content(local[name])],
-        here.caught,
+        here.handler != 0,
         {name: local.get(name) for name in sorted(later)},
     )
 
@@ -152,26 +158,26 @@ def _outline(code: CodeType) -> _Outline:
             if operation == "GET_ANEXT":
                 names.add("__anext__")
             last, target = _rest(instructions, index)
-            caught = _is_caught(code, instructions, each.offset)
-            sites.append(_Site(each.offset, last, each.positions, frozenset(names), target, caught))
+            handler = _handler(code, instructions, each.offset)
+            sites.append(_Site(each.offset, last, each.positions, frozenset(names), target, handler))
         if "JUMP_BACKWARD" in operation and operation != "JUMP_BACKWARD_NO_INTERRUPT":
             loops.append((value, each.offset))
         before = operation, value, each.argrepr
     return _Outline(sites, loops, frozenset(growing))
 
 
-def _is_caught(code: CodeType, instructions: list[dis.Instruction], offset: int) -> bool:
-    """Whether a handler around this place, from the innermost one outwards, is for cancellations or timeouts."""
+def _handler(code: CodeType, instructions: list[dis.Instruction], offset: int) -> int:
+    """The offset of the innermost handler around this place that is for cancellations or timeouts, else 0."""
     entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
     seen: set[int] = set()
     while True:
         target = next((each.target for each in entries if each.start <= offset < each.end), None)
         if target is None or target in seen:
-            return False
+            return 0
         seen.add(target)
         offset = target
         if _catches(each for each in instructions if each.offset >= target):
-            return True
+            return int(target)
 
 
 def _catches(handler: Iterator[dis.Instruction]) -> bool:
