@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 
 from asynctop_console.model import Model
@@ -16,7 +17,10 @@ _GRACE_S = 10.0
 """For the first batch, which may hold a million tasks, and for reading all await chains."""
 _PATIENCE_NS = 500_000_000
 """How long to wait for await chains while a loop is blocked: it is the loop that reads them."""
-_REQUEST = 1
+_LOOK_S = 0.2
+"""Time between looks at the cancelled tasks: how a cancellation goes is seen only while it lasts."""
+_LOOK_SHARE = 0.05
+"""Time that looking may take of all: in a large crowd one looks less often."""
 
 
 async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_S) -> Model:
@@ -38,22 +42,55 @@ async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     source.send(Subscribe(min(_INTERVAL_NS, max(length_ns // 4, 1))))
+    looks = _Looks(source)
     asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
             _fold(source, model, message)
+            answered = looks.answered(model)
+            # Only between two batches is the model all of one time.
             if not isinstance(message, Tick):
                 continue
-            # Only between two batches is the model all of one time.
-            if model.answered >= _REQUEST:
-                return
             if asked_ns:
+                if answered:
+                    return
                 blocked = any(stall.ongoing for stall in model.stalls)
                 if blocked and model.now_ns - asked_ns >= _PATIENCE_NS:
                     return
             elif model.now_ns - model.observed_from_ns >= length_ns:
-                source.send(Inspect(_REQUEST, [], stranded=True))
+                looks.ask(cancelled=False)
                 asked_ns = model.now_ns
+            elif answered and looks.due():
+                looks.ask(cancelled=True)
+
+
+class _Looks:
+    """What is asked of the program meanwhile: its cancelled tasks now and then, all of them in the end."""
+
+    def __init__(self, source: SocketSource) -> None:
+        self._source = source
+        self._request = 0
+        self._pending = False
+        self._asked_at = self._due_at = 0.0
+
+    def ask(self, *, cancelled: bool) -> None:
+        """In place of what was asked before."""
+        self._request += 1
+        self._pending = True
+        self._asked_at = time.monotonic()
+        self._source.send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
+
+    def answered(self, model: Model) -> bool:
+        """Whether all that was asked has been answered."""
+        if self._pending and model.answered >= self._request:
+            self._pending = False
+            now = time.monotonic()
+            self._due_at = now + max(_LOOK_S, (now - self._asked_at) / _LOOK_SHARE)
+        return not self._pending
+
+    def due(self) -> bool:
+        """Whether it is time to ask again."""
+        return time.monotonic() >= self._due_at
 
 
 def _fold(source: SocketSource, model: Model, message: Message) -> None:

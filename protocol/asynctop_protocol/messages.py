@@ -144,6 +144,8 @@ class Inspect:
     """Task ids; an empty column means every live task."""
     stranded: bool = False
     """Find out, too, which of them nobody can wake any more. It takes longer."""
+    cancelled: bool = False
+    """Only those whose cancellation has been requested and not withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,8 +471,11 @@ class Chain:
     holds: list[Holding] = field(default_factory=list)
     cancelling: int = 0
     """Cancellations requested and not withdrawn."""
-    handles_cancellation: bool = False
-    """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
+    cancellation_pending: bool = False
+    """Whether the last one has yet to land: in the task's next poll, or first in a task that it waits for."""
+    handles_cancellation: int = 0
+    """Which cancellation has led to the `except` or `finally` block that it is inside of: a number that is
+    the same for as long as it is the same one; 0 where there is none."""
     stranded: bool = False
     """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
     held: bool = True

@@ -17,6 +17,7 @@ from asynctop.hooks.imports import OnImport
 from asynctop.hooks.incidents import IncidentHooks
 from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
 from asynctop.hooks.patches import Patches
+from asynctop.hooks.streams import StreamHooks
 from asynctop.incident_log import IncidentLog
 from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
@@ -47,6 +48,7 @@ class Session:
             lambda: self._watcher.collecting(),
             self._fault_of_incidents,
         )
+        self._streams = StreamHooks(self._core, self._incident_log, self._fault_of_incidents)
         self._serve()
 
     def _serve(self) -> None:
@@ -79,6 +81,7 @@ class Session:
             raise
         self._patches.apply(patches(self._core))
         self._incidents.start()
+        self._streams.start()
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
@@ -117,6 +120,7 @@ class Session:
         self._publisher.abandon()
         self._core.restart()
         self._incidents.restart()
+        self._streams.restart()
         self._faults.clear()
         self._failed.clear()
         self._adopt()
@@ -140,6 +144,7 @@ class Session:
     def _unhook(self) -> None:
         self._on_uvloop.stop()
         self._incidents.stop()
+        self._streams.stop()
         self._patches.undo()
         unwatch_factories()
 
@@ -158,6 +163,7 @@ class Session:
         self._publisher.wake()
         if part == "incident hooks":
             self._incidents.stop()
+            self._streams.stop()
         elif part != "stall watcher":
             self._unhook()
 

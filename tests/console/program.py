@@ -240,6 +240,8 @@ class FakeRuntime:
         match message:
             case Subscribe():
                 return [Tick(2 * SECOND), Tick(20 * SECOND)]
+            case Inspect(cancelled=True):
+                return [Chains(message.request, [], done=True)]
             case Inspect():
                 chain = Chain(1, [("handler", "/srv/app/web.py", 41)], Waiting("lock", 5, "a lock", holder=2))
                 return [Chains(message.request, [chain], done=True), Tick(21 * SECOND)]

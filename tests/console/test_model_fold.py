@@ -87,7 +87,15 @@ SPECIAL: dict[type[Any], st.SearchStrategy[Any]] = {
     Stalls: st.builds(Stalls, st.lists(STALLS, max_size=3)),
     Incidents: st.builds(Incidents, st.lists(INCIDENTS, max_size=3)),
     Chains: st.builds(
-        Chains, NUMBERS, st.lists(st.builds(Chain, NUMBERS, FRAMES, WAITING), max_size=3), st.booleans()
+        Chains,
+        NUMBERS,
+        st.lists(
+            st.builds(
+                Chain, NUMBERS, FRAMES, WAITING, cancelling=NUMBERS, handles_cancellation=st.integers(0, 2)
+            ),
+            max_size=3,
+        ),
+        st.booleans(),
     ),
     Tick: st.builds(
         Tick, NUMBERS, st.dictionaries(STRINGS, NUMBERS, max_size=2), st.lists(STRINGS, max_size=2)

@@ -19,7 +19,7 @@ from asynctop_console.source import Phase, SocketSource, Successor, Target, Targ
 from asynctop_console.source import link as link_module
 from asynctop_console.source.link import greet
 from asynctop_console.source.retry import Retry
-from asynctop_protocol.messages import Hello, Message, Problem, Subscribe, Tick, Watch
+from asynctop_protocol.messages import Hello, Inspect, Message, Problem, Subscribe, Tick, Watch
 from asynctop_protocol.paths import socket_name
 
 from .program import SECOND, FakeRuntime, hello, kinds, named, spawned, texts
@@ -365,10 +365,16 @@ def test_retries_come_ever_later_up_to_five_seconds() -> None:
 # Observing
 
 
-def test_observing_asks_for_the_chains_at_the_end(tmp_path: Path) -> None:
+def test_observing_looks_for_cancelled_tasks_and_asks_for_all_chains_at_the_end(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with running(FakeRuntime(hello(), BATCH), tmp_path / "s") as target:
+        runtime = FakeRuntime(hello(), BATCH)
+        async with running(runtime, tmp_path / "s") as target:
             model = await observe(SocketSource(target), seconds=10)
+        asked = [message for message in runtime.heard if isinstance(message, Inspect)]
+        assert [(each.request, list(each.tasks), each.cancelled) for each in asked] == [
+            (1, [], True),
+            (2, [], False),
+        ]
         assert model.now_ns == 21 * SECOND
         assert model.chains[1].frames == [("handler", "/srv/app/web.py", 41)]
         assert model.tasks.names.tolist() == ["one", "two"]

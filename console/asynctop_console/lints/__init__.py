@@ -6,6 +6,7 @@ A lint looks at the model only, so what is said on a screen is said by `asynctop
 
 from __future__ import annotations
 
+from asynctop_console.lints.cancellation import CancellationSlow, CancellationSwallowed, StateLostOnCancel
 from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
 from asynctop_console.lints.incidents import (
@@ -53,6 +54,9 @@ __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
+    CancellationSlow(),
+    CancellationSwallowed(),
+    StateLostOnCancel(),
     CallFromWrongThread(),
     CoroutineNeverAwaited(),
     PendingTaskDestroyed(),

@@ -48,6 +48,9 @@ HISTORY = 4096
 CHAINS = 100_000
 """Await chains kept, oldest forgotten first: each is some hundreds of bytes of frames."""
 
+CANCELLATIONS = 1_000
+"""Cancellations of which it is remembered how they went, oldest forgotten first: each has a chain."""
+
 FRAMES = 200
 """Frames kept of one stack, the innermost ones: recursion makes deeper ones, nobody reads them."""
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.model import limits
+from asynctop_console.model.cancellations import Cancellations
 from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
@@ -80,6 +81,7 @@ class Model:
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
         self._waits: tuple[int, Waits] | None = None
+        self.cancellations = Cancellations()
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
         self.dropped: dict[str, int] = {}
@@ -133,6 +135,8 @@ class Model:
                 tasks.named(message)
             case Ended():
                 tasks.ended(message)
+                for task in message.id if self.chains else ():
+                    self.chains.pop(task, None)
             case Texts():
                 self._texts.add(message.first, message.texts)
             case Kinds():
@@ -182,6 +186,7 @@ class Model:
         self.ticks += 1
         self.tasks.evict()
         self.tasks.mark(self.now_ns, anew)
+        self.cancellations.settle(self.tasks, self.now_ns)
         self.meters.sample(self.now_ns, self.loops)
         self.turns.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live, self.kinds.spawned)
@@ -224,7 +229,7 @@ class Model:
                 )
             # Taken out first, so that the order stays that of the last answers.
             self.chains.pop(chain.task, None)
-            self.chains[chain.task] = replace(
+            kept = self.chains[chain.task] = replace(
                 chain,
                 frames=clean_frames(chain.frames),
                 waiting_on=waiting,
@@ -234,6 +239,7 @@ class Model:
                     for held in chain.holds[: limits.NOTES]
                 ],
             )
+            self.cancellations.looked(kept, self.now_ns)
             if len(self.chains) > limits.CHAINS:
                 del self.chains[next(iter(self.chains))]
         if message.done:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from asynctop.awaits.held import Held, handles_cancellation, has_deadline, held_in
+from asynctop.awaits.cancellations import cancellation_handled, is_pending
+from asynctop.awaits.held import Held, has_deadline, held_in
 from asynctop.awaits.reach import Waiter
 from asynctop.awaits.waits import Wait, wait_of
+from asynctop.core.sites import OWN_DIRECTORY
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
 
@@ -82,7 +84,9 @@ class Reading(NamedTuple):
 
 def read(task: Any) -> Reading:
     """What a task is suspended in and on. On its loop's thread."""
-    path = list(steps(task.get_coro()))
+    path = [
+        step for step in steps(task.get_coro()) if not step.frame.f_code.co_filename.startswith(OWN_DIRECTORY)
+    ]
     future = getattr(task, "_fut_waiter", None)
     wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
     return Reading(task, path, future, wait)
@@ -113,7 +117,8 @@ def await_chain(number: int, reading: Reading, identify: Callable[[Any], int]) -
         any_of=wait.any_of if wait else False,
         holds=holds[:MOST_HELD],
         cancelling=task.cancelling(),
-        handles_cancellation=any(handles_cancellation(step.awaitable) for step in kept),
+        cancellation_pending=is_pending(task, wait.tasks if wait else ()),
+        handles_cancellation=cancellation_handled(step.awaitable for step in kept),
     )
 
 

@@ -90,8 +90,3 @@ def described(resource: Any) -> str:
     module = kind.__module__.partition(".")[0]
     name = "threading." + kind.__name__.title() if module == "_thread" else f"{module}.{kind.__qualname__}"
     return {"threading.Lock": "threading.Lock", "threading.Rlock": "threading.RLock"}.get(name, name)
-
-
-def handles_cancellation(awaitable: Any) -> bool:
-    """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
-    return any(type(each) is asyncio.CancelledError for each in gc.get_referents(awaitable))

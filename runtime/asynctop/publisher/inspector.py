@@ -6,12 +6,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
-from asynctop.awaits import Reach, Waiter, await_chain, is_held, read, references, waiter
+from asynctop.awaits import Reach, Waiter, await_chain, is_cancelled, is_held, read, references, waiter
 from asynctop.core.contract import Core
 from asynctop_protocol import Chain, Chains, Inspect
 
 SLICE = 40
 """Tasks read in one turn of a loop: about a quarter of a millisecond."""
+GLANCE = 400
+"""Tasks that are only asked whether they have been cancelled: the same."""
 
 SEARCH_NS = 300_000
 """How long to search for stranded tasks in one turn of a loop."""
@@ -28,6 +30,8 @@ class Inspection:
     def __init__(self, core: Core, question: Inspect, deliver: Deliver) -> None:
         self._core = core
         self._request = question.request
+        self._cancelled = question.cancelled
+        self._slice = GLANCE if question.cancelled else SLICE
         self._deliver = deliver
         wanted = set(question.tasks)
         self._left: list[tuple[Any, list[tuple[int, Hashable]]]] = []
@@ -42,8 +46,8 @@ class Inspection:
         """Have the next slice read by its loop, or say that this was all."""
         while self._left:
             loop, tasks = self._left[-1]
-            some = tasks[-SLICE:]
-            del tasks[-SLICE:]
+            some = tasks[-self._slice :]
+            del tasks[-self._slice :]
             if some and _call(loop, self._read, some):
                 return
             self._left.pop()
@@ -59,6 +63,8 @@ class Inspection:
         chains = []
         try:
             found = self._core.find(tasks)
+            if self._cancelled:
+                found = [each for each in found if is_cancelled(each[1])]
             for (number, task), count in zip(found, references(found), strict=True):
                 reading = read(task)
                 chain = await_chain(number, reading, self._core.identify)

@@ -1,0 +1,135 @@
+"""The lints for cancelled tasks: those that go on, and those that take long to clean up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.model import Model, users_frame
+from asynctop_console.model.cancellations import Cancelled
+from asynctop_console.model.times import duration
+from asynctop_protocol.messages import State
+
+
+@dataclass(frozen=True)
+class CancellationSwallowed(Lint):
+    """A task was cancelled, but caught the CancelledError and goes on as if nothing had happened."""
+
+    name: ClassVar[str] = "cancellation-swallowed"
+    severity: ClassVar[Severity] = Severity.ERROR
+
+    least_ns: Annotated[
+        int, "nanoseconds for which it goes on: some keep the error, clean up, and raise it after that"
+    ] = 300_000_000
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line that such tasks go on at."""
+        for group in _grouped(model, self.least_ns, handled=False):
+            yield _finding(
+                model,
+                self,
+                group,
+                "but caught the CancelledError and goes on",
+                "but caught the CancelledError and went on",
+                "Catch Exception instead of BaseException, or raise CancelledError again.",
+            )
+
+
+@dataclass(frozen=True)
+class CancellationSlow(Lint):
+    """A cancelled task is still busy with its cleanup: whoever waits for its end waits for that too."""
+
+    name: ClassVar[str] = "cancellation-slow"
+    severity: ClassVar[Severity] = Severity.WARNING
+
+    least_ns: Annotated[int, "nanoseconds of cleanup: less is what closing a connection takes"] = (
+        1_000_000_000
+    )
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line that such tasks clean up at."""
+        for group in _grouped(model, self.least_ns, handled=True):
+            yield _finding(
+                model,
+                self,
+                group,
+                "and is busy with its cleanup",
+                "and was busy with its cleanup",
+                "Give the cleanup a timeout, or leave what takes long to another task.",
+            )
+
+
+def _grouped(model: Model, least_ns: int, *, handled: bool) -> list[list[Cancelled]]:
+    """Those that went on for that long, those at the same line together."""
+    groups: dict[object, list[Cancelled]] = {}
+    for each in model.cancellations:
+        if each.handled is handled and each.lasted_ns >= least_ns:
+            groups.setdefault(users_frame(each.chain.frames) or each.chain.task, []).append(each)
+    return list(groups.values())
+
+
+def _finding(model: Model, lint: Lint, group: list[Cancelled], does: str, did: str, advice: str) -> Finding:
+    longest = max(group, key=lambda each: each.lasted_ns)
+    task = longest.chain.task
+    place = users_frame(longest.chain.frames)
+    row = model.tasks.row(task)
+    alive = row is not None and model.tasks.state[row] != State.DONE
+    name = (model.tasks.name(row) if row is not None else "") or f"{task}"
+    tasks = frozenset(each.chain.task for each in group)
+    others = f", and {len(tasks) - 1:,} more like it" if len(tasks) > 1 else ""
+    return Finding(
+        lint.name,
+        lint.severity,
+        "task",
+        task,
+        name,
+        f"Task {name} was cancelled, {does if alive else did}{at(place)}, "
+        f"for {duration(longest.lasted_ns)} {'now' if alive else 'then'}{others}. {advice}",
+        tasks,
+        place,
+    )
+
+
+@dataclass(frozen=True)
+class StateLostOnCancel(Lint):
+    """A coroutine was cancelled in the middle of a message, so what it had read of that is lost: the stream
+    was read again as if a message began there."""
+
+    name: ClassVar[str] = "state-lost-on-cancel"
+    severity: ClassVar[Severity] = Severity.ERROR
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each line that was cancelled."""
+        for incident in model.incidents:
+            if incident.type != self.name:
+                continue
+            task = _owner(model, incident.task)
+            place = users_frame(incident.stack)
+            row = model.tasks.row(task)
+            name = (model.tasks.name(row) if row is not None else "") or incident.name
+            times = f", {incident.count:,} times" if incident.count > 1 else ""
+            yield Finding(
+                self.name,
+                self.severity,
+                "task",
+                task,
+                name,
+                f"Task {name} was cancelled{at(place)} in the middle of a message{times}: what it had read "
+                f"of it ({incident.text}) is lost, and the stream was read again as if one began there. "
+                "Close the connection then, or keep what was read outside of what is cancelled.",
+                frozenset({task}),
+                place,
+            )
+
+
+def _owner(model: Model, task: int) -> int:
+    """The task for which one that has ended did its work, as those of `asyncio.wait_for` may do: the next
+    live one among those that spawned it. Itself where there is none."""
+    at = task
+    while (row := model.tasks.row(at)) is not None:
+        if model.tasks.state[row] != State.DONE:
+            return at
+        at = int(model.tasks.parent[row])
+    return task
