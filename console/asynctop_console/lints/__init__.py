@@ -15,6 +15,7 @@ from asynctop_console.lints.locks import (
     LockHeldLongWhileWaiting,
     SyncLockHeldAcrossAwait,
 )
+from asynctop_console.lints.rules import Rule
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
 from asynctop_console.lints.stranded import (
@@ -27,7 +28,7 @@ from asynctop_console.lints.stranded import (
 from asynctop_console.lints.task_leak import TaskLeakByKind
 from asynctop_console.model import Model
 
-__all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
+__all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
@@ -48,10 +49,14 @@ LINTS: tuple[Lint, ...] = (
 )
 
 
-def check_all(model: Model) -> list[Finding]:
+RULES = tuple(map(Rule, LINTS))
+"""The lints as they are where the user has set nothing."""
+
+
+def check_all(model: Model, rules: tuple[Rule, ...] = RULES) -> list[Finding]:
     """All findings, errors first, then warnings."""
     order = list(Severity)
-    findings = [finding for lint in LINTS for finding in lint.check(model)]
+    findings = [finding for rule in rules for finding in rule.check(model)]
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
