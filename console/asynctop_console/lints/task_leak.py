@@ -22,7 +22,14 @@ PARTS = 8
 
 @dataclass(frozen=True)
 class TaskLeakByKind(Lint):
-    """A kind's live tasks have only become more for as long as can be told: nothing ends or cancels them."""
+    """A kind's live tasks have only become more for as long as can be told: nothing ends or cancels them.
+
+    The tasks of a kind become more and never fewer: each waits for something that does not come, or loops
+    without an end, and nobody cancels it. Memory grows with them.
+
+    Cancel what belongs to a connection or a request when that ends: `asyncio.TaskGroup` does. Put timeouts on
+    waits for others.
+    """
 
     name: ClassVar[str] = "task-leak-by-kind"
     severity: ClassVar[Severity] = Severity.WARNING
