@@ -274,6 +274,28 @@ class Loops:
     current: list[str]
     """Name of what is running: the task's or the callback's; empty when idle."""
     current_since_ns: Column
+    turns: Column = ()
+    """How often the loop has looked for timers and I/O, and then run what was ready: that is a turn."""
+    max_turn_ns: Column = ()
+    """Time in polls and callbacks of the turn that had most of it since the last `Tick`, the one going on
+    included."""
+    max_turn_ever_ns: Column = ()
+    max_turn_since_ns: Column = ()
+    """When that of `max_turn_ns` began; what follows is about the same turn."""
+    max_turn_polls: Column = ()
+    """Polls and callbacks in it."""
+    max_turn_poll_ns: Column = ()
+    """The longest of them."""
+    max_turn_kind: Column = ()
+    """The kind that took most of it; 0 for callbacks."""
+    timers: Column = ()
+    """Timers set so far."""
+    timers_fired: Column = ()
+    timer_kind: Column = ()
+    """Who sets most of the timers: a kind, 0 for callbacks."""
+    timer_file: Column = ()
+    """Text number; 0 where it is not known yet."""
+    timer_line: Column = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def tables(message: type[Any]) -> st.SearchStrategy[Any]:
         by_type = {
             "int": NUMBERS,
             "str": STRINGS,
+            "bool": st.booleans(),
             "list[str]": strings,
             "Column": columns(rows),
             "list[Column]": histograms,

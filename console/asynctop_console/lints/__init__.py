@@ -15,6 +15,7 @@ from asynctop_console.lints.locks import (
     LockHeldLongWhileWaiting,
     SyncLockHeldAcrossAwait,
 )
+from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.rules import Rule
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
@@ -25,7 +26,9 @@ from asynctop_console.lints.stranded import (
     QueueWithNoProducerLeft,
     SemaphoreLeak,
 )
-from asynctop_console.lints.task_leak import TaskLeakByKind
+from asynctop_console.lints.task_leak import TaskLeakByKind, UnboundedSpawn
+from asynctop_console.lints.timers import TimerStorm
+from asynctop_console.lints.turns import Starvation, TickOverload
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all", "lints_by_task"]
@@ -39,6 +42,7 @@ LINTS: tuple[Lint, ...] = (
     SyncLockHeldAcrossAwait(),
     LongPollBlockingCall(),
     LongPollCpu(),
+    DeepAwaitRecursion(),
     SelfWakeSpin(),
     EventNobodyWillSet(),
     LockNeverReleased(),
@@ -46,6 +50,10 @@ LINTS: tuple[Lint, ...] = (
     QueueWithNoProducerLeft(),
     SemaphoreLeak(),
     TaskLeakByKind(),
+    UnboundedSpawn(),
+    TimerStorm(),
+    Starvation(),
+    TickOverload(),
 )
 
 

@@ -19,9 +19,21 @@ import gc
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from types import CellType, CodeType, FrameType, FunctionType, ModuleType, TracebackType
+from types import (
+    AsyncGeneratorType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    ModuleType,
+    TracebackType,
+)
 from typing import Any, NamedTuple
 
 from asynctop.awaits.liveness import Uses, uses_from, uses_of
@@ -31,7 +43,7 @@ MOST = 50_000
 """Objects looked at: a larger program has too many ways from everywhere to everything, and nobody would
 believe the answer."""
 
-_SUSPENDED = ("cr_frame", "gi_frame", "ag_frame")
+_SUSPENDED = {CoroutineType: "cr_frame", GeneratorType: "gi_frame", AsyncGeneratorType: "ag_frame"}
 
 
 _CALLED = frozenset(
@@ -66,117 +78,154 @@ class Waiter(NamedTuple):
 
 
 class Reach:
-    """One search, a few objects at a time."""
+    """One search, a little at a time."""
 
     def __init__(
-        self, waiters: Iterable[Waiter], tasks: Iterable[Any], loops: Iterable[Any], ours: Iterable[Any]
+        self, waiters: list[Waiter], tasks: list[Any], loops: list[Any], ours: Iterable[Any]
     ) -> None:
-        self._blocked = {id(each.task): each for each in waiters}
-        self._release_whom_nobody_blocks()
+        self._blocked: dict[int, Waiter] = {}
+        """The tasks that have not been found to be able to run, by their own ids as objects."""
+        self._blockers: dict[int, int] = {}
+        """How many such tasks each of them waits for."""
+        self._awaited_by: dict[int, list[Waiter]] = {}
         self._by_resource: dict[int, list[Waiter]] = {}
-        for waiter in self._blocked.values():
-            if waiter.resource is not None:
-                self._by_resource.setdefault(id(waiter.resource), []).append(waiter)
         self._seen = {id(each) for each in (self, *ours)}
         self._kept: list[Any] = []
         """What has been seen, so that no id is used again."""
         self._names = set(_CALLED)
         self._spaces: list[Mapping[str, Any]] = []
-        self._left: list[Any] = [*loops, *_handlers()]
-        for frame in _of_threads():
-            self._look_into(frame)
-        self._left += [task for task in tasks if id(task) not in self._blocked]
-
-    @property
-    def undecided(self) -> bool:
+        self._left: list[Any] = []
+        self._given_up = False
+        self._steps = self._search(waiters, tasks, loops)
+        self.undecided = True
         """Whether there is more to look at."""
-        return bool(self._left) and len(self._kept) < MOST
 
     def stranded(self) -> list[Waiter]:
         """Those whose resource nobody can reach; none where the search was given up."""
-        if self._left:
+        if self._given_up or self.undecided:
             return []
         return [each for waiters in self._by_resource.values() for each in waiters if each.still_waits()]
 
-    def proceed(self, objects: int) -> None:
-        """Look at some more objects."""
-        while self.undecided and objects > 0:
-            objects -= 1
-            self._look_at(self._left.pop())
-            if not self._left:
-                for space in self._spaces:
-                    self._enter(space)
+    def proceed(self, span_ns: int) -> None:
+        """Look for about so long."""
+        until = time.perf_counter_ns() + span_ns
+        for _ in self._steps:
+            if time.perf_counter_ns() >= until:
+                return
+        self.undecided = False
 
-    def _release_whom_nobody_blocks(self) -> None:
-        """Who waits for tasks is blocked only if one of those is."""
-        for waiter in list(self._blocked.values()):
-            self._wake_if_free(waiter)
+    def _search(self, waiters: list[Waiter], tasks: list[Any], loops: list[Any]) -> Iterator[None]:
+        """The search itself, in small steps."""
+        for waiter in waiters:
+            self._blocked[id(waiter.task)] = waiter
+            yield
+        for waiter in waiters:
+            if waiter.resource is not None:
+                self._by_resource.setdefault(id(waiter.resource), []).append(waiter)
+            blockers = {id(task) for task in waiter.awaits} & self._blocked.keys()
+            self._blockers[id(waiter.task)] = len(blockers)
+            for blocker in blockers:
+                self._awaited_by.setdefault(blocker, []).append(waiter)
+            yield
+        for waiter in waiters:
+            if waiter.resource is None and not self._blockers[id(waiter.task)]:
+                yield from self._wake(waiter)
+        self._left += loops
+        self._left += _handlers()
+        for frame in _of_threads():
+            self._look_into(frame)
+            yield
+        for task in tasks:
+            if id(task) not in self._blocked:
+                self._left.append(task)
+            yield
+        known = 0
+        while self._left or known < len(self._names):
+            while self._left:
+                if len(self._kept) + len(self._left) > MOST:
+                    self._given_up = True
+                    return
+                yield from self._look_at(self._left.pop())
+                yield
+            known = len(self._names)
+            for space in self._spaces:
+                self._enter(space)
+                yield
 
-    def _wake_if_free(self, waiter: Waiter) -> bool:
-        if waiter.resource is not None or any(id(task) in self._blocked for task in waiter.awaits):
-            return False
-        if self._blocked.pop(id(waiter.task), None) is None:
-            return False
-        for other in list(self._blocked.values()):
-            self._wake_if_free(other)
-        return True
+    def _wake(self, waiter: Waiter) -> Iterator[None]:
+        """It can be woken, and so can those who wait for it alone."""
+        woken = [waiter]
+        while woken:
+            task = woken.pop().task
+            if self._blocked.pop(id(task), None) is None:
+                continue
+            self._seen.discard(id(task))
+            self._left.append(task)
+            for other in self._awaited_by.get(id(task), ()):
+                self._blockers[id(other.task)] -= 1
+                if other.resource is None and not self._blockers[id(other.task)]:
+                    woken.append(other)
+                yield
 
-    def _look_at(self, each: Any) -> None:
+    def _look_at(self, each: Any) -> Iterator[None]:
         if id(each) in self._seen:
             return
         self._seen.add(id(each))
         self._kept.append(each)
         for waiter in self._by_resource.pop(id(each), ()):
-            self._wake(waiter)
+            yield from self._wake(waiter)
         if id(each) in self._blocked:
             return  # Whoever has the task cannot reach into its coroutine.
-        if isinstance(each, FunctionType):
-            self._left += (each.__closure__, each.__defaults__, each.__kwdefaults__, vars(each))
+        kind = type(each)  # what isinstance() asks besides may be the program's
+        if kind is FunctionType:
+            self._left += (each.__closure__, each.__defaults__, each.__kwdefaults__, each.__dict__)
             if _enters(each.__code__.co_filename):
                 self._use(uses_of(each.__code__), each.__globals__)
-        elif isinstance(each, FrameType | TracebackType):
+        elif kind is FrameType or kind is TracebackType:
             pass  # What an exception has passed through does not go on.
-        elif isinstance(each, ModuleType):
+        elif kind in _SUSPENDED:
+            self._look_into_suspended(each, getattr(each, _SUSPENDED[kind]))
+        elif issubclass(kind, ModuleType):
             if _is_entered(each):
                 self._spaces.append(vars(each))
-        elif isinstance(each, type):
-            if _is_entered(sys.modules.get(each.__module__)):
-                self._spaces.append(vars(each))
-                self._left += each.__mro__
-                if not all(map(_is_plain, each.__mro__)):
-                    self._left += vars(each).values()  # whatever its foreign bases call
-        elif isinstance(each, weakref.ref):
+        elif issubclass(kind, type):
+            self._look_into_class(each)
+        elif issubclass(kind, weakref.ref):
             self._left.append(each())
         elif gc.is_tracked(each):
-            self._look_behind(each)
+            self._look_into_object(each)
 
-    def _look_behind(self, each: Any) -> None:
-        """An object that is none of the above."""
-        for name in _SUSPENDED:
-            if isinstance(
-                frame := getattr(each, name, None) if hasattr(type(each), name) else None, FrameType
-            ):
-                local = frame.f_locals
-                variables = {id(local), *map(id, local.values())}
-                self._look_into(frame)
-                # And what the blocks it is in, and its loops, are about.
-                self._left += [
-                    value
-                    for value in gc.get_referents(each)
-                    if id(value) not in variables
-                    and not isinstance(value, CellType | FrameType | CodeType | FunctionType)
-                ]
-                return
-        space = getattr(each, "__dict__", None)
-        if isinstance(space, dict) and all(map(_is_plain, type(each).__mro__)):
-            self._spaces.append(space)
-            self._enter(space)
-            named = {id(value) for value in space.values()}
-            self._left += [
-                value for value in gc.get_referents(each) if value is not space and id(value) not in named
-            ]
-        else:
+    def _look_into_suspended(self, each: Any, frame: FrameType | None) -> None:
+        if frame is None:
+            return
+        local = frame.f_locals
+        variables = {id(local), *map(id, local.values())}
+        self._look_into(frame)
+        # And what the blocks it is in, and its loops, are about.
+        self._left += [
+            value
+            for value in gc.get_referents(each)
+            if id(value) not in variables and type(value) not in (CellType, FrameType, CodeType, FunctionType)
+        ]
+
+    def _look_into_class(self, each: type) -> None:
+        if _is_entered(sys.modules.get(each.__module__)):
+            self._spaces.append(vars(each))
+            self._left += each.__mro__
+            if not all(map(_is_plain, each.__mro__)):
+                self._left += vars(each).values()  # whatever its foreign bases call
+
+    def _look_into_object(self, each: Any) -> None:
+        space = _namespace(each)
+        if space is None:
             self._left += gc.get_referents(each)
+            return
+        self._spaces.append(space)
+        self._enter(space)
+        named = {id(value) for value in space.values()}
+        self._left += [
+            value for value in gc.get_referents(each) if value is not space and id(value) not in named
+        ]
 
     def _look_into(self, frame: FrameType) -> None:
         """A frame that can go on."""
@@ -198,16 +247,6 @@ class Reach:
             for name, value in space.items()
             if (name in self._names or _is_implied(name, value)) and id(value) not in self._seen
         ]
-
-    def _wake(self, waiter: Waiter) -> None:
-        """It can be woken, and so can those who wait for it alone."""
-        before = dict(self._blocked)
-        self._blocked.pop(id(waiter.task), None)
-        for other in list(self._blocked.values()):
-            self._wake_if_free(other)
-        for number in before.keys() - self._blocked.keys():
-            self._seen.discard(number)
-            self._left.append(before[number].task)
 
 
 def _enters(filename: str) -> bool:
@@ -233,6 +272,17 @@ def _is_plain(kind: type) -> bool:
         or kind.__module__ in ("abc", "typing")
         or _is_entered(sys.modules.get(kind.__module__))
     )
+
+
+def _namespace(each: Any) -> dict[str, Any] | None:
+    """The attributes of an object, where only code that has been looked at uses them."""
+    mro = type(each).__mro__
+    if not all(map(_is_plain, mro)):
+        return None
+    found = next((vars(kind)["__dict__"] for kind in mro if "__dict__" in vars(kind)), None)
+    # Of the program's own properties nothing is run.
+    space = found.__get__(each) if type(found) is GetSetDescriptorType else None
+    return space if type(space) is dict else None
 
 
 def _handlers() -> Iterator[Any]:

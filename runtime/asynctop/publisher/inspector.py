@@ -13,8 +13,8 @@ from asynctop_protocol import Chain, Chains, Inspect
 SLICE = 40
 """Tasks read in one turn of a loop: about a quarter of a millisecond."""
 
-REACHED = 300
-"""Objects looked at in one turn of a loop, likewise."""
+SEARCH_NS = 300_000
+"""How long to search for stranded tasks in one turn of a loop."""
 
 MOST_TASKS = 20_000
 """Among more tasks nobody looks for stranded ones: they would all have to be kept meanwhile."""
@@ -105,9 +105,9 @@ class _Search:
             if len(self._reaches) == 2 or (self._reaches and not self._reaches[0].stranded()):
                 return True
             ours = (self, vars(self), self._chains, self._tasks, self._waiters, self._reaches)
-            loops = self._core.loops().values()
+            loops = list(self._core.loops().values())
             self._reaches.append(Reach(self._waiters, self._tasks, loops, ours))
-        self._reaches[-1].proceed(REACHED)
+        self._reaches[-1].proceed(SEARCH_NS)
         return False
 
     def stranded(self) -> list[Chain]:

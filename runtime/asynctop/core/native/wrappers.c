@@ -12,6 +12,7 @@ typedef struct {
     PyObject *loop;     /* for a callback; a step's record knows its own */
     TaskRecord *record; /* pinned; NULL for a callback that is no task's step */
     int source;
+    uint32_t turn; /* of the loop, in which a callback's wrapper was made, or run last */
 } Wrapper;
 
 static PyTypeObject *wrapper_type;
@@ -47,7 +48,7 @@ static PyObject *run_callback(PyObject *callable, PyObject *const *args, size_t 
     Wrapper *self = (Wrapper *)callable;
     PyObject *callback = Py_NewRef(self->callback), *loop = Py_NewRef(self->loop);
     Running before;
-    LoopStats *stats = callback_begin(loop, callback, self->source, &before);
+    LoopStats *stats = callback_begin(loop, callback, self->source, &self->turn, &before);
     PyObject *result = PyObject_Vectorcall(callback, args, count, keywords);
     if (stats != NULL) {
         PyObject *error = result == NULL ? take_exception() : NULL;
@@ -134,6 +135,7 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     self->loop = step ? NULL : Py_NewRef(loop);
     self->record = record;
     self->source = source;
+    self->turn = source == BY_TIMER ? timer_set(stats) : stats->turns;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }

@@ -24,7 +24,7 @@ from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
-from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
+from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault, set_timer
 from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
@@ -105,6 +105,8 @@ class Step(StandIn):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = record
         waited = started - record.since
+        if before is NOTHING and record.since >= stats.turn_began:
+            stats.begin_turn(started)
         try:
             callback(*args)
         except BaseException as error:
@@ -199,6 +201,10 @@ class TaskRecord(StockHandle):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
         waited = started - self.since
+        if self.since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
+            stats.turns += 1
+            stats.turn_began = started
+            stats.turn_polls = stats.turn_ns = 0
         try:
             # A step takes nothing or one future: two plain calls cost less than one with `*args`.
             if args:
@@ -285,6 +291,12 @@ def _settle(
         kind.histogram[(took * took).bit_length()] += 1
         if waited > stats.lag_ns:
             stats.lag_ns = waited
+        if before is NOTHING:
+            stats.left = ended
+            stats.turn_polls += 1
+            stats.turn_ns += took
+            if stats.turn_ns > stats.turn_mark_ns:
+                stats.note_turn(kind, took)
         if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
@@ -371,6 +383,8 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._cancelled = False
         handle._repr = handle._source_traceback = None
         thread = loop._thread_id
+        stats = loop_stats(loop)
+        handle.turn = stats.turns
         handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
         if loop._debug:
             handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
@@ -576,7 +590,11 @@ def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Cal
             return callback  # the loop is about to refuse it
         if not is_step(callback):
             # One such method calls another: uvloop's call_at its call_later.
-            return callback if type(callback) is Callback else Callback(callback, source, stats)
+            if type(callback) is Callback:
+                return callback
+            if source is WakerSource.TIMER:
+                set_timer(stats)
+            return Callback(callback, source, stats)
         record = woken(loop, callback)
     except Exception as error:
         fault(error)
