@@ -8,6 +8,7 @@ with names, those of these lints only. The index is always made anew.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ _INDEX = """\
 # Lints
 
 What asynctop looks for. Each lint has a page with a sick program, what asynctop said of it when it ran, and
-the mended program. `asynctop lints` lists them with their settings, `asynctop lints NAME` says what one means.
+the mended program. `asynctop lints` lists them as they are set, `asynctop lints NAME` explains one.
 
 {table}
 
@@ -47,8 +48,8 @@ silence = ["Server.handle", "keepalive-*"]
 off = true
 ```
 
-`silence` holds kinds and names: a finding is not shown if the name of its subject matches one of them, or, where
-that is a task, its kind. `*` stands for anything, `?` for one character, `[abc]` for one of these.
+`silence` holds kinds and names: a finding is not shown if the name of its subject matches one of them, or,
+where that is a task, its kind. `*` stands for anything, `?` for one character, `[abc]` for one of these.
 """
 
 
@@ -60,17 +61,23 @@ def index() -> str:
 
 def page(lint: Lint, said: dict[str, str]) -> str:
     """A lint's page. `said` has the sentence for each of its scenarios."""
-    parts = [f"# {lint.name}", lint.summary, f"Severity: {lint.severity}.", lint.explanation]
+    parts = [f"# {lint.name}", lint.summary, f"Severity: {lint.severity}."]
     known = thresholds(lint)
     if known:
         rows = [f"| `{each.name}` | {each.value:_} | {each.meaning} |" for each in known]
         parts += ["\n".join(["| threshold | usually | |", "| --- | --- | --- |", *rows])]
     for name, sentence in said.items():
-        several = f": {name}" if len(said) > 1 else ""
-        parts += [f"## The sick program{several}", _listing("sick", name)]
-        parts += [f"asynctop says:\n\n> {sentence}"]
+        parts += ["## A sick program", _listing("sick", name), "asynctop says:", f"> {_escaped(sentence)}"]
+    if lint.explanation:
+        parts += ["## What it means, and what to do", lint.explanation]
+    for name in said:
         parts += ["## The mended program", _listing("healthy", name)]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Names such as `<lambda>` are no markup."""
+    return re.sub(r"([<*\[])", r"\\\1", text)
 
 
 def _listing(health: str, name: str) -> str:

@@ -33,7 +33,7 @@ class Rule:
         names = {finding.subject_name}
         row = model.tasks.row(finding.subject_id) if finding.subject_type == "task" else None
         if row is not None:
-            names.add(model.kinds.label(int(model.tasks.kind[row])))
+            names |= {model.tasks.name(row), model.kinds.label(int(model.tasks.kind[row]))}
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.silence)
 
 
