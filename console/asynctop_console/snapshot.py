@@ -12,6 +12,7 @@ import numpy as np
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all, lints_by_task
 from asynctop_console.model import Frame, Model, Resource, Waits
+from asynctop_console.model.stalls import lines
 from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
@@ -190,6 +191,14 @@ def _stall(model: Model, stall: Stall) -> Json:
         "cause": stall.cause.name.lower(),
         "samples": stall.samples,
         "stack": _frames(stall.stack),
+        "callee": stall.callee or None,
+        "coroutine": stall.coroutine or None,
+        "poll": stall.poll or None,
+        "last": stall.last,
+        "samples_by_line": [
+            {**_frames([frame])[0], "callee": callee or None, "samples": samples}
+            for (frame, callee), samples in lines([stall]).most_common()
+        ],
     }
 
 

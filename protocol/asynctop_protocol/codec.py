@@ -267,6 +267,7 @@ _WIRE: Mapping[str, _Type] = {
     "list[tuple[str, str, int]]": _Type(_pack_stack, _read_list(_read_frame, MAX_STACK)),
     "dict[str, int]": _Type(_pack_counters, _read_counters),
     "list[Stall]": _records(m.Stall),
+    "list[Part]": _records(m.Part),
     "list[Incident]": _records(m.Incident),
     "list[Chain]": _records(m.Chain),
     "list[Holding]": _records(m.Holding),
@@ -283,7 +284,7 @@ _NUMBERS = {kind: number for number, kind in TYPES.items()}
 _FIELDS: dict[type[Any], dict[str, _Type]] = {}
 _REQUIRED: dict[type[Any], frozenset[str]] = {}
 _ROW_FIELDS: dict[type[Any], tuple[str, ...]] = {}
-for _kind in (*_NUMBERS, m.Stall, m.Incident, m.Chain, m.Waiting, m.Holding):
+for _kind in (*_NUMBERS, m.Stall, m.Part, m.Incident, m.Chain, m.Waiting, m.Holding):
     _fields = dataclasses.fields(_kind)
     _FIELDS[_kind] = {field.name: _WIRE[str(field.type)] for field in _fields}
     _REQUIRED[_kind] = frozenset(

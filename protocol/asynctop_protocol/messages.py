@@ -299,6 +299,19 @@ class Loops:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a stall: the samples that found the same stack."""
+
+    samples: int
+    callee: str
+    """What the innermost frame was calling, as in `Stall`."""
+    shared: int
+    """How many of the outermost frames are those of `Stall.stack`."""
+    rest: list[tuple[str, str, int]]
+    """The other frames, (function, file, line), outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stall:
     """One poll or callback past the threshold. Sent again with the same id while it lasts and once when it
     ends."""
@@ -319,6 +332,18 @@ class Stall:
     """How often the stack was read; 0 where nobody could look while it ran."""
     stack: list[tuple[str, str, int]]
     """(function, file, line), outermost first: the stack seen most often."""
+    callee: str = ""
+    """The C function that its innermost frame was calling, as in "time.sleep" or
+    "sqlite3.Connection.execute"; empty where there is none, or it is not known. Where garbage was collected:
+    "gc.collect(2)", the 2 being the generation."""
+    coroutine: str = ""
+    """Qualified name of the innermost of the user's own coroutine functions in that stack; may be empty."""
+    poll: int = 0
+    """The number of the poll within its task's life, 1 being the first; 0 where it is not known."""
+    last: bool = False
+    """Whether the task ended in this poll."""
+    parts: list[Part] = field(default_factory=list)
+    """The stacks seen, those seen most often, most often first; empty where none was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +433,8 @@ class Chain:
     """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
     stranded: bool = False
     """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
+    held: bool = True
+    """Whether anything refers to the task besides what it waits for; else the two may vanish together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from asynctop_protocol.messages import (
     Incident,
     Incidents,
     Message,
+    Part,
     Problem,
     Reset,
     Role,
@@ -52,9 +53,9 @@ def tables(message: type[Any]) -> st.SearchStrategy[Any]:
         strings = st.lists(STRINGS, min_size=rows, max_size=rows)
         histograms = st.lists(st.integers(0, 127).flatmap(columns), min_size=rows, max_size=rows)
         by_type = {
+            "bool": st.booleans(),
             "int": NUMBERS,
             "str": STRINGS,
-            "bool": st.booleans(),
             "list[str]": strings,
             "Column": columns(rows),
             "list[Column]": histograms,
@@ -70,6 +71,10 @@ STALLS = st.builds(
     cause=st.sampled_from(Cause),
     samples=NUMBERS,
     stack=FRAMES,
+    callee=STRINGS,
+    coroutine=STRINGS,
+    poll=NUMBERS,
+    parts=st.lists(st.builds(Part, NUMBERS, STRINGS, NUMBERS, FRAMES), max_size=3),
 )
 INCIDENTS = st.builds(
     Incident,

@@ -208,5 +208,5 @@ def test_the_report_says_the_same_to_a_person() -> None:
     assert next(line for line in lines if line.startswith("app.handler")).endswith("app/main.py:12")
     assert "   500ms  blocking  worker  load() at app/web.py:44" in lines
     assert lines[-1].startswith(
-        "error: The event loop was blocked for 500ms by task worker in load() at app/web.py:44"
+        "error: The event loop was blocked in api.get() for 500ms by task worker in load() at app/web.py:44"
     )

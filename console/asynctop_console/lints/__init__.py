@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.incidents import (
+    CallFromWrongThread,
+    CoroutineNeverAwaited,
+    PendingTaskDestroyed,
+    TaskExceptionNeverRetrieved,
+)
 from asynctop_console.lints.locks import (
     DeadlockTaskAwaitsItsOwnWaiter,
     DeadlockTwoLocks,
@@ -15,10 +21,23 @@ from asynctop_console.lints.locks import (
     LockHeldLongWhileWaiting,
     SyncLockHeldAcrossAwait,
 )
+from asynctop_console.lints.nested_runs import NestedRunInAThread
+from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.rules import Rule
 from asynctop_console.lints.self_wakes import SelfWakeSpin
-from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stalls import (
+    BlockingCallback,
+    BlockingLock,
+    BlockingLoggingHandler,
+    GcPause,
+    LongPollBlockingCall,
+    LongPollCpu,
+    LongPollGilHeldInC,
+    SlowFirstPollNeverYields,
+    SynchronousDns,
+    SynchronousFileOrSqliteIo,
+)
 from asynctop_console.lints.stranded import (
     EventNobodyWillSet,
     LockNeverReleased,
@@ -35,15 +54,29 @@ __all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all",
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
+    CallFromWrongThread(),
+    CoroutineNeverAwaited(),
+    PendingTaskDestroyed(),
+    TaskExceptionNeverRetrieved(),
     DeadlockTaskAwaitsItsOwnWaiter(),
     DeadlockTwoLocks(),
     LockConvoy(),
     LockHeldLongWhileWaiting(),
     SyncLockHeldAcrossAwait(),
-    LongPollBlockingCall(),
-    LongPollCpu(),
+    NestedRunInAThread(),
+    OrphanedTask(),
     DeepAwaitRecursion(),
     SelfWakeSpin(),
+    BlockingCallback(),
+    BlockingLock(),
+    BlockingLoggingHandler(),
+    GcPause(),
+    LongPollBlockingCall(),
+    LongPollCpu(),
+    LongPollGilHeldInC(),
+    SlowFirstPollNeverYields(),
+    SynchronousDns(),
+    SynchronousFileOrSqliteIo(),
     EventNobodyWillSet(),
     LockNeverReleased(),
     QueueWithNoConsumerLeft(),

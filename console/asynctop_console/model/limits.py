@@ -33,6 +33,9 @@ LOOPS = 1 << 12
 STALLS = 1_000
 """Stalls kept, oldest forgotten first: nobody scrolls further, and each has a stack."""
 
+PARTS = 16
+"""Different stacks kept of one stall: a runtime sends half as many."""
+
 INCIDENTS = 1_000
 """Incidents kept, oldest forgotten first: each stands for all at its place."""
 

@@ -12,6 +12,7 @@ from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
 from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
+from asynctop_console.model.stalls import clean_stall
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
@@ -180,17 +181,7 @@ class Model:
 
     def _stalled(self, message: Stalls) -> None:
         for stall in message.stalls:
-            self._stalls[stall.id] = replace(
-                stall,
-                task=clipped(stall.task),
-                kind=clipped(stall.kind),
-                name=clean(stall.name),
-                loop=clipped(stall.loop),
-                started_ns=clipped(stall.started_ns),
-                duration_ns=clipped(stall.duration_ns),
-                samples=clipped(stall.samples),
-                stack=clean_frames(stall.stack),
-            )
+            self._stalls[stall.id] = clean_stall(stall)
             if len(self._stalls) > limits.STALLS:
                 del self._stalls[next(iter(self._stalls))]
 

@@ -7,7 +7,8 @@ from collections.abc import Hashable
 import numpy as np
 
 from asynctop_console.lints import Finding
-from asynctop_console.model.places import full
+from asynctop_console.model.places import full, is_users, short
+from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
@@ -223,11 +224,37 @@ def _stall(frame: Frame, stall: Stall, width: int) -> list[TextLine]:
                 when,
                 Piece(f"  {CAUSES[stall.cause]}  ", "warn"),
                 Piece(culprit(stall) or "nobody could look while it ran", "text"),
+                Piece(f"  in {stall.callee}()" if stall.callee else "", "name"),
                 Piece(f"  ({stall.samples} samples)", "faint"),
             )
         ),
     ]
-    return lines + stack_lines(stall.stack, width)
+    return lines + (_tree(stall, width) if len(stall.parts) > 1 else stack_lines(stall.stack, width))
+
+
+def _tree(stall: Stall, width: int) -> list[TextLine]:
+    """Where the time went of a stall that was in several places: the share of the samples below a frame."""
+    told = sum(part.samples for part in stall.parts)
+    lines = []
+    for depth, branch in tree(stall):
+        indent = "  " * min(depth, 12)
+        share = Piece(f"  {branch.samples / max(told, 1):>4.0%}  ", "bad")
+        if branch.frame is None:
+            lines.append(TextLine((share, Piece(f"{indent}{branch.callee}()", "name"))))
+            continue
+        function, file, line = branch.frame
+        own = is_users(branch.frame)
+        room = max(width - 12 - len(indent) - min(len(function), 32), 20)
+        lines.append(
+            TextLine(
+                (
+                    share,
+                    Piece(f"{indent}{function:<32.32} ", "text" if own else "faint"),
+                    Piece(short(file, line, room), "place" if own else "faint"),
+                )
+            )
+        )
+    return lines
 
 
 class StallDetail(Page):

@@ -134,8 +134,8 @@ def waiter(number: int, reading: Reading) -> Waiter | None:
 
 
 def _is_nobodys(resource: Any, step: Step) -> bool:
-    """Whether only the coroutine that waits for it refers to a resource: `await asyncio.Event().wait()` is how
-    one says that one means to wait until one is cancelled."""
+    """Whether only the coroutine that waits for it refers to a resource: one says `await Event().wait()`
+    where one means to wait until one is cancelled."""
     holders = (step.awaitable, step.frame.f_locals)
     held = sum(each is resource for holder in holders for each in gc.get_referents(holder))
     ours = 3  # the wait's, this function's, and that of the call

@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[Held]:
     """What one suspended coroutine or generator holds; `below` is the frame that it waits in."""
-    for manager in _managers(awaitable):
+    for manager in managers(awaitable):
         if below is not None and below.f_code.co_name in _ENTERS and below.f_locals.get("self") is manager:
             continue  # It is on its way in.
         if isinstance(manager, contextlib._GeneratorContextManagerBase):
@@ -51,7 +51,7 @@ def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[
             yield found
 
 
-def _managers(awaitable: Any) -> Iterator[Any]:
+def managers(awaitable: Any) -> Iterator[Any]:
     """The context managers whose blocks it is inside of, outermost first."""
     alone = False
     for each in gc.get_referents(awaitable):
@@ -81,7 +81,7 @@ _DEADLINES = ("Timeout", "CancelScope")
 
 def has_deadline(awaitable: Any) -> bool:
     """Whether it is inside of a block that a timer may end."""
-    return any(type(manager).__name__ in _DEADLINES for manager in _managers(awaitable))
+    return any(type(manager).__name__ in _DEADLINES for manager in managers(awaitable))
 
 
 def described(resource: Any) -> str:

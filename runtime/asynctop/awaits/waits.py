@@ -88,10 +88,17 @@ _SOURCES = {
 def _source(future: Any) -> Any:
     """The future whose result `future` will get; None where asyncio has not tied it to one."""
     for callback, *_ in getattr(future, "_callbacks", None) or ():
-        if isinstance(callback, FunctionType) and (name := _SOURCES.get(callback.__qualname__)):
-            names = callback.__code__.co_freevars
-            if callback.__closure__ is not None and name in names:
-                return callback.__closure__[names.index(name)].cell_contents
+        if (source := tied_to(callback)) is not None:
+            return source
+    return None
+
+
+def tied_to(callback: Any) -> Any:
+    """The future that another one is tied to by this callback of asyncio's; None where it is none such."""
+    if isinstance(callback, FunctionType) and (name := _SOURCES.get(callback.__qualname__)):
+        names = callback.__code__.co_freevars
+        if callback.__closure__ is not None and name in names:
+            return callback.__closure__[names.index(name)].cell_contents
     return None
 
 

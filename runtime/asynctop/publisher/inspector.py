@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
-from asynctop.awaits import Reach, Waiter, await_chain, read, waiter
+from asynctop.awaits import Reach, Waiter, await_chain, is_held, read, references, waiter
 from asynctop.core.contract import Core
 from asynctop_protocol import Chain, Chains, Inspect
 
@@ -58,9 +58,11 @@ class Inspection:
         """On the loop's thread."""
         chains = []
         try:
-            for number, task in self._core.find(tasks):
+            found = self._core.find(tasks)
+            for (number, task), count in zip(found, references(found), strict=True):
                 reading = read(task)
-                chains.append(chain := await_chain(number, reading, self._core.identify))
+                chain = await_chain(number, reading, self._core.identify)
+                chains.append(chain := replace(chain, held=is_held(reading, count)))
                 if self._search is not None:
                     self._search.add(chain, task, waiter(number, reading))
         except Exception:

@@ -56,13 +56,14 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
 def adopt(task: Any, loop: Any, /) -> None:
     """Begin the record of a task that was there before the hooks. Raises what the task's methods raise."""
 
+def report_foreign_calls(report: Callable[[Any, Any], object] | None, /) -> None: ...
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 
-def running() -> list[tuple[int, int, int, Any, int, int, int]]:
+def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
     """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 
-def long_polls() -> list[tuple[int, int, int, Any, int, int, int]]:
+def long_polls() -> list[tuple[int, int, int, Any, int, int, int, int, bool]]:
     """Polls and callbacks past the threshold that ended since the last call, likewise."""
 
 def poll_depth(loop: int, /) -> int:

@@ -92,6 +92,7 @@ class NativeCore:
     wrapping = staticmethod(_native.wrapping)
     create_task = staticmethod(_native.create_task)
     release = staticmethod(_native.release)
+    report_foreign_calls = staticmethod(_native.report_foreign_calls)
     drain = staticmethod(_native.drain)
     identify = staticmethod(_native.identify)
 
@@ -178,8 +179,8 @@ class NativeCursor:
         return iter(self._cursor.next, b"")
 
 
-def _named(loop: int, task: int, kind: int, name: Any, *times: int) -> Running:
-    return Running(loop, task, kind, clipped(name), *times)
+def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:
+    return Running(loop, task, kind, clipped(name), *rest)
 
 
 def _thread_name(identifier: int) -> str:

@@ -197,6 +197,9 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (stats != NULL) {
         extra->turn = timer_set(stats);
     }
+    if (is_foreign(loop_known(loop))) {
+        foreign_call(loop, callback);
+    }
     return 0;
 }
 
@@ -241,9 +244,9 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
         LoopStats *stats = loop_stats(loop);
         if (stats != NULL) {
             extra->turn = stats->turns;
-            if (stats->thread != 0 && stats->thread != PyThread_get_thread_ident()) {
-                extra->source = BY_THREAD;
-            }
+        }
+        if (is_foreign(stats)) {
+            extra->source = BY_THREAD;
         }
     }
     if (append_ready(loop, handle) < 0) {
@@ -289,6 +292,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         named = 0;
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
+    bool foreign = is_foreign(stats);
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -302,6 +306,9 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     PyObject *given[] = {loop, args[0], rest, context};
     PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
+    if (foreign && handle != NULL) {
+        foreign_call(loop, args[0]);
+    }
     return handle;
 }
 

@@ -36,6 +36,7 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
 static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     core.open = false;
+    Py_CLEAR(core.on_foreign_call);
     recorder_forget();
     records_unlist();
     slots_forget();
@@ -109,6 +110,12 @@ static PyObject *create_task(PyObject *Py_UNUSED(module), PyObject *args)
     return make_task(loop, create, coroutine, kwargs);
 }
 
+static PyObject *report_foreign_calls(PyObject *Py_UNUSED(module), PyObject *report)
+{
+    Py_XSETREF(core.on_foreign_call, report == Py_None ? NULL : Py_NewRef(report));
+    Py_RETURN_NONE;
+}
+
 static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
 {
     LoopStats *stats = loop_known(loop);
@@ -161,10 +168,11 @@ static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
             continue;
         }
         long long id = record != NULL ? record->id : 0, since = stats->now.since_ns;
+        long long poll = record != NULL ? record->polls + 1 : 0;
         int kind = record != NULL ? record->kind : 0;
         unsigned long thread = stats->thread;
         PyObject *name = running_name(record, stats->now.callback);
-        if (name == NULL || append(found, Py_BuildValue("(iLiNLki)", number, id, kind, name, since, thread, 0)) < 0) {
+        if (name == NULL || append(found, Py_BuildValue("(iLiNLkiL)", number, id, kind, name, since, thread, 0, poll)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -179,9 +187,10 @@ static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
         number = stats->number;
         loop_hold(stats);
         for (LongPoll poll; found != NULL && long_poll_take(stats, &poll);) {
-            if (append(found, Py_BuildValue("(iLiNLkL)", number, (long long)poll.task, poll.kind,
+            if (append(found, Py_BuildValue("(iLiNLkLLN)", number, (long long)poll.task, poll.kind,
                                             poll.name != NULL ? poll.name : Py_NewRef(Py_None),
-                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns)) < 0) {
+                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns,
+                                            (long long)poll.poll, PyBool_FromLong(poll.last))) < 0) {
                 Py_CLEAR(found);
             }
         }
@@ -542,6 +551,8 @@ static PyMethodDef functions[] = {
     {"create_task", create_task, METH_VARARGS,
      PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},
     {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
+    {"report_foreign_calls", report_foreign_calls, METH_O,
+     PyDoc_STR("report_foreign_calls(report or None): report(loop, callback) from now on.")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
     {"begin_watch", begin_watch, METH_O, PyDoc_STR("begin_watch(period_ns): from now on `watch` waits.")},
     {"end_watch", end_watch, METH_NOARGS, PyDoc_STR("Let `watch` return.")},

@@ -109,8 +109,10 @@ typedef struct {
 /* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
 typedef struct {
     int64_t task, started_ns, took_ns;
+    int64_t poll; /* its number within the task's life, from 1; 0 for a callback */
+    bool last;    /* the task ended in it */
     int kind;
-    PyObject *name;
+    PyObject *name; /* owned once it is noted */
 } LongPoll;
 
 /* One event loop. */
@@ -200,6 +202,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *on_foreign_call; /* NULL where nobody wants to know */
     unsigned closures; /* loops closed, and hooks taken out: at each, what a loop has may be freed */
     int64_t last_id;
     LoopStats *loops;
@@ -271,7 +274,12 @@ bool loop_listed(const LoopStats *);   /* whether it is there still, of what was
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
 void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
-void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+static inline bool is_foreign(const LoopStats *stats) /* the thread that runs this, to a loop that has run */
+{
+    return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
+}
+void foreign_call(PyObject *loop, PyObject *callback);
+void note_long_poll(LoopStats *, LongPoll);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
 int loops_init(PyObject *loop_class);

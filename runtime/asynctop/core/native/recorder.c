@@ -542,7 +542,12 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     if (own_time(stats, started, took, before) > core.threshold_ns) {
         PyObject *name = task_name(task);
-        note_long_poll(stats, record->id, record->kind, name, started, took);
+        int done = record->state == STATE_SCHEDULED ? 0 : asks(task, task_done, s_done);
+        if (done < 0) {
+            fault();
+        }
+        note_long_poll(stats, (LongPoll){.task = record->id, .kind = record->kind, .name = name, .poll = record->polls,
+                                         .last = done > 0, .started_ns = started, .took_ns = took});
         Py_XDECREF(name);
     }
     if (record->state == STATE_SCHEDULED) {
@@ -613,7 +618,7 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
         if (name == NULL) {
             fault();
         }
-        note_long_poll(stats, 0, 0, name, started, took);
+        note_long_poll(stats, (LongPoll){.name = name, .started_ns = started, .took_ns = took});
         loop_release(stats);
         Py_XDECREF(name);
     }
@@ -701,6 +706,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
 PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs)
 {
     PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = factory_now;
+    bool foreign = is_foreign(loop_known(loop));
     if (factory == NULL) {
         PyErr_Clear();
     }
@@ -721,6 +727,9 @@ PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObj
             record_changed(record);
         }
         record_unpin(record);
+    }
+    if (foreign && task != NULL && !is_foreign(loop_known(loop))) {
+        foreign_call(loop, task); /* its first poll has run in this thread, as if that were the loop's */
     }
     return task;
 }

@@ -117,6 +117,7 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
         return Py_NewRef(callback); /* one such method calls another: uvloop's call_at its call_later */
     }
     LoopStats *stats = loop_stats(loop);
+    bool foreign = (source == BY_CALLBACK || source == BY_TIMER) && is_foreign(stats);
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;
     if (stats == NULL || (step && record == NULL)) {
@@ -137,6 +138,9 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     self->source = source;
     self->turn = source == BY_TIMER ? timer_set(stats) : stats->turns;
     PyObject_GC_Track(self);
+    if (foreign) {
+        foreign_call(loop, callback);
+    }
     return (PyObject *)self;
 }
 

@@ -64,6 +64,11 @@ class PythonCore:
         except Exception as error:
             handles.fault(error)
 
+    def report_foreign_calls(self, report: Callable[[Any, Any], None] | None) -> None:
+        """From now on call `report(loop, callback)` where a loop was given a callback in another thread than
+        its own."""
+        handles.Settings.on_foreign_call = staticmethod(report) if report is not None else None
+
     def restart(self) -> None:
         """The process has forked: forget everything, and begin anew."""
         self.forget()
@@ -84,6 +89,7 @@ class PythonCore:
             if loop is not None:
                 del loop._asynctop_stats
         registry.__init__()  # type: ignore[misc]
+        self.report_foreign_calls(None)
 
     def begin_watch(self, period_ns: int) -> None:
         """From now on `watch` waits."""
@@ -103,11 +109,12 @@ class PythonCore:
         for stats in tuple(registry.loops):
             since, current = stats.since, stats.current
             if current is not NOTHING and current is stats.current:
-                kind, name = 0, current.name
+                kind, name, poll = 0, current.name, 0
                 if type(current) is tasks.TaskRecord:
                     kind, name = current.kind_stats.number, tasks.name_of(current)
+                    poll = current.polls + 1
                 thread = stats.thread_id() or 0
-                found.append(Running(stats.number, max(current.id, 0), kind, name, since, thread, 0))
+                found.append(Running(stats.number, max(current.id, 0), kind, name, since, thread, 0, poll))
         return found
 
     def long_polls(self) -> list[Running]:
@@ -116,7 +123,8 @@ class PythonCore:
         for stats in tuple(registry.loops):
             while stats.long_polls:
                 note = stats.long_polls.popleft()
-                found.append(Running(stats.number, *note[:4], stats.thread_id() or 0, note.took_ns))
+                thread = stats.thread_id() or 0
+                found.append(Running(stats.number, *note[:4], thread, note.took_ns, note.poll, note.last))
         return found
 
     def threads(self) -> set[int]:

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 from asyncio import events
 from collections.abc import Callable
+from contextvars import copy_context
 from time import monotonic_ns
 from typing import Any
 
@@ -18,6 +19,7 @@ from asynctop.core.python.records import (
     NOTHING,
     PAUSE_NS,
     TIMERS_PER_LOOK,
+    LongPollNote,
     LoopStats,
     Setter,
     loop_stats,
@@ -50,6 +52,8 @@ class Settings:
     threshold_ns = 50_000_000
     on_fault: Callable[[Exception], None]
     """Told of what fails in our own code: it must not reach the program."""
+    on_foreign_call: Callable[[Any, Any], None] | None = None
+    """Told where another thread than the loop's own gives it a callback."""
 
 
 def fault(error: Exception) -> None:
@@ -58,6 +62,19 @@ def fault(error: Exception) -> None:
         Settings.on_fault(error)
     except Exception:
         pass  # there is nobody left to tell
+
+
+def is_foreign(loop: Any) -> bool:
+    """Whether this thread is another one than that which a stock loop runs in."""
+    thread = getattr(loop, "_thread_id", None)
+    return thread is not None and thread != get_ident()
+
+
+def foreign_call(loop: Any, callback: Any) -> None:
+    """A loop was given `callback` by a thread that is not its own."""
+    report = Settings.on_foreign_call
+    if report is not None:
+        report(loop, callback)
 
 
 # What the loop's `current` tells of itself, here for callbacks; a task's record has the same two.
@@ -107,7 +124,7 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
             if stats.turn_ns > stats.turn_mark_ns:
                 stats.note_turn(stats.callbacks_turn, took)
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(0, 0, describe(callback), started, took)
+            stats.note_long_poll(LongPollNote(0, 0, describe(callback), started, took, 0, False))
     except Exception as error:
         fault(error)
 
@@ -174,20 +191,37 @@ class TimerHandle(StockTimerHandle, metaclass=LooksLikeStock):
     __slots__ = ("turn",)
 
     _callback: Any
+    _args: Any
+    _cancelled: bool
+    _context: Any
     _loop: Any
-    _when: float
+    _repr: Any
+    _scheduled: bool
     _source_traceback: Any
+    _when: float
     name = _name
 
     def __init__(self, when: Any, callback: Any, args: Any, loop: Any, context: Any = None) -> None:
-        super().__init__(when, callback, args, loop, context)
-        if self._source_traceback:
-            del self._source_traceback[-1]
         self.turn = -1
+        if loop.get_debug():
+            super().__init__(when, callback, args, loop, context)
+            if self._source_traceback:
+                del self._source_traceback[-1]
+        else:
+            # As there, without a call for each class.
+            self._context = copy_context() if context is None else context
+            self._loop = loop
+            self._callback = callback
+            self._args = args
+            self._cancelled = self._scheduled = False
+            self._repr = self._source_traceback = None
+            self._when = when
         try:
             stats = loop_stats(loop)
             self.turn = stats.turns
             set_timer(stats)
+            if is_foreign(loop):
+                foreign_call(loop, callback)
         except Exception as error:
             fault(error)
 

@@ -24,11 +24,21 @@ from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
-from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault, set_timer
+from asynctop.core.python.handles import (
+    Callback,
+    Handle,
+    Settings,
+    StandIn,
+    fault,
+    foreign_call,
+    is_foreign,
+    set_timer,
+)
 from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
     KindStats,
+    LongPollNote,
     LoopStats,
     loop_stats,
     registry,
@@ -313,7 +323,10 @@ def _settle(
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(record.id, kind.number, clipped(task.get_name()), started, took)
+            name = clipped(task.get_name())
+            stats.note_long_poll(
+                LongPollNote(record.id, kind.number, name, started, took, record.polls, task.done())
+            )
     except Exception as error:
         fault(error)
 
@@ -372,6 +385,8 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._context = context
         handle._callback = callback
         handle._args = args
+        # A task that wakes itself does so in its own thread.
+        foreign = handle.stats.current is not handle and get_ident() != loop._thread_id and is_foreign(loop)
         if loop._debug:
             handle = DebugHandle(handle, callback, args, loop, context)
     else:
@@ -382,13 +397,14 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._args = args
         handle._cancelled = False
         handle._repr = handle._source_traceback = None
-        thread = loop._thread_id
-        stats = loop_stats(loop)
-        handle.turn = stats.turns
-        handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
+        handle.turn = loop_stats(loop).turns
+        foreign = is_foreign(loop)
+        handle.source = THREAD if foreign else CALLBACK
         if loop._debug:
             handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
     loop._ready.append(handle)
+    if foreign and sys._getframe(1).f_code.co_name != "call_soon_threadsafe":
+        foreign_call(loop, callback)
     return handle
 
 
@@ -514,6 +530,7 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     try:
         stats = loop_stats(loop)
         before, since = stats.current, stats.since
+        foreign = is_foreign(loop)
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         record.parent = record.waker = before.id
     except Exception as error:
@@ -532,6 +549,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         stats.current, stats.since = before, since
         if record.ref is coroutine:
             record.ref = None
+    if foreign:
+        foreign_call(loop, task)
     try:
         seen = record.key != 0
         polled = task.done() or (
@@ -582,20 +601,26 @@ def adopted_ended(task: Any) -> None:
             fault(error)
 
 
+_OWN_THREADS = (CALLBACK, WakerSource.TIMER)
+"""What is for the loop's own thread to ask for."""
+
+
 def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
     """What to give to a loop with handles of its own in place of `callback`."""
     try:
         stats = loop_stats(loop)
         if stats.closed:
             return callback  # the loop is about to refuse it
-        if not is_step(callback):
-            # One such method calls another: uvloop's call_at its call_later.
-            if type(callback) is Callback:
-                return callback
+        # One such method calls another: uvloop's call_at its call_later.
+        if type(callback) is Callback:
+            return callback
+        record = woken(loop, callback) if is_step(callback) else None
+        if source in _OWN_THREADS and stats.thread not in (None, get_ident()):
+            foreign_call(loop, callback)
+        if record is None:
             if source is WakerSource.TIMER:
                 set_timer(stats)
             return Callback(callback, source, stats)
-        record = woken(loop, callback)
     except Exception as error:
         fault(error)
         return callback
