@@ -14,13 +14,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.scenarios.programs import AT_A_TIME, CORES, SICK, Case, observe, program, truth
+from tests.scenarios.programs import CORES, SICK, Case, observe, program, truth
 
 from asynctop_console.lints import LINTS, Lint
 from asynctop_console.lints.rules import thresholds
 
 PAGES = Path(__file__).parent / "lints"
 
+_AT_A_TIME = 2
+"""Programs that run side by side: fewer than in the tests, for the sake of what is said of their times."""
 _TRIES = 3
 """A busy machine may hide what a program is sick of."""
 
@@ -101,7 +103,7 @@ def main(chosen: Iterable[str]) -> None:
     """Write the pages of the chosen lints, or of all."""
     lints = [lint for lint in LINTS if not chosen or lint.name in chosen]
     scenarios = [name for name in SICK if truth(name).lint in {lint.name for lint in lints}]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
         said = dict(zip(scenarios, pool.map(sentence, scenarios), strict=True))
     PAGES.mkdir(exist_ok=True)
     for stale in {path.stem for path in PAGES.glob("*.md")} - {lint.name for lint in LINTS} - {"README"}:

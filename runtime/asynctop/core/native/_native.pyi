@@ -41,6 +41,9 @@ def run_stock(handle: events.Handle, source: int, /) -> None:
 def call_soon_of(loop_class: type[Any], /) -> tuple[Any, Any]:
     """What to put in place of a loop class's `call_soon` and `_call_soon`."""
 
+def run_once_of(loop_class: type[Any], /) -> Any:
+    """What to put in place of a loop class's `_run_once`."""
+
 def wrap(loop: Any, callback: Callable[..., object], source: int, /) -> Callable[..., object]:
     """What to give to a loop that has handles of its own, in place of `callback`."""
 

@@ -70,6 +70,15 @@ static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
     return call_soon_descriptors(loop_class);
 }
 
+static PyObject *run_once_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
+{
+    if (!PyType_Check(loop_class)) {
+        PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
+        return NULL;
+    }
+    return run_once_descriptor(loop_class);
+}
+
 static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *loop, *callback;
@@ -544,6 +553,7 @@ static PyMethodDef functions[] = {
     {"derive_handles", derive_handles, METH_VARARGS,
      PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
+    {"run_once_of", run_once_of, METH_O, PyDoc_STR("What to put in place of a loop class's _run_once.")},
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, position, source): what to put in place of the method.")},
@@ -578,20 +588,28 @@ static struct PyModuleDef definition = {
     .m_methods = functions,
 };
 
+static PyObject *loop_class(const char *module, const char *name)
+{
+    PyObject *found = PyImport_ImportModule(module);
+    PyObject *class = found != NULL ? PyObject_GetAttrString(found, name) : NULL;
+    Py_XDECREF(found);
+    return class;
+}
+
 PyMODINIT_FUNC PyInit__native(void)
 {
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "expected the main interpreter, found a subinterpreter: there is one core per process");
         return NULL;
     }
-    PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
-    PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
-    Py_XDECREF(base_events);
-    if (base_loop == NULL || kinds_init() < 0 || loops_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
-        || wrappers_init() < 0 || slots_init() < 0) {
+    PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
+    PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
+    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0 || handles_init() < 0
+        || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);
+    Py_DECREF(selector_loop);
     PyObject *module = PyModule_Create(&definition);
     PyObject *cursor = PyType_FromSpec(&cursor_spec), *outlet = PyType_FromSpec(&outlet_spec);
     if (module == NULL || cursor == NULL || outlet == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0

@@ -8,6 +8,7 @@
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
+ * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
  * frames.c      where a task was spawned, and which frames belong to a poll
@@ -122,7 +123,9 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
+    unsigned parts_version; /* that of its class, for which the following holds */
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
+    bool stock_events, our_inner; /* _process_events() is BaseSelectorEventLoop's own, _call_soon() is ours */
     unsigned long thread;         /* that of the last poll */
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
@@ -269,6 +272,13 @@ void kinds_forget(void);
 /* loops.c */
 LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
 LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+LoopStats *loop_parts_changed(LoopStats *, PyObject *loop);
+/* With `stock_...` as its class is now, which may be patched at any time. NULL where it is known no longer. */
+static inline LoopStats *loop_parts(LoopStats *stats, PyObject *loop)
+{
+    bool same = stats == NULL || (stats->parts_version != 0 && stats->parts_version == Py_TYPE(loop)->tp_version_tag);
+    return same ? stats : loop_parts_changed(stats, loop);
+}
 LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
 bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
@@ -282,7 +292,7 @@ void foreign_call(PyObject *loop, PyObject *callback);
 void note_long_poll(LoopStats *, LongPoll);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
-int loops_init(PyObject *loop_class);
+int loops_init(PyObject *base_class, PyObject *selector_class);
 void loops_forget(void);
 
 /* texts.c */
@@ -334,7 +344,15 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
+extern PyObject *call_soon_inner_method; /* what call_soon_descriptors() has made of it */
 PyObject *call_soon_descriptors(PyObject *loop_class);
+int append_ready(PyObject *loop, PyObject *handle);
+int handle_cancelled(PyObject *handle);
+PyObject *run_handle(PyObject *handle);
+
+/* turns.c */
+int turns_init(void);
+PyObject *run_once_descriptor(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);

@@ -452,14 +452,11 @@ static bool dropped(TaskRecord *record)
     if (still) {
         *(record->previous != NULL ? &record->previous->next : &core.unborn_first) = record->next;
         *(record->next != NULL ? &record->next->previous : &core.unborn_last) = record->previous;
-        CLEAR(record, UNBORN);
+        STORE(record->flags, FORGOTTEN); /* the collector has never seen it, and will not */
     }
     unborn_release();
     if (still && record->pins == 0) {
         record_drop(record);
-    }
-    else if (still) {
-        SET(record, FORGOTTEN);
     }
     return still;
 }
@@ -594,7 +591,9 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32
             if (*turn == stats->turns || stats->now.since_ns - stats->left_ns > PAUSE_NS) {
                 turn_begins(stats);
             }
-            *turn = stats->turns;
+            if (source == BY_IO || source == BY_SIGNAL) {
+                *turn = stats->turns; /* others are given anew each time */
+            }
         }
         if (source == BY_TIMER) {
             ADD(stats->timers_fired, 1);
