@@ -104,6 +104,7 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
             "idle_ns": idle[row],
             "max_poll_ns": max(columns["max_poll_ns"][row], current[row]),
             "current_poll_ns": current[row] if columns["state"][row] == State.POLLING else None,
+            **_quantiles(model, task_id),
             "wakes": columns["wakes"][row],
             "self_wakes": columns["self_wakes"][row],
             "last_waker": _waker(
@@ -114,6 +115,16 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
         }
         for row, task_id in enumerate(columns["id"])
     ]
+
+
+def _quantiles(model: Model, task: int) -> Json:
+    watched = model.watched.get(task)
+    times = {"poll": watched.ran, "scheduled": watched.waited} if watched else {}
+    return {
+        f"{name}_p{q}_ns": times[name].quantile_ns(q / 100) if name in times else None
+        for name in ("poll", "scheduled")
+        for q in (50, 99)
+    }
 
 
 def _outcome(outcome: int) -> str | None:

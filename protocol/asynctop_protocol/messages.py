@@ -1,9 +1,9 @@
 """Every message that crosses the wire, and the numbers it is made of.
 
-A connection opens with one `Hello` each way. After that a console sends `Subscribe` and `Inspect`; a runtime
-sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`,
-`Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived, everything before it is
-consistent as of its time.
+A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect` and `Watch`; a
+runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`, `Histograms`,
+`Totals`, `Loops`, `Stalls`, `Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived,
+everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -147,6 +147,15 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Console: tell of every poll of these tasks from now on, and of no other ones. Answered by `History` and
+    `Histograms` in each batch."""
+
+    tasks: Column
+    """Task ids; those not known are passed over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far
     behind."""
@@ -230,6 +239,37 @@ class Ended:
     ended_ns: Column
     exception: Column
     """Text number of "Type: text", 0 where none was raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Finished polls of watched tasks since the last batch: each task's in the order in which they ran. Those
+    that the runtime could not keep until the batch are counted in `Tick.dropped` as "history"."""
+
+    task: Column
+    woken_ns: Column
+    waker_source: Column
+    """`WakerSource` of the wake that led to the poll."""
+    waker_task: Column
+    """Id of the task that did the wake, else 0."""
+    waker_name: Column
+    """Text number: the callback, timer or I/O handler that did it, else 0."""
+    started_ns: Column
+    ended_ns: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """Polls of watched tasks by duration, and by how long the task waited for them. They count from a task's
+    17th poll on, or from when it was watched first. Buckets are those of `Totals.histograms`. A runtime may
+    save memory where that leaves the quantiles right: gather what is below 64 ns in one bucket, count large
+    numbers roughly, and count in a higher bucket what hardly ever comes."""
+
+    task: Column
+    max_scheduled_ns: Column
+    """Longest wait among those counted."""
+    polls: list[Column]
+    scheduled: list[Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,7 +492,8 @@ class Tick:
 
     at_ns: int
     dropped: dict[str, int] = field(default_factory=dict)
-    """What was lost on the way since the process began, by name. Empty on a healthy run."""
+    """What was lost on the way since the process began, by name; "history" is that of the tasks watched now.
+    Empty on a healthy run."""
     faults: list[str] = field(default_factory=list)
     """Hooks that failed and were switched off: one line each, for a person."""
 
@@ -462,6 +503,7 @@ Message: TypeAlias = (
     | Problem
     | Subscribe
     | Inspect
+    | Watch
     | Reset
     | Texts
     | Kinds
@@ -469,6 +511,8 @@ Message: TypeAlias = (
     | Named
     | Polled
     | Ended
+    | History
+    | Histograms
     | Totals
     | Loops
     | Stalls

@@ -17,6 +17,7 @@ from asynctop_protocol.messages import (
     Column,
     Ended,
     Hello,
+    History,
     Inspect,
     Kinds,
     Loops,
@@ -170,6 +171,20 @@ def stall(
         ("get", "/venv/lib/python3.13/site-packages/requests/api.py", 73),
     ]
     return Stall(number, task, 1, "worker", 1, SECOND, duration, ongoing, cause, 9, stack)
+
+
+def history(
+    task: int,
+    polls: Sequence[tuple[int, int, int]],
+    source: Value = WakerSource.TIMER,
+    waker: Value = 0,
+    name: Value = 5,
+) -> History:
+    """Polls of one task: when it was woken, and when each began and ended."""
+    rows = len(polls)
+    woken, started, ended = zip(*polls, strict=True)
+    values = (task, woken, source, waker, name, started, ended)
+    return History(*(_column(value, rows) for value in values))
 
 
 class FakeRuntime:

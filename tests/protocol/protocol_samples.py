@@ -105,4 +105,7 @@ SAMPLES: list[ap.Message] = [
     CHAINS,
     ap.Tick(5, {"wakes": 3}, ["trio: off"]),
     ap.Incidents([ap.Incident(1, "coroutine-never-awaited", 0, 0, 1, "save", 9, 2, "", [_FRAME])]),
+    ap.Watch(_ROWS),
+    filled(ap.History, _ROWS),
+    filled(ap.Histograms, _ROWS, polls=[[0, 5], []], scheduled=[[1], [2, 3]]),
 ]

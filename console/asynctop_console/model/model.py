@@ -17,11 +17,14 @@ from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
 from asynctop_console.model.waits import Waits
+from asynctop_console.model.watched import WatchedTasks
 from asynctop_protocol.messages import (
     Chain,
     Chains,
     Ended,
     Hello,
+    Histograms,
+    History,
     Incident,
     Incidents,
     Kinds,
@@ -72,6 +75,8 @@ class Model:
         self.meters = Meters()
         self.turns = LongTurns()
         self.growth = Growth()
+        self.watched = WatchedTasks()
+        """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
         self._waits: tuple[int, Waits] | None = None
@@ -132,6 +137,10 @@ class Model:
                 self._texts.add(message.first, message.texts)
             case Kinds():
                 self.kinds.announced(message)
+            case History():
+                self.watched.polled(message)
+            case Histograms():
+                self.watched.counted(message, tasks)
             case Totals():
                 self.kinds.summed(message)
             case Loops():

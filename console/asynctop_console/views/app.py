@@ -30,8 +30,8 @@ from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
-from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
+from asynctop_protocol import MAX_WATCHED, ProtocolError
+from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick, Watch
 
 SCREENS: dict[str, str] = {
     "tasks": "asynctop_console.views.tasks:Tasks",
@@ -103,6 +103,7 @@ class ConsoleApp(App[None]):
         self._resumed.set()
         self._failure = ""
         self._requests = 0
+        self._watched: list[int] = []
         self._period = _USUAL_PERIOD
         self._paint_ns = 0
         self._screens: dict[str, View] = {}
@@ -131,6 +132,8 @@ class ConsoleApp(App[None]):
             if source is not None:
                 self._failure = ""
                 self._subscribe()
+                if self._watched:
+                    self._watch()
                 try:
                     async with aclosing(source.messages()) as messages:
                         async for message in messages:
@@ -319,6 +322,22 @@ class ConsoleApp(App[None]):
         """Ask the program what a task is suspended on."""
         self._requests += 1
         self._send(Inspect(self._requests, [id]))
+
+    def watch_task(self, id: int) -> None:
+        """Have the program tell of each poll of a task, until as many `leave_task` as this."""
+        self._watched.append(id)
+        self._watch()
+
+    def leave_task(self, id: int) -> None:
+        """See `watch_task`."""
+        self._watched.remove(id)
+        self._watch()
+
+    def _watch(self) -> None:
+        # Of very many pages on top of each other, those that were opened last.
+        tasks = list(dict.fromkeys(reversed(self._watched)))[:MAX_WATCHED]
+        self.model.watched.keep(tasks)
+        self._send(Watch(tasks))
 
     def _subscribe(self) -> None:
         self._send(Subscribe(_PERIODS_NS[self._period]))

@@ -12,6 +12,7 @@ from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
+from asynctop_console.views.history import history_lines, times_lines, waker_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
@@ -26,14 +27,22 @@ _MOST_TASKS = 200
 
 
 class Detail(Page):
-    """Everything about one task. While it is open the program is asked once a second what the task waits
-    for."""
+    """Everything about one task. While it is open the task is watched, and the program is asked once a second
+    what it waits for."""
 
     def __init__(self, task: int) -> None:
         super().__init__()
         self.about = task
         self._asked_ns = -_INSPECT_NS
         self._rows = TaskRows()
+
+    def on_mount(self) -> None:
+        """Watch it from now on."""
+        self.console.watch_task(self.about)
+
+    def on_unmount(self) -> None:
+        """Watch it no more."""
+        self.console.leave_task(self.about)
 
     def paint(self, frame: Frame, reorder: bool = False) -> None:
         """Show this frame, and ask for the next await chain."""
@@ -59,7 +68,8 @@ class Detail(Page):
                 *paragraph(f"Task {self.about} is no longer known. Esc goes back.", 80, "muted"),
             ]
         (record,) = self._rows.look(frame, np.array([row]))
-        width = self.app.size.width
+        width, height = self.app.size
+        watched = frame.model.watched.get(self.about)
         found = frame.flagged.get(self.about, [])
         lines = [*_identity(frame, row, record)]
         if found:
@@ -68,8 +78,11 @@ class Detail(Page):
                 lines += paragraph(f"! {finding.message}", width, "warn")
         lines += self._chain(frame, record, width)
         lines += _times(record, width)
-        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += history_lines(frame, self.about, width, height)
+        lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
+        lines += waker_lines(frame, watched) if watched else []
+        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
         stalls = [stall for stall in frame.stalls if stall.task == self.about]
         if stalls:
             lines += heading(f"Stalls of this task: {len(stalls)}")

@@ -5,7 +5,7 @@ recording goes to `on_fault`.
 """
 
 from asyncio import events
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, final
 
 def begin(
@@ -116,6 +116,9 @@ class Cursor:
     def next(self) -> bytes:
         """The next frames of the batch; none at its end."""
 
+    def watch(self, tasks: Sequence[int], /) -> None:
+        """Tell of the polls of these tasks, and of no other ones."""
+
 @final
 class Outlet:
     """A console's outgoing half, on descriptors of others: see `asynctop.core.contract.Outlet`."""
@@ -126,6 +129,9 @@ class Outlet:
 
     def subscribe(self, interval_ns: int, /) -> None:
         """Send a batch now, and one every so often from now on."""
+
+    def watch(self, tasks: Sequence[int], /) -> None:
+        """Tell of the polls of these tasks, and of no other ones."""
 
     def finished(self) -> bool:
         """Whether it sends no more."""

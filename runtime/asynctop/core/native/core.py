@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from asyncio import base_events, events
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 from zlib import crc32
@@ -185,6 +185,10 @@ class NativeCursor:
         a `Tick` at last. To be exhausted, and sent in this order."""
         self._cursor.begin()
         return iter(self._cursor.next, b"")
+
+    def watch(self, tasks: Sequence[int]) -> None:
+        """Tell of the polls of these tasks from now on, and of no other ones."""
+        self._cursor.watch(tasks)
 
 
 def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:

@@ -41,6 +41,7 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     records_unlist();
     slots_forget();
     collector_forget();
+    collector_tidy();
     loops_forget();
     kinds_forget();
     core.last_id = 0;
@@ -360,10 +361,37 @@ static PyObject *cursor_next_frames(PyObject *self, PyObject *Py_UNUSED(none))
     return frames;
 }
 
+/* The first MOST_WATCHED of some task ids. How many there are; -1 with an error. */
+static int watched_ids(PyObject *tasks, int64_t *ids)
+{
+    PyObject *numbers = PySequence_Fast(tasks, "expected task ids");
+    int count = 0;
+    for (; numbers != NULL && count < PySequence_Fast_GET_SIZE(numbers) && count < MOST_WATCHED; count++) {
+        ids[count] = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(numbers, count));
+    }
+    Py_XDECREF(numbers);
+    return PyErr_Occurred() ? -1 : count;
+}
+
+static PyObject *cursor_py_watch(PyObject *self, PyObject *tasks)
+{
+    int64_t ids[MOST_WATCHED];
+    int count = watched_ids(tasks, ids);
+    if (count < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    cursor_watch(&((PyCursor *)self)->cursor, ids, count);
+    Py_END_ALLOW_THREADS
+    collector_tidy();
+    Py_RETURN_NONE;
+}
+
 static void cursor_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     cursor_free(&((PyCursor *)self)->cursor);
+    collector_tidy();
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -371,6 +399,7 @@ static void cursor_dealloc(PyObject *self)
 static PyMethodDef cursor_methods[] = {
     {"begin", cursor_begin_batch, METH_NOARGS, PyDoc_STR("Begin a batch: everything that changed since the last one.")},
     {"next", cursor_next_frames, METH_NOARGS, PyDoc_STR("The next frames of the batch; none at its end.")},
+    {"watch", cursor_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot cursor_slots[] = {
@@ -456,6 +485,7 @@ static PyObject *outlet_py_close(PyObject *self, PyObject *Py_UNUSED(none))
         Py_BEGIN_ALLOW_THREADS
         outlet_close(outlet);
         Py_END_ALLOW_THREADS
+        collector_tidy();
     }
     Py_RETURN_NONE;
 }
@@ -499,6 +529,21 @@ static PyObject *outlet_py_subscribe(PyObject *self, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+static PyObject *outlet_py_watch(PyObject *self, PyObject *tasks)
+{
+    int64_t ids[MOST_WATCHED];
+    Outlet *outlet = open_outlet(self);
+    int count = outlet != NULL ? watched_ids(tasks, ids) : -1;
+    if (count < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    outlet_watch(outlet, ids, count);
+    Py_END_ALLOW_THREADS
+    collector_tidy();
+    Py_RETURN_NONE;
+}
+
 static PyObject *outlet_py_finished(PyObject *self, PyObject *Py_UNUSED(none))
 {
     Outlet *outlet = ((PyOutlet *)self)->outlet;
@@ -517,6 +562,7 @@ static void outlet_dealloc(PyObject *self)
     Outlet *outlet = ((PyOutlet *)self)->outlet;
     if (outlet != NULL) {
         outlet_close(outlet);
+        collector_tidy();
     }
     type->tp_free(self);
     Py_DECREF(type);
@@ -526,6 +572,7 @@ static PyMethodDef outlet_methods[] = {
     {"put", (PyCFunction)(void (*)(void))outlet_py_put, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("put(frames, last=False): send them in between. False where others are still under way.")},
     {"subscribe", outlet_py_subscribe, METH_O, PyDoc_STR("subscribe(interval_ns): a batch now, and then so often.")},
+    {"watch", outlet_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
     {"finished", outlet_py_finished, METH_NOARGS, PyDoc_STR("Whether it sends no more.")},
     {"close", outlet_py_close, METH_NOARGS, PyDoc_STR("Let go of the socket.")},
     {NULL, NULL, 0, NULL},

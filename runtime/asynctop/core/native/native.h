@@ -2,6 +2,7 @@
  *
  * records.c     tasks: their records, and how the live ones are found
  * slabs.c       the memory of records
+ * details.c     what few tasks have besides: histograms, and the history of one that is watched
  * kinds.c       kinds of tasks, and their sums
  * loops.c       event loops, and their long polls
  * clock.h       the time
@@ -51,6 +52,8 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define LONG_TURN_NS 10000000 /* from here on it is worth knowing whose time a turn is */
 #define TIMERS_PER_LOOK 32   /* who sets timers is looked at so rarely */
 #define MOST_PINS 200        /* handles that point to one task; asyncio makes one at a time */
+#define EARNED 16            /* polls after which a task has histograms: most tasks end before */
+#define POLLS_KEPT 2048      /* polls of a watched task that are kept for the next batch: no message holds more */
 
 /* Numbers that one side writes and the other one reads. */
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
@@ -157,6 +160,37 @@ typedef struct LoopStats {
     struct LoopStats *next;
 } LoopStats;
 
+/* One poll of a watched task, with the wake that led to it. */
+typedef struct {
+    int64_t woken_ns, waker, started_ns, ended_ns;
+} WatchedPoll;
+
+#define RING (POLLS_KEPT + 1) /* one of them may be being written */
+
+/* A ring of them. Made by the collector's side; what nobody watches any more is freed with the interpreter's lock
+ * held, when no loop's thread is about to write into it. */
+typedef struct History {
+    uint64_t count;  /* polls written; the last POLLS_KEPT of them are there */
+    WatchedPoll now; /* the poll under way; `started_ns` is 0 where there is none */
+    int watchers;    /* the collector's */
+    struct History *next;
+    WatchedPoll polls[RING];
+} History;
+
+enum { POLL_TIMES, WAIT_TIMES };
+#define COUNTERS 37 /* different half octaves in both histograms: as many as fit */
+
+/* What few tasks have besides: 120 bytes, 128 with malloc's own. */
+typedef struct {
+    char *exception;
+    History *history; /* while it is watched */
+    int64_t max_wait_ns;
+    uint64_t present[2]; /* the buckets that have a counter */
+    uint16_t moves;      /* odd while counters are moved */
+    uint8_t last[2], place[2]; /* the buckets hit last, plus one, and where their counters are */
+    uint16_t counts[COUNTERS];
+} Details;
+
 /* One task: 160 bytes, ended or alive. */
 typedef struct TaskRecord {
     PyObject *task; /* borrowed: the key among the live ones; NULL once it has ended */
@@ -171,7 +205,7 @@ typedef struct TaskRecord {
     int64_t since_ns; /* when its state changed last: the wake, the end of the poll, the end of the task */
     int64_t polls, busy_ns, scheduled_ns, max_poll_ns, self_wakes;
     uintptr_t name;  /* 2 * N + 1 for "Task-N"; else an allocated text, or 0 where it is not known yet */
-    char *exception; /* "Type: text", allocated; NULL where none was raised */
+    uintptr_t details; /* its Details + 1; else "Type: text" of what it raised, allocated; else 0 */
     struct TaskRecord *previous, *next; /* among the unborn, later in the collector's order of versions */
     struct TaskRecord *changed;         /* the next one in the stack */
     uint32_t born, version; /* the collector's versions at which it was first told of, and changed last */
@@ -255,6 +289,29 @@ void record_name(TaskRecord *, PyObject *name);
 void record_changed(TaskRecord *);
 void record_unpin(TaskRecord *);
 void records_unlist(void);
+
+/* details.c */
+static inline Details *details_of(const TaskRecord *record)
+{
+    uintptr_t details = __atomic_load_n(&record->details, __ATOMIC_ACQUIRE);
+    return details & 1 ? (Details *)(details - 1) : NULL;
+}
+Details *details_make(TaskRecord *);
+void details_exception(TaskRecord *, char *text);
+const char *details_told(const TaskRecord *); /* what it raised; NULL for nothing */
+void details_free(TaskRecord *);
+void details_begin(Details *, const TaskRecord *, int64_t waited_ns, int64_t started_ns);
+void details_end(Details *, int bucket, int64_t ended_ns);
+bool details_histogram(const Details *, int which, int64_t *histogram);
+bool history_poll(const History *, uint64_t index, WatchedPoll *);
+
+/* Which half octave it belongs to, as in the wire's histograms. */
+static inline int bucket_of(int64_t ns)
+{
+    unsigned __int128 square = (unsigned __int128)ns * (unsigned __int128)ns;
+    uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
+    return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
+}
 
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */

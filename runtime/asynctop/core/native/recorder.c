@@ -420,14 +420,11 @@ void poll_begin(TaskRecord *record, Running *before)
     if (waited > LOAD(stats->lag_ns)) {
         STORE(stats->lag_ns, waited);
     }
+    Details *details = details_of(record);
+    if (details != NULL) {
+        details_begin(details, record, waited, stats->now.since_ns);
+    }
     STORE(record->state, STATE_IDLE); /* if it is woken before the end of this poll, that will show */
-}
-
-static inline int bucket_of(int64_t ns)
-{
-    unsigned __int128 square = (unsigned __int128)ns * (unsigned __int128)ns;
-    uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
-    return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
 }
 
 /* What an ended task raised, as a text. */
@@ -438,7 +435,7 @@ static void learn_exception(TaskRecord *record, PyObject *exception)
         PyErr_Clear();
         return;
     }
-    record->exception = text_clipped(text);
+    details_exception(record, text_clipped(text));
     Py_DECREF(text);
 }
 
@@ -526,10 +523,18 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     if (part == NULL) {
         return false; /* forgotten */
     }
+    Details *details = details_of(record);
+    int bucket = bucket_of(took);
+    if (details != NULL) {
+        details_end(details, bucket, ended);
+    }
+    else if (record->polls + 1 == EARNED) {
+        details_make(record);
+    }
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
     ADD(part->busy_ns, took);
-    ADD(part->histogram[bucket_of(took)], 1);
+    ADD(part->histogram[bucket], 1);
     ADD(stats->polls, 1);
     if (took > record->max_poll_ns) {
         STORE(record->max_poll_ns, took);

@@ -125,7 +125,7 @@ static void free_into(TaskRecord *record, void (*give)(TaskRecord *))
     if (!(record->name & 1)) {
         free((void *)record->name);
     }
-    free(record->exception);
+    details_free(record);
     LoopStats *stats = record->stats;
     give(record);
     loop_release(stats);
