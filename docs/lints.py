@@ -102,6 +102,8 @@ def sentence(name: str) -> str:
 def main(chosen: Iterable[str]) -> None:
     """Write the pages of the chosen lints, or of all."""
     lints = [lint for lint in LINTS if not chosen or lint.name in chosen]
+    if unknown := set(chosen) - {lint.name for lint in lints}:
+        raise SystemExit(f"lints.py: expected names of lints, found {', '.join(sorted(unknown))}")
     scenarios = [name for name in SICK if truth(name).lint in {lint.name for lint in lints}]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         said = dict(zip(scenarios, pool.map(sentence, scenarios), strict=True))
