@@ -14,7 +14,7 @@ TOOLS := tmux wrk
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
-.PHONY: demo test scenarios tools lint harmless sanitize bench picture wheel clean
+.PHONY: demo test scenarios tools lint harmless sanitize bench picture lint-pages wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -45,6 +45,7 @@ lint: $(STAMP)
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/mypy hatch_build.py
 	$(BIN)/mypy harmless/*.py
+	$(BIN)/mypy docs/*.py
 
 # CPython's and uvloop's own tests, with asynctop and without, on both cores: no test may end differently.
 harmless: $(STAMP)
@@ -63,6 +64,10 @@ bench: $(STAMP) tools
 # The README's picture of the console. Needs Chromium.
 picture: $(STAMP)
 	$(BIN)/python docs/picture.py docs/console.png
+
+# The lints' pages in docs/lints. Runs the sick programs.
+lint-pages: $(STAMP)
+	$(BIN)/python -m docs.lints
 
 # The wheel is built from the source distribution, so both are known to be complete.
 wheel: $(STAMP)

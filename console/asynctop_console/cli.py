@@ -14,7 +14,7 @@ import math
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from asynctop_console.clean import clean
 from asynctop_console.clean import program as command
@@ -23,6 +23,9 @@ from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
 from asynctop_protocol.messages import VERSION
+
+if TYPE_CHECKING:
+    from asynctop_console.lints import Rule
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -107,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
     demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
     demo.add_argument("--list", action="store_true", help="what there is")
+    lints = commands.add_parser("lints", help="what is looked for, and how that is set")
+    lints.add_argument("name", metavar="NAME", nargs="?", help="one of them, with what to do")
+    lints.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
@@ -140,16 +146,30 @@ def _run(arguments: argparse.Namespace) -> int:
             return _snapshot(arguments.target, arguments.seconds, as_json=arguments.json)
         case "demo":
             return _demo(arguments.name, listing=arguments.list)
+        case "lints":
+            return _lints(arguments.name, as_json=arguments.json)
         case "connect":
+            rules = _rules()
             target = resolve(arguments.target, os.environ, os.getuid())
             # Asked before the screen opens: what is wrong with it can be said in one line.
             hello = asyncio.run(greet(target))
-            return open_console(target, Successor(hello, os.environ, os.getuid()))
+            return open_console(target, rules, Successor(hello, os.environ, os.getuid()))
         case _:
+            rules = _rules()
             program = _only_one(wait=_on_terminal())
             if program is None:
-                return open_console(None, Successor(None, os.environ, os.getuid()))
-            return open_console(program.target, Successor(program.hello, os.environ, os.getuid()))
+                return open_console(None, rules, Successor(None, os.environ, os.getuid()))
+            return open_console(program.target, rules, Successor(program.hello, os.environ, os.getuid()))
+
+
+def _rules() -> tuple[Rule, ...]:
+    """The lints as the user has set them."""
+    from asynctop_console.settings import SettingsError, read_rules
+
+    try:
+        return read_rules(os.environ)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
 
 
 def _list(*, as_json: bool) -> int:
@@ -189,6 +209,7 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
+    rules = _rules()
     program = _only_one() if text is None else None
     target = program.target if program else resolve(text or "", os.environ, os.getuid())
     from asynctop_console.observe import observe
@@ -196,7 +217,22 @@ def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
     from asynctop_console.snapshot import snapshot
 
     model = asyncio.run(observe(SocketSource(target), seconds))
-    print(json.dumps(snapshot(model)) if as_json else report(model))
+    print(json.dumps(snapshot(model, rules)) if as_json else report(model, rules))
+    return 0
+
+
+def _lints(name: str | None, *, as_json: bool) -> int:
+    rules = _rules()
+    from asynctop_console.catalogue import catalogue, described, page
+
+    names = [rule.lint.name for rule in rules]
+    if name is not None and name not in names:
+        raise UsageError(f"there is no lint {name!r}, expected one of: {', '.join(names)}")
+    chosen = [rule for rule in rules if name in (None, rule.lint.name)]
+    if as_json:
+        print(json.dumps([described(rule) for rule in chosen], indent=2))
+    else:
+        print(page(chosen[0]) if name else catalogue(chosen))
     return 0
 
 
@@ -211,9 +247,10 @@ def _demo(name: str, *, listing: bool) -> int:
         return 0
     if name not in DEMOS:
         raise UsageError(f"there is no demo {name!r}, expected one of: {', '.join(DEMOS)}")
+    rules = _rules()
     _need_terminal()
     with playing(DEMOS[name]) as target:
-        return open_console(target)
+        return open_console(target, rules)
 
 
 def _only_one(*, wait: bool = False) -> Program | None:
@@ -239,7 +276,7 @@ def _need_terminal() -> None:
         raise UsageError("the console needs a terminal: use `asynctop snapshot` where there is none")
 
 
-def open_console(target: Target | None, successor: Successor | None = None) -> int:
+def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor | None = None) -> int:
     """Show the screens until the user has seen enough; without a target, of the first that `successor` finds.
 
     Returns the exit status.
@@ -247,6 +284,6 @@ def open_console(target: Target | None, successor: Successor | None = None) -> i
     _need_terminal()
     from asynctop_console.views.app import ConsoleApp
 
-    app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""))
+    app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""), rules=rules)
     app.run()
     return app.return_code or 0

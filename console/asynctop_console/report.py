@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asynctop_console.clean import clean, program
-from asynctop_console.lints import check_all
+from asynctop_console.lints import RULES, Rule, check_all
 from asynctop_console.model import Model, duration, short, users_frame
 from asynctop_protocol.messages import Stall, State
 
@@ -14,14 +14,14 @@ _MOST_STALLS = 10
 _MOST_FINDINGS = 20
 
 
-def report(model: Model) -> str:
+def report(model: Model, rules: tuple[Rule, ...] = RULES) -> str:
     """Target, loops, the busiest kinds, the longest stalls and the findings, for 110 columns."""
     sections = [
         _target(model),
         _loops(model),
         _kinds(model),
         _stalls(model),
-        _findings(model),
+        _findings(model, rules),
         _losses(model),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -84,8 +84,8 @@ def _stalls(model: Model) -> list[str]:
     return [f"STALLS ({len(model.stalls)}, the longest first)", *map(line, longest)] if longest else []
 
 
-def _findings(model: Model) -> list[str]:
-    findings = check_all(model)
+def _findings(model: Model, rules: tuple[Rule, ...]) -> list[str]:
+    findings = check_all(model, rules)
     if not findings:
         return ["No lint has found anything."]
     shown = [

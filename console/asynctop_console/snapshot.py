@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from asynctop_console.lints import Finding, check_all, lints_by_task
+from asynctop_console.lints import RULES, Finding, Rule, check_all, lints_by_task
 from asynctop_console.model import Frame, Model, Resource, Waits
 from asynctop_console.model.stalls import lines
 from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSource
@@ -18,9 +18,9 @@ from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSou
 Json: TypeAlias = dict[str, Any]
 
 
-def snapshot(model: Model) -> Json:
+def snapshot(model: Model, rules: tuple[Rule, ...] = RULES) -> Json:
     """Everything the model knows, as of its last tick. Await chains are there where they were asked for."""
-    findings = check_all(model)
+    findings = check_all(model, rules)
     return {
         "target": _target(model),
         "observed": {"from": model.observed_from_ns, "until": model.now_ns},

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from asynctop_console import cli
 from asynctop_console.cli import main
+from asynctop_console.lints import RULES, Rule
 from asynctop_console.source import Successor, Target
 from asynctop_protocol.messages import Tick
 from asynctop_protocol.paths import socket_name
@@ -30,6 +32,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "s"
     path.mkdir(mode=0o700)
     monkeypatch.setenv("ASYNCTOP_DIR", str(path))
+    monkeypatch.setenv("ASYNCTOP_CONFIG", os.devnull)
     return path
 
 
@@ -77,6 +80,7 @@ def program(directory: Path) -> Iterator[Path]:
         ([], "no instrumented program is running: start it with `asynctop run app.py`"),
         (["run", "app.py", "--flag"], "`run` belongs to the runtime"),
         (["demo", "bogus"], "there is no demo 'bogus'"),
+        (["lints", "bogus"], "there is no lint 'bogus', expected one of: "),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
@@ -93,7 +97,7 @@ def test_bad_input_is_one_line_and_status_2(
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    for command in ("run", "connect", "ls", "snapshot", "demo"):
+    for command in ("run", "connect", "ls", "snapshot", "demo", "lints"):
         assert f"\n    {command} " in out
 
 
@@ -151,15 +155,74 @@ def test_several_programs_are_listed_to_choose_from(
 def test_the_console_opens_on_the_target(
     argv: list[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Target | None] = []
+    opened: list[tuple[Target | None, tuple[Rule, ...]]] = []
 
-    def open_console(target: Target | None, successor: Successor) -> int:
-        opened.append(target)
+    def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor) -> int:
+        opened.append((target, rules))
         return 0
 
     monkeypatch.setattr(cli, "open_console", open_console)
     assert main(argv) == 0
-    assert opened == [Target(str(directory / socket_name(PID)), PID)]
+    assert opened == [(Target(str(directory / socket_name(PID)), PID), RULES)]
+
+
+@pytest.mark.parametrize("argv", [[], ["connect", "0"], ["snapshot"], ["demo", "web"], ["lints"]])
+def test_bad_settings_are_told_before_anything_else(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[lints.lock-convoy]\noff = 1")
+    monkeypatch.setenv("ASYNCTOP_CONFIG", str(settings))
+    assert main(argv) == 2
+    expected = f"asynctop: {settings}: lints.lock-convoy.off: expected true or false, found 1\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.usefixtures("program")
+def test_snapshot_obeys_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["snapshot", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["lints"]
+    assert [finding["lint"] for finding in before] == ["lock-held-long-while-waiting"]
+    (tmp_path / "settings.toml").write_text("[lints.lock-held-long-while-waiting]\noff = true")
+    monkeypatch.setenv("ASYNCTOP_CONFIG", str(tmp_path / "settings.toml"))
+    assert main(["snapshot", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert after["lints"] == []
+    assert not any(task["lints"] for task in after["tasks"])
+
+
+def test_the_lints_are_listed_as_they_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "settings.toml").write_text(
+        "[lints.lock-convoy]\nleast_waiters = 2000\nsilence = ['a*']\n[lints.semaphore-leak]\noff = true"
+    )
+    monkeypatch.setenv("ASYNCTOP_CONFIG", str(tmp_path / "settings.toml"))
+    assert main(["lints"]) == 0
+    out = capsys.readouterr().out
+    for rule in RULES:
+        assert f"{rule.lint.name} ({rule.lint.severity}" in out
+    assert re.search(
+        r"^ +least_waiters = 2_000 +tasks that wait for the lock \(usually 8\)$", out, re.MULTILINE
+    )
+    assert "silent about: 'a*'" in out
+    assert "semaphore-leak (error, off)\n" in out
+    assert main(["lints", "lock-convoy"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("lock-convoy (warning)\n")
+    assert "Do less under the lock" in page
+    assert main(["lints", "lock-convoy", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["lint"] == "lock-convoy"
+    assert (found["off"], found["silence"]) == (False, ["a*"])
+    assert found["thresholds"][0] == {
+        "name": "least_waiters",
+        "value": 2000,
+        "default": 8,
+        "meaning": "tasks that wait for the lock",
+    }
 
 
 @pytest.mark.usefixtures("program")

@@ -196,3 +196,4 @@ def test_every_lint_has_a_name_and_a_sentence() -> None:
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
     assert all(lint.summary.endswith(".") for lint in LINTS)
+    assert all("\n" not in lint.summary for lint in LINTS)

@@ -197,7 +197,12 @@ class Lab:
     def env(self) -> dict[str, str]:
         """The environment of the processes: ours, without what would change what they say."""
         kept = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-        return kept | {"ASYNCTOP_DIR": str(self.directory), "TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"}
+        return kept | {
+            "ASYNCTOP_CONFIG": os.devnull,
+            "ASYNCTOP_DIR": str(self.directory),
+            "TERM": "xterm-256color",
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def start(
         self,

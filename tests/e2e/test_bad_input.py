@@ -113,6 +113,19 @@ def test_a_time_that_is_none(lab: Lab, program: Process, seconds: str) -> None:
     assert "expected a number of seconds" in text
 
 
+# What is set
+
+
+@pytest.mark.parametrize("command", ["snapshot", "connect", "lints"])
+def test_settings_that_mean_nothing(lab: Lab, command: str) -> None:
+    settings = lab.work / "settings.toml"
+    settings.write_text("[lints.lock-convoy]\nleast_waiters = true\n")
+    target = [] if command == "lints" else ["1"]
+    text = refused(lab, *ASYNCTOP, command, *target, ASYNCTOP_CONFIG=str(settings))
+    assert text.startswith(f"{settings}: lints.lock-convoy.least_waiters: expected a whole number")
+    assert text.endswith("found true")
+
+
 # Whose directory
 
 

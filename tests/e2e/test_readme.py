@@ -124,6 +124,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop demo NAME": opens_console,
     "asynctop demo web": opens_console,
     "asynctop demo --list": succeeds,
+    "asynctop lints": succeeds,
     "asynctop ls": succeeds,
     "asynctop snapshot --for 5": succeeds,
     "asynctop run app.py --port 8080": runs_app,

@@ -25,6 +25,7 @@ from asynctop_console.lints.locks import (
 from asynctop_console.lints.nested_runs import NestedRunInAThread
 from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.recursion import DeepAwaitRecursion
+from asynctop_console.lints.rules import Rule
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import (
     BlockingCallback,
@@ -50,7 +51,7 @@ from asynctop_console.lints.timers import TimerStorm
 from asynctop_console.lints.turns import Starvation, TickOverload
 from asynctop_console.model import Model
 
-__all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
+__all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
@@ -93,10 +94,14 @@ LINTS: tuple[Lint, ...] = (
 )
 
 
-def check_all(model: Model) -> list[Finding]:
+RULES = tuple(map(Rule, LINTS))
+"""The lints as they are where the user has set nothing."""
+
+
+def check_all(model: Model, rules: tuple[Rule, ...] = RULES) -> list[Finding]:
     """All findings, errors first, then warnings."""
     order = list(Severity)
-    findings = [finding for lint in LINTS for finding in lint.check(model)]
+    findings = [finding for rule in rules for finding in rule.check(model)]
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 

@@ -1,6 +1,6 @@
-"""Which lint a stall belongs to: one stall, one finding, said by the rule that knows most about it.
+"""Which lint a stall belongs to: one stall, one finding, said by the lint that knows most about it.
 
-The rules stand in one table and are asked in its order. A lint gets its stalls from `claimed`.
+Their claims stand in one table and are heard in its order. A lint gets its stalls from `claimed`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from asynctop_console.model.places import is_users, users_frame
 from asynctop_console.model.stalls import share
 from asynctop_protocol.messages import Cause, Incident, Part, Stall
 
-Rule: TypeAlias = Callable[[Model, Stall], bool]
+Claim: TypeAlias = Callable[[Model, Stall], bool]
 """Whether a stall, whose cause is known, is of this lint."""
 
 MOST = 0.5
@@ -113,11 +113,11 @@ def _ends_at_once(model: Model, stall: Stall) -> bool:
     return known and bool(0 < kinds.ended[stall.kind] == kinds.polls[stall.kind])
 
 
-def _caused(cause: Cause) -> Rule:
+def _caused(cause: Cause) -> Claim:
     return lambda model, stall: stall.cause is cause
 
 
-RULES: tuple[tuple[str, Rule], ...] = (
+CLAIMS: tuple[tuple[str, Claim], ...] = (
     (NestedRunInAThread.name, is_nested_run),
     ("gc-pause", _collects),
     ("blocking-logging-handler", _logs),
@@ -145,8 +145,8 @@ def claimed(model: Model, lint: str) -> list[Stall]:
         by_lint = {}
         for stall in model.stalls:
             if stall.cause is not Cause.UNKNOWN:
-                for name, rule in RULES:
-                    if rule(model, stall):
+                for name, claims in CLAIMS:
+                    if claims(model, stall):
                         by_lint.setdefault(name, []).append(stall)
                         break
         _latest[model] = seen, by_lint

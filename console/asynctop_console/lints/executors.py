@@ -16,7 +16,16 @@ _MS = 1_000_000
 
 @dataclass(frozen=True)
 class ExecutorExhausted(Lint):
-    """There are more blocking jobs than an executor has threads, so tasks wait for one to be free."""
+    """There are more blocking jobs than an executor has threads, so tasks wait for one to be free.
+
+    `asyncio.to_thread()` and `run_in_executor()` hand a job to a pool of threads, and a job that finds them
+    all busy waits in the pool's queue. The default pool is small (the number of processors and 4, at most
+    32), and everybody shares it: name resolution too.
+
+    Give slow jobs an executor of their own with as many threads as the service behind it can take, limit how
+    many jobs are handed over at a time, and give each a timeout so that one that hangs does not keep its
+    thread for ever.
+    """
 
     name: ClassVar[str] = "executor-exhausted"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,8 +39,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Lint(ABC):
-    """A rule. Its docstring is the sentence that says what the rule is about; its fields are its thresholds,
-    each annotated with its meaning and unit, so that a user can set them."""
+    """A rule. Its docstring is the sentence that says what the rule is about, and, in paragraphs below, what
+    that means and what to do; its fields are its thresholds, each annotated with its meaning and unit,
+    so that a user can set them."""
 
     name: ClassVar[str]
     severity: ClassVar[Severity]
@@ -47,7 +49,12 @@ class Lint(ABC):
     @property
     def summary(self) -> str:
         """What the rule is about, in one sentence."""
-        return " ".join(str(self.__doc__).split())
+        return " ".join(str(self.__doc__).partition("\n\n")[0].split())
+
+    @property
+    def explanation(self) -> str:
+        """What it means and what to do, in Markdown; "" where nobody has written it down."""
+        return inspect.cleandoc(str(self.__doc__).partition("\n\n")[2])
 
     @abstractmethod
     def check(self, model: Model) -> Iterable[Finding]:

@@ -15,7 +15,13 @@ from asynctop_protocol.messages import Incident, Outcome
 
 @dataclass(frozen=True)
 class CoroutineNeverAwaited(Lint):
-    """A coroutine function was called but the coroutine never awaited: nothing of it has run."""
+    """A coroutine function was called but the coroutine never awaited: nothing of it has run.
+
+    Calling a coroutine function only makes a coroutine object; its body runs when that is awaited or becomes
+    a task. Without that nothing happens, and nothing fails.
+
+    Put `await` before the call, or give it to `asyncio.create_task()` and keep the task.
+    """
 
     name: ClassVar[str] = "coroutine-never-awaited"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -41,7 +47,14 @@ class CoroutineNeverAwaited(Lint):
 
 @dataclass(frozen=True)
 class TaskExceptionNeverRetrieved(Lint):
-    """A task ended with an exception that nobody asked for: what it was to do failed, and nobody knows."""
+    """A task ended with an exception that nobody asked for: what it was to do failed, and nobody knows.
+
+    A task's exception is kept for whoever awaits it. If nobody does, Python only logs it when the task is
+    freed, which may be much later or never, and the program goes on without what the task was to do.
+
+    Await tasks, best in an `asyncio.TaskGroup`. For those that run in the background, add a done-callback
+    that logs the exception, or catch it within.
+    """
 
     name: ClassVar[str] = "task-exception-never-retrieved"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -66,7 +79,14 @@ class TaskExceptionNeverRetrieved(Lint):
 
 @dataclass(frozen=True)
 class PendingTaskDestroyed(Lint):
-    """A task vanished before it had ended: nobody held a reference to it, or to what it waited for."""
+    """A task vanished before it had ended: nobody held a reference to it, or to what it waited for.
+
+    The event loop holds tasks by weak references. A task that nobody else refers to, and that waits for
+    something nobody else refers to either, is taken by the garbage collector in the middle of its work.
+
+    Keep what `create_task()` returns until it is done, in a set or an attribute, or spawn it in an
+    `asyncio.TaskGroup`.
+    """
 
     name: ClassVar[str] = "pending-task-destroyed"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -93,7 +113,14 @@ class PendingTaskDestroyed(Lint):
 
 @dataclass(frozen=True)
 class CallFromWrongThread(Lint):
-    """A thread gave work to another thread's event loop with a call that only the loop's own may make."""
+    """A thread gave work to another thread's event loop with a call that only the loop's own may make.
+
+    Loops, tasks and futures are not thread-safe. `call_soon`, `future.set_result` or `create_task` from
+    another thread may corrupt the loop's queue, and does not wake a loop that sleeps: the call takes effect
+    whenever something else happens.
+
+    Use `loop.call_soon_threadsafe(...)`, or `asyncio.run_coroutine_threadsafe(...)` for a coroutine.
+    """
 
     name: ClassVar[str] = "call-from-wrong-thread"
     severity: ClassVar[Severity] = Severity.ERROR

@@ -39,7 +39,14 @@ def name_of(model: Model, task: int) -> str:
 
 @dataclass(frozen=True)
 class DeadlockTwoLocks(Lint):
-    """Tasks hold a lock each and wait for that of the next one, in a ring: none of them will ever go on."""
+    """Tasks hold a lock each and wait for that of the next one, in a ring: none of them will ever go on.
+
+    One task holds A and wants B, another holds B and wants A. Neither lets go before it has both. It needs
+    unlucky timing to happen, so it mostly happens under load.
+
+    Take locks in the same order everywhere, for instance sorted by a key of what they guard, or hold one lock
+    for both. A timeout around the second `acquire` turns the deadlock into an error, but leaves the cause.
+    """
 
     name: ClassVar[str] = "deadlock-two-locks"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -70,7 +77,14 @@ class DeadlockTwoLocks(Lint):
 
 @dataclass(frozen=True)
 class DeadlockTaskAwaitsItsOwnWaiter(Lint):
-    """Tasks await each other in a ring, so none of them will ever end."""
+    """Tasks await each other in a ring, so none of them will ever end.
+
+    Task A awaits B, and B awaits A, perhaps by way of others, of `gather` or of a method such as `stop()`.
+    Each waits for the other's end, so none comes.
+
+    Whoever is awaited must not await those above it. To stop everything from within a worker, set an event or
+    raise, and let whoever owns the tasks do the rest.
+    """
 
     name: ClassVar[str] = "deadlock-task-awaits-its-own-waiter"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -97,7 +111,14 @@ class DeadlockTaskAwaitsItsOwnWaiter(Lint):
 
 @dataclass(frozen=True)
 class LockHeldLongWhileWaiting(Lint):
-    """A task waits for something slow while it holds a lock that others wait for."""
+    """A task waits for something slow while it holds a lock that others wait for.
+
+    Inside `async with lock` the holder awaits something slow, such as a server's answer. The lock guards the
+    wait too, so everybody else is as slow as that server.
+
+    Do what is slow before taking the lock or after releasing it, and only exchange the result under it. Where
+    others must not begin the same work, share its future instead of a lock, and put a timeout on it.
+    """
 
     name: ClassVar[str] = "lock-held-long-while-waiting"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -131,7 +152,15 @@ class LockHeldLongWhileWaiting(Lint):
 
 @dataclass(frozen=True)
 class LockConvoy(Lint):
-    """So many tasks want the same lock that they mostly queue for it: together they are as slow as one."""
+    """So many tasks want the same lock that they mostly queue for it: together they are as slow as one.
+
+    The lock is never held for long, but so many tasks come for it that the queue never empties: each waits
+    for all before it. More tasks make it slower, not faster.
+
+    Do less under the lock, split what it guards so that each part has a lock of its own, or use several of
+    the thing (a pool of connections). Where one at a time is the aim, a single task that reads from a queue
+    says so more clearly.
+    """
 
     name: ClassVar[str] = "lock-convoy"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -166,7 +195,15 @@ class LockConvoy(Lint):
 
 @dataclass(frozen=True)
 class SyncLockHeldAcrossAwait(Lint):
-    """A task is suspended while it holds a lock of threads: whoever wants that blocks the whole loop."""
+    """A task is suspended while it holds a lock of threads: whoever wants that blocks the whole loop.
+
+    A `threading.Lock` is taken with `with`, and there is an `await` inside. While the task is suspended it
+    keeps the lock. If another task of the same loop wants it, it blocks the whole loop: the holder cannot go
+    on and release it, and that is a deadlock.
+
+    Use `asyncio.Lock` between tasks. Where threads are involved, hold the thread lock only for a few
+    statements without an `await`.
+    """
 
     name: ClassVar[str] = "sync-lock-held-across-await"
     severity: ClassVar[Severity] = Severity.ERROR

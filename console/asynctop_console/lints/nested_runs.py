@@ -13,7 +13,15 @@ from asynctop_protocol.messages import Cause, Stall
 
 @dataclass(frozen=True)
 class NestedRunInAThread(Lint):
-    """A coroutine runs another event loop in a thread and blocks its own one until that has finished."""
+    """A coroutine runs another event loop in a thread and blocks its own one until that has finished.
+
+    A coroutine must not call `asyncio.run()`, so somebody starts a thread that does, and waits for it. The
+    outer loop is blocked meanwhile, and what belongs to it (clients, locks, connections) does not work in the
+    inner one.
+
+    Await the coroutine. Where synchronous code stands between, let it run in a thread with
+    `asyncio.to_thread()`, and come back with `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`.
+    """
 
     name: ClassVar[str] = "nested-run-in-a-thread"
     severity: ClassVar[Severity] = Severity.ERROR

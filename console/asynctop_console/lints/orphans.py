@@ -14,7 +14,15 @@ from asynctop_protocol.messages import State
 
 @dataclass(frozen=True)
 class OrphanedTask(Lint):
-    """A task lives on after its parent has ended, and nobody holds or awaits it: it may vanish unfinished."""
+    """A task lives on after its parent has ended, and nobody holds or awaits it: it may vanish unfinished.
+
+    The task that spawned it has ended, and no variable, collection or waiting task refers to it. Nobody will
+    see its result or its exception, nobody can cancel it, and the garbage collector may take it once what it
+    waits for is gone.
+
+    Await it before the parent ends, spawn it in an `asyncio.TaskGroup`, or keep it in a set of background
+    tasks that lives as long as the program.
+    """
 
     name: ClassVar[str] = "orphaned-task"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -14,7 +14,14 @@ from asynctop_protocol.messages import Chain
 
 @dataclass(frozen=True)
 class DeepAwaitRecursion(Lint):
-    """A coroutine awaits itself, deeper and deeper: no frame of it is freed before the last one returns."""
+    """A coroutine awaits itself, deeper and deeper: no frame of it is freed before the last one returns.
+
+    Each level keeps a frame alive, and each poll passes through all of them down to the innermost, so deep
+    chains are slow, large, and end in a `RecursionError`. Typical is a reconnect that awaits itself instead
+    of looping.
+
+    Write a loop in place of the recursion, or keep what is still to do in a list.
+    """
 
     name: ClassVar[str] = "deep-await-recursion"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -18,7 +18,15 @@ SHORTEST_WINDOW_NS = 400_000_000
 
 @dataclass(frozen=True)
 class SelfWakeSpin(Lint):
-    """A task keeps waking itself, so the loop never rests: it asks again and again instead of waiting."""
+    """A task keeps waking itself, so the loop never rests: it asks again and again instead of waiting.
+
+    The task yields with `asyncio.sleep(0)`, or something like it, and asks again whether there is anything to
+    do. It is always ready, so the loop never sleeps: a processor is kept busy for nothing, and everybody
+    else's polls come later.
+
+    Wait for what is to happen: an `Event`, a `Condition`, a `Queue`, a future. Where one must ask again and
+    again, sleep for some milliseconds in between.
+    """
 
     name: ClassVar[str] = "self-wake-spin"
     severity: ClassVar[Severity] = Severity.WARNING

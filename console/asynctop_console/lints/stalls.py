@@ -141,7 +141,13 @@ def _times(model: Model, group: list[Stall]) -> str:
 
 @dataclass(frozen=True)
 class LongPollBlockingCall(StallLint):
-    """A task waited in a blocking call: the event loop stood still for all other tasks meanwhile."""
+    """A task waited in a blocking call: the event loop stood still for all other tasks meanwhile.
+
+    All tasks of a loop share its thread. While one of them waits in a call that is not awaited (`time.sleep`,
+    `requests.get`, a database driver, a subprocess), none of the others can run, and nobody's timeout fires.
+
+    Use a library that awaits, or run the call in a thread: `await asyncio.to_thread(function, ...)`.
+    """
 
     name: ClassVar[str] = "long-poll-blocking-call"
     was: ClassVar[str] = "was blocked"
@@ -150,7 +156,14 @@ class LongPollBlockingCall(StallLint):
 
 @dataclass(frozen=True)
 class LongPollCpu(StallLint):
-    """A task computed for long without a pause: the event loop stood still for all other tasks meanwhile."""
+    """A task computed for long without a pause: the event loop stood still for all other tasks meanwhile.
+
+    All tasks of a loop share its thread. While one of them computes without an `await`, none of the others
+    can run. A thread helps a little only, as threads of Python take turns.
+
+    Run the computation in a process (`run_in_executor` with a `ProcessPoolExecutor`), make it cheaper, or cut
+    it into parts with `await asyncio.sleep(0)` between them.
+    """
 
     name: ClassVar[str] = "long-poll-cpu"
     was: ClassVar[str] = "was kept busy"
@@ -165,7 +178,14 @@ class LongPollCpu(StallLint):
 @dataclass(frozen=True)
 class LongPollGilHeldInC(StallLint):
     """A task was for long in C code that kept the interpreter's lock: neither the event loop nor any thread
-    of the program could run meanwhile."""
+    of the program could run meanwhile.
+
+    A function written in C ran for long without releasing the interpreter's lock (GIL): a large regular
+    expression, `json.loads` of a huge text, `sorted` of a huge list, an extension that never lets go. No
+    thread of the program runs meanwhile, so moving it to a thread does not help.
+
+    Run it in a process, give it less at a time, or use a library that releases the lock.
+    """
 
     name: ClassVar[str] = "long-poll-gil-held-in-c"
     was: ClassVar[str] = "and all threads were held up by C code that keeps the interpreter's lock,"
@@ -175,7 +195,15 @@ class LongPollGilHeldInC(StallLint):
 @dataclass(frozen=True)
 class GcPause(StallLint):
     """The garbage collector held up the event loop: there were more objects to look through than can be done
-    quickly."""
+    quickly.
+
+    CPython's collector looks at every container object for cycles, and the program waits. With millions of
+    live objects a full collection takes long, and it comes at any allocation, in anybody's code.
+
+    Once the program has loaded what it keeps, call `gc.collect()` and `gc.freeze()`: frozen objects are not
+    looked through again. Raise the thresholds with `gc.set_threshold()`, keep large data in arrays, bytes or
+    another process, and do not call `gc.collect()` in a task.
+    """
 
     name: ClassVar[str] = "gc-pause"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -195,7 +223,15 @@ class GcPause(StallLint):
 
 @dataclass(frozen=True)
 class SynchronousDns(StallLint):
-    """A host's name was resolved in the event loop's own thread, which waited for the answer."""
+    """A host's name was resolved in the event loop's own thread, which waited for the answer.
+
+    `socket.getaddrinfo()`, `gethostbyname()` and whatever calls them (`socket.create_connection`, most
+    synchronous clients) wait for the name server. That is fast until a server does not answer, and then takes
+    seconds.
+
+    Use `await loop.getaddrinfo(...)` or `asyncio.open_connection(...)`, which resolve in a thread, or run the
+    whole call with `asyncio.to_thread()`.
+    """
 
     name: ClassVar[str] = "synchronous-dns"
     was: ClassVar[str] = "waited for a name to be resolved"
@@ -208,7 +244,14 @@ class SynchronousDns(StallLint):
 
 @dataclass(frozen=True)
 class SynchronousFileOrSqliteIo(StallLint):
-    """A file or an SQLite database was worked on in the event loop's own thread, which waited for it."""
+    """A file or an SQLite database was worked on in the event loop's own thread, which waited for it.
+
+    Files are read and written by calls that wait for the disk, and so is an SQLite database; `fsync`, network
+    file systems and a locked database may take long. The event loop waits with them.
+
+    Run the whole piece of work with `asyncio.to_thread()`; many small calls cost more than one. Libraries
+    such as aiofiles and aiosqlite do the same for you.
+    """
 
     name: ClassVar[str] = "synchronous-file-or-sqlite-io"
     was: ClassVar[str] = "waited for a file or database"
@@ -217,7 +260,14 @@ class SynchronousFileOrSqliteIo(StallLint):
 
 @dataclass(frozen=True)
 class BlockingLoggingHandler(StallLint):
-    """A log record was handled in the event loop's own thread, which waited until the handler was done."""
+    """A log record was handled in the event loop's own thread, which waited until the handler was done.
+
+    A logging handler writes, or sends, before `logger.info()` returns: to a slow disk, to a terminal, to a
+    server. The event loop waits for each record.
+
+    Give the logger a `logging.handlers.QueueHandler`, and let a `QueueListener` call the slow handler in its
+    own thread.
+    """
 
     name: ClassVar[str] = "blocking-logging-handler"
     was: ClassVar[str] = "waited for a logging handler"
@@ -230,7 +280,14 @@ class BlockingLoggingHandler(StallLint):
 
 @dataclass(frozen=True)
 class BlockingLock(StallLint):
-    """A lock or queue made for threads was waited for in the event loop's own thread."""
+    """A lock or queue made for threads was waited for in the event loop's own thread.
+
+    A `threading.Lock`, a `queue.Queue` or something like them was waited for in the loop's thread while
+    another thread had it. All tasks of the loop wait for that thread.
+
+    Take such a lock in a thread too (`asyncio.to_thread()`), hold it for a moment only, or talk to the loop
+    with `loop.call_soon_threadsafe()` and an asyncio queue.
+    """
 
     name: ClassVar[str] = "blocking-lock"
     was: ClassVar[str] = "waited for another thread"
@@ -247,7 +304,13 @@ class BlockingLock(StallLint):
 
 @dataclass(frozen=True)
 class BlockingCallback(StallLint):
-    """A callback or a protocol's method took long: no task, but it ran in the event loop's own thread."""
+    """A callback or a protocol's method took long: no task, but it ran in the event loop's own thread.
+
+    What `call_soon`, `call_later`, `add_reader`, `add_done_callback` or a protocol's `data_received` calls
+    runs in the loop's thread, as a poll of a task does. It has no `await`, so it cannot pause.
+
+    Keep callbacks short: let them start a task, or hand the work to a thread with `loop.run_in_executor()`.
+    """
 
     name: ClassVar[str] = "blocking-callback"
     was: ClassVar[str] = "was held up"
@@ -259,7 +322,14 @@ class BlockingCallback(StallLint):
 @dataclass(frozen=True)
 class SlowFirstPollNeverYields(StallLint):
     """A task computed from its beginning to its end without ever waiting for anything: a function would do
-    the same, and the event loop stood still meanwhile."""
+    the same, and the event loop stood still meanwhile.
+
+    The coroutine never really awaits anything. As a task it runs from its beginning to its end at one go, and
+    `gather` over many of them runs them one after the other: it looks concurrent and is not.
+
+    Make it a plain function, and run it in a thread or process. Where it was meant to await, look for the
+    call that is blocking.
+    """
 
     name: ClassVar[str] = "slow-first-poll-never-yields"
     was: ClassVar[str] = "was kept busy"

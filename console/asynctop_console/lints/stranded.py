@@ -62,7 +62,15 @@ class _WaitsInVain(Lint):
 
 @dataclass(frozen=True)
 class EventNobodyWillSet(_WaitsInVain):
-    """Tasks wait for an event that nothing can set any more: whoever could has ended."""
+    """Tasks wait for an event that nothing can set any more: whoever could has ended.
+
+    asynctop has asked the garbage collector who could still reach the event: no running task, no callback, no
+    thread and no module does, except those who wait. So `set()` or `notify()` will not be called.
+
+    Mostly whoever should have done so returned early or raised. Set it in `finally`, or let the waiters await
+    that task itself, whose failure they would then see. Where waiting for ever is meant, `await
+    asyncio.Event().wait()` says so and is not reported.
+    """
 
     name: ClassVar[str] = "event-nobody-will-set"
     types: ClassVar[tuple[str, ...]] = ("event", "condition", "barrier")
@@ -78,7 +86,14 @@ class EventNobodyWillSet(_WaitsInVain):
 
 @dataclass(frozen=True)
 class QueueWithNoConsumerLeft(_WaitsInVain):
-    """Tasks wait for a queue to be emptied that nothing takes from any more: its consumers have ended."""
+    """Tasks wait for a queue to be emptied that nothing takes from any more: its consumers have ended.
+
+    Producers wait in `put()` for room, or in `join()` for the items to be done, but nothing that can still
+    run takes anything from the queue. Mostly its consumer raised, and nobody looked.
+
+    Await the consumers together with the producers, as `asyncio.TaskGroup` does: then the failure of one ends
+    the others, and is seen. A consumer that is to survive a bad item must catch what that raises.
+    """
 
     name: ClassVar[str] = "queue-with-no-consumer-left"
     types: ClassVar[tuple[str, ...]] = ("queue",)
@@ -100,7 +115,14 @@ class QueueWithNoConsumerLeft(_WaitsInVain):
 
 @dataclass(frozen=True)
 class QueueWithNoProducerLeft(_WaitsInVain):
-    """Tasks wait for items of a queue that nothing puts into any more: its producers have ended."""
+    """Tasks wait for items of a queue that nothing puts into any more: its producers have ended.
+
+    Consumers wait in `get()` for items, but nothing that can still run puts any. They will wait until the
+    program ends, and keep what they hold.
+
+    Tell consumers when there is no more: put a last item for each, call `queue.shutdown()` (Python 3.13 and
+    newer), or cancel them once `queue.join()` has returned.
+    """
 
     name: ClassVar[str] = "queue-with-no-producer-left"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -114,7 +136,13 @@ class QueueWithNoProducerLeft(_WaitsInVain):
 
 @dataclass(frozen=True)
 class SemaphoreLeak(_WaitsInVain):
-    """Tasks wait for a semaphore's permits, and whoever had them has ended without giving them back."""
+    """Tasks wait for a semaphore's permits, and whoever had them has ended without giving them back.
+
+    Each `acquire()` took a permit, and somebody ended without `release()`, after an exception or an early
+    return. Every such end makes the limit smaller, until it is zero and everybody waits.
+
+    Use `async with semaphore:`, which gives the permit back however the block ends.
+    """
 
     name: ClassVar[str] = "semaphore-leak"
     types: ClassVar[tuple[str, ...]] = ("semaphore",)
@@ -129,7 +157,13 @@ class SemaphoreLeak(_WaitsInVain):
 
 @dataclass(frozen=True)
 class LockNeverReleased(_WaitsInVain):
-    """Tasks wait for a lock, and whoever had taken it has ended without letting go of it."""
+    """Tasks wait for a lock, and whoever had taken it has ended without letting go of it.
+
+    Somebody called `acquire()` and then ended, by an exception or an early return, without `release()`. An
+    `asyncio.Lock` does not notice; everybody else waits for ever.
+
+    Use `async with lock:`, which lets go of it however the block ends.
+    """
 
     name: ClassVar[str] = "lock-never-released"
     types: ClassVar[tuple[str, ...]] = ("lock",)

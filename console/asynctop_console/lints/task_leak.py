@@ -45,7 +45,14 @@ class Growing(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskLeakByKind(Lint):
-    """A kind's live tasks have only become more for as long as can be told: nothing ends or cancels them."""
+    """A kind's live tasks have only become more for as long as can be told: nothing ends or cancels them.
+
+    The tasks of a kind become more and never fewer: each waits for something that does not come, or loops
+    without an end, and nobody cancels it. Memory grows with them.
+
+    Cancel what belongs to a connection or a request when that ends: `asyncio.TaskGroup` does. Put timeouts on
+    waits for others.
+    """
 
     name: ClassVar[str] = "task-leak-by-kind"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -79,7 +86,14 @@ class TaskLeakByKind(Lint):
 
 @dataclass(frozen=True)
 class UnboundedSpawn(Lint):
-    """Tasks of a kind are spawned faster than they end, and nothing holds whoever spawns them back."""
+    """Tasks of a kind are spawned faster than they end, and nothing holds whoever spawns them back.
+
+    Tasks are made faster than they can be done, so a backlog of tasks grows, and with it memory and
+    everybody's latency. Nobody tells whoever spawns them to wait.
+
+    Let a fixed number of workers read from a `Queue(maxsize=...)`, or take a `Semaphore` before spawning:
+    then the source waits when there is too much.
+    """
 
     name: ClassVar[str] = "unbounded-spawn"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -19,7 +19,14 @@ OUTSIDE = (WakerSource.UNKNOWN, WakerSource.IO, WakerSource.THREAD, WakerSource.
 
 @dataclass(frozen=True)
 class TimerStorm(Lint):
-    """A loop sets, cancels or runs timers all the time, for next to no work between them."""
+    """A loop sets, cancels or runs timers all the time, for next to no work between them.
+
+    Setting and cancelling a timer costs little, but tens of thousands a second keep the loop busy with its
+    own bookkeeping. Typical: a very short `sleep` in many tasks, or a timeout set anew for every byte.
+
+    Wait for the event instead of asking often, and let one timer serve many: note a deadline, and check all
+    deadlines in one task.
+    """
 
     name: ClassVar[str] = "timer-storm"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -28,7 +28,14 @@ SHORTEST_WINDOW_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class TickOverload(Lint):
-    """Very many polls ran in one turn of the loop, none of them long, and timers and I/O waited for all."""
+    """Very many polls ran in one turn of the loop, none of them long, and timers and I/O waited for all.
+
+    In each turn the loop runs everything that is ready, and only then looks for timers and I/O. Two hundred
+    polls of 2 ms freeze it for 400 ms, though none of them is long: a profile shows nothing special.
+
+    Limit how many tasks do such work at a time (a `Semaphore`, a fixed number of workers on a queue), or do
+    the work in a thread or process.
+    """
 
     name: ClassVar[str] = "tick-overload"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -77,7 +84,14 @@ class TickOverload(Lint):
 
 @dataclass(frozen=True)
 class Starvation(Lint):
-    """A task has little to do but waits long for each poll, because very many others are always ready."""
+    """A task has little to do but waits long for each poll, because very many others are always ready.
+
+    Ready tasks are polled one after the other. If a hundred are always ready, then each waits for a hundred
+    polls, and the one that only wants to answer a ping is as late as all the rest.
+
+    Let the crowd wait for something real, run fewer of them at a time, or move them to a thread with a loop
+    of its own.
+    """
 
     name: ClassVar[str] = "starvation"
     severity: ClassVar[Severity] = Severity.WARNING

@@ -21,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from asynctop_console.lints import Finding, check_all
+from asynctop_console.lints import RULES, Finding, Rule, check_all
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
@@ -77,6 +77,7 @@ class ConsoleApp(App[None]):
         successor: Callable[[], Source | None] | None = None,
         target: str = "",
         clock_ns: Callable[[], int] = monotonic_ns,
+        rules: tuple[Rule, ...] = RULES,
     ) -> None:
         """`target` says in a few words what is looked at; `clock_ns` is any steady clock."""
         plain = bool(os.environ.get("NO_COLOR"))
@@ -87,6 +88,7 @@ class ConsoleApp(App[None]):
         self.theme = PLAIN if plain else DEFAULT
         self.model = Model()
         self.clock_ns = clock_ns
+        self._rules = rules
         self._source = source
         self._successor = successor
         self._target = target or str(getattr(source, "target", "") or "a program")
@@ -179,7 +181,7 @@ class ConsoleApp(App[None]):
             return self._paused
         now, model = self.clock_ns(), self.model
         if now - self._found_ns >= _FINDINGS_NS and model.ticks:
-            self._findings, self._found_ns = check_all(model), now
+            self._findings, self._found_ns = check_all(model, self._rules), now
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
