@@ -10,17 +10,16 @@ import numpy as np
 
 from asynctop_console.lints.finding import Finding, Lint, Severity, at
 from asynctop_console.model import Frame, Model, Resource, duration, users_frame
-from asynctop_protocol.messages import State
 
 _MS = 1_000_000
 
 
 def idle_ns(model: Model, task: int) -> int:
-    """For how long a task has been waiting, 0 where it is not."""
-    row = model.tasks.row(task)
-    if row is None or model.tasks.state[row] != State.IDLE:
-        return 0
-    return max(model.now_ns - int(model.tasks.since_ns[row]), 0)
+    """For how long a task had been waiting when its chain was read, 0 where it was not.
+
+    By now it may have gone on and wait for something else: what it waited for and for how long go together.
+    """
+    return model.waits.idle_ns(task)
 
 
 def place_of(model: Model, task: int) -> Frame | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from asynctop_protocol.messages import Chain, Holding
 
@@ -28,29 +29,54 @@ class Resource:
 
 
 class Waits:
-    """The graph of what the chains say. Tasks that have no chain are not in it."""
+    """The graph of what the chains say, as it was at one moment. Tasks that have no chain are not in it."""
 
-    def __init__(self, chains: Mapping[int, Chain]) -> None:
+    def __init__(
+        self, chains: Mapping[int, Chain], idle_ns: Mapping[int, int] | None = None, at_ns: int = 0
+    ) -> None:
+        """`idle_ns`: for how long each task had been waiting at that moment, `at_ns`."""
         self._chains = chains
-        self.resources: dict[int, Resource] = {}
+        self._idle_ns = idle_ns or {}
+        self.at_ns = at_ns
+
+    @cached_property
+    def resources(self) -> dict[int, Resource]:
         """What some task waits for or holds, by the resource's id."""
-        self.awaited_by: dict[int, list[int]] = {}
-        """Tasks that wait for a task, by that one's id."""
-        for task, chain in chains.items():
+        found: dict[int, Resource] = {}
+
+        def resource(number: int, type_: str, description: str) -> Resource:
+            return found.setdefault(number, Resource(number, type_, description))
+
+        for task, chain in self._chains.items():
             waiting = chain.waiting_on
             if waiting is not None and waiting.type not in _NOT_SHARED:
-                resource = self._resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
-                resource.waiters.append(task)
-                resource.attributes = waiting.attributes
+                awaited = resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
+                awaited.waiters.append(task)
+                awaited.attributes = waiting.attributes
                 if waiting.holder:
-                    resource.holders.append(waiting.holder)
+                    awaited.holders.append(waiting.holder)
             for held in chain.holds:
-                self._resource(held.id, held.type, held.description).holders.append(task)
-            for awaited in chain.awaits:
-                self.awaited_by.setdefault(awaited, []).append(task)
+                resource(held.id, held.type, held.description).holders.append(task)
+        for each in found.values():
+            each.holders = list(dict.fromkeys(each.holders))
+        return found
 
-    def _resource(self, number: int, type_: str, description: str) -> Resource:
-        return self.resources.setdefault(number, Resource(number, type_, description))
+    @cached_property
+    def awaited_by(self) -> dict[int, list[int]]:
+        """Tasks that wait for a task, by that one's id."""
+        found: dict[int, list[int]] = {}
+        for task, chain in self._chains.items():
+            for awaited in chain.awaits:
+                found.setdefault(awaited, []).append(task)
+        return found
+
+    def __len__(self) -> int:
+        """How many tasks are in it."""
+        return len(self._chains)
+
+    def idle_ns(self, task: int) -> int:
+        """For how long a task had been waiting, 0 where it was not."""
+        return self._idle_ns.get(task, 0)
 
     def chain(self, task: int) -> Chain | None:
         """The await chain of a task, None where it is not known."""
@@ -112,3 +138,7 @@ class Waits:
                     del at[left]
                     done.add(left)
         return found
+
+
+NOBODY = Waits({})
+"""Where nothing is known."""
