@@ -70,6 +70,11 @@ class Waits:
                 found.setdefault(awaited, []).append(task)
         return found
 
+    @cached_property
+    def awaiting(self) -> list[int]:
+        """Tasks that wait for other tasks."""
+        return [task for task, chain in self._chains.items() if len(chain.awaits)]
+
     def __len__(self) -> int:
         """How many tasks are in it."""
         return len(self._chains)

@@ -63,6 +63,10 @@ class View(Screen[None]):
         """Paint at once, as after a key."""
         self.paint(self.console.frame(), reorder=True)
 
+    def inspected(self) -> tuple[int, ...] | None:
+        """The tasks whose await chains it shows: `inspection.ALL`, one, or None for none."""
+        return None
+
     def badges(self, frame: Frame) -> list[str]:
         """What hides or holds rows, in a few words each."""
         return []
@@ -71,6 +75,7 @@ class View(Screen[None]):
         """Show this frame."""
         if not self.is_mounted:
             return
+        self.console.keep_up(frame, self.inspected())
         groups, right, ground = status.status(frame, self.badges(frame))
         self.query_one("#status", Line).show(groups, right, ground)
         self.query_one("#meters", Line).show(status.meters(frame, self.app.size.width))
@@ -88,10 +93,11 @@ class View(Screen[None]):
             return [
                 (Piece(f" {width}x{height}: asynctop needs {SMALLEST[0]}x{SMALLEST[1]} ", ground="notice"),)
             ]
+        gap = "  " if width >= 120 else " "
         return [
             (
-                Piece(f" {key.shown.split()[0]}", "accent", key.action),
-                Piece(f" {key.short} ", "muted", key.action),
+                Piece(f"{gap}{key.shown.split()[0]}", "accent", key.action),
+                Piece(f" {key.short}", "muted", key.action),
             )
             for key in keys.keys_of(self.KEYS_OF)
             if key.short
