@@ -76,7 +76,8 @@ class Model:
         self._read: dict[int, tuple[int, int]] = {}
         """When each of `chains` came: (request, time of the tick before); the same keys in the same order."""
         self._heard_ns = 0
-        self._news = False
+        self._complete = False
+        self._pictured = 0
         self._waits = NOBODY
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
@@ -171,21 +172,22 @@ class Model:
         self.ticks += 1
         self.tasks.evict()
         self.tasks.mark(self.now_ns, anew)
-        self._picture()
+        # The first answer is shown as it comes, in ever larger steps.
+        if self._complete or (not self.answered and len(self.chains) > 2 * self._pictured):
+            self._complete = False
+            self.picture()
         self.meters.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live)
         self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
 
-    def _picture(self) -> None:
-        """Join the chains once an inspection is complete; before the first one is, as far as they have come.
+    def picture(self) -> None:
+        """Join the chains that have come so far to `waits`, though more are on their way.
 
         What came with the latest request belongs together. Of chains read before, only those still hold whose
         tasks have not been polled since.
         """
-        if not self._news:
-            return
-        self._news = False
+        self._pictured = len(self.chains)
         tasks, count = self.tasks, len(self.chains)
         rows = tasks.rows_of(np.fromiter(self.chains, np.int64, count))
         read = np.fromiter(joined.from_iterable(self._read.values()), np.int64, 2 * count).reshape(count, 2)
@@ -265,7 +267,7 @@ class Model:
                 del self._read[next(iter(self._read))]
         if message.done:
             self.answered = max(self.answered, message.request)
-        self._news = message.done or not self.answered
+            self._complete = True
 
 
 def _numbers(numbers: dict[str, int]) -> dict[str, int]:

@@ -75,6 +75,26 @@ class Waits:
         """Tasks that wait for other tasks."""
         return [task for task, chain in self._chains.items() if len(chain.awaits)]
 
+    @cached_property
+    def heads(self) -> list[int]:
+        """Of tasks that somebody awaits, but nobody who is not awaited in turn: the oldest of each ring."""
+        left = set(self.awaited_by)
+        below = [task for task in self.awaiting if task not in left]
+        found = []
+        for oldest in sorted(self.awaited_by):
+            while below and left:
+                for task in self._chains[below.pop()].awaits:
+                    if task in left:
+                        left.discard(task)
+                        if task in self._chains:
+                            below.append(task)
+            if oldest in left:
+                left.discard(oldest)
+                found.append(oldest)
+                if oldest in self._chains:
+                    below.append(oldest)
+        return found
+
     def __len__(self) -> int:
         """How many tasks are in it."""
         return len(self._chains)
@@ -117,6 +137,10 @@ class Waits:
     def cycles(self) -> list[list[int]]:
         """Rings of tasks of which each needs the next one, and the last one the first. Each ring once,
         beginning with its oldest task; of rings that share a task, one."""
+        return self._cycles
+
+    @cached_property
+    def _cycles(self) -> list[list[int]]:
         found: list[list[int]] = []
         done: set[int] = set()
         for start in self._chains:

@@ -207,21 +207,6 @@ class Forest:
 
 
 def _roots(waits: Waits, live: Ints) -> Ints:
-    """Live tasks that nobody awaits; of tasks that only await each other, the oldest."""
-    awaited = waits.awaited_by.keys() & set(live.tolist()) if waits.awaited_by else set()
-    roots = live[~np.isin(live, np.fromiter(awaited, np.int64, len(awaited)))]
-    left = set(awaited)
-    begin = roots.tolist()
-    more: list[int] = []
-    for first in sorted(awaited):
-        while begin and left:
-            chain = waits.chain(begin.pop())
-            for task in chain.awaits if chain is not None else ():
-                if task in left:
-                    left.discard(task)
-                    begin.append(task)
-        if first in left:
-            left.discard(first)
-            more.append(first)
-            begin.append(first)
-    return np.concatenate((roots, np.array(more, np.int64)))
+    awaited = waits.awaited_by
+    heads = np.array(waits.heads, np.int64)
+    return np.concatenate((live[~np.isin(live, np.fromiter(awaited, np.int64, len(awaited)))], heads))

@@ -40,6 +40,7 @@ class Inspection:
         self._send = send
         self._clock_ns = clock_ns
         self._request = 0
+        self._wanted: tuple[int, ...] = ALL
         self.restart()
 
     def restart(self) -> None:
@@ -60,13 +61,15 @@ class Inspection:
         if wanted is None:
             return
         now = self._clock_ns()
-        if self._heard_ns is not None and now - self._heard_ns < _PATIENCE_NS:
-            return
+        waiting = self._heard_ns is not None and now - self._heard_ns < _PATIENCE_NS
+        if waiting and (wanted == ALL or wanted == self._wanted):
+            return  # who looks at a single task does not wait until all are read
         period = _ONE_NS if wanted else _FEW_NS if few else _MANY_NS
         asked = self._asked_ns.get(wanted)
         if asked is not None and now < max(asked + period, self._rest_until_ns):
             return
         self._request += 1
+        self._wanted = wanted
         self._heard_ns = now
         self._asked_ns = {each: self._asked_ns[each] for each in self._asked_ns if each == ALL} | {
             wanted: now
@@ -80,5 +83,5 @@ class Inspection:
         now = self._clock_ns()
         self._heard_ns = None if answer.done else now
         if answer.done:
-            took = now - max(self._asked_ns.values())
+            took = now - self._asked_ns[self._wanted]
             self._rest_until_ns = now + min(took, _MOST_TOOK_NS)

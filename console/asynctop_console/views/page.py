@@ -60,7 +60,7 @@ def stack_lines(stack: list[tuple[str, str, int]], width: int) -> list[TextLine]
         mark = "►" if index == own else " "
         role = "strong" if index == own else "text" if index in users else "faint"
         place = f"{file}:{line}"
-        room = max(width - 8 - min(len(function), 32), 20)
+        room = max(width - 38, 20)
         place = place if len(place) <= room else "…" + place[len(place) - room + 1 :]
         lines.append(
             TextLine(
