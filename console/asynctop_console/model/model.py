@@ -187,7 +187,9 @@ class Model:
         What came with the latest request belongs together. Of chains read before, only those still hold whose
         tasks have not been polled since.
         """
-        self._pictured = len(self.chains)
+        self._pictured, self._heard_ns = len(self.chains), self.now_ns
+        if not self.chains:
+            return
         tasks, count = self.tasks, len(self.chains)
         rows = tasks.rows_of(np.fromiter(self.chains, np.int64, count))
         read = np.fromiter(joined.from_iterable(self._read.values()), np.int64, 2 * count).reshape(count, 2)

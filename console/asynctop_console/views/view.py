@@ -41,11 +41,16 @@ class View(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The lines and the body."""
-        yield Line("status", self.palette, id="status")
-        yield Line("ground", self.palette, id="meters")
+        # Kept, as they are painted up to the very end, when Textual has taken them off the screen already.
+        self._status = Line("status", self.palette, id="status")
+        self._meters = Line("ground", self.palette, id="meters")
+        self._banner = Line("footer", self.palette, id="banner")
+        self._keys = Line("footer", self.palette, id="footer")
+        yield self._status
+        yield self._meters
         yield from self.body()
-        yield Line("footer", self.palette, id="banner")
-        yield Line("footer", self.palette, id="footer")
+        yield self._banner
+        yield self._keys
 
     def body(self) -> list[Widget]:
         """What stands between the lines."""
@@ -77,15 +82,14 @@ class View(Screen[None]):
             return
         self.console.keep_up(frame, self.inspected())
         groups, right, ground = status.status(frame, self.badges(frame))
-        self.query_one("#status", Line).show(groups, right, ground)
-        self.query_one("#meters", Line).show(status.meters(frame, self.app.size.width))
+        self._status.show(groups, right, ground)
+        self._meters.show(status.meters(frame, self.app.size.width))
         said = status.banner(frame)
-        banner = self.query_one("#banner", Line)
         if said is not None:
-            banner.show(said[0], ground=said[1])
-        if banner.display != (said is not None):
-            banner.display = said is not None
-        self.query_one("#footer", Line).show(self._footer())
+            self._banner.show(said[0], ground=said[1])
+        if self._banner.display != (said is not None):
+            self._banner.display = said is not None
+        self._keys.show(self._footer())
 
     def _footer(self) -> list[Group]:
         width, height = self.app.size
