@@ -54,7 +54,7 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
                 if blocked and model.now_ns - asked_ns >= _PATIENCE_NS:
                     return
             elif model.now_ns - model.observed_from_ns >= length_ns:
-                source.send(Inspect(_REQUEST, []))
+                source.send(Inspect(_REQUEST, [], stranded=True))
                 asked_ns = model.now_ns
 
 

@@ -63,6 +63,10 @@ def _loops(model: Model) -> list[Json]:
             "max_lag_ns": loop.max_lag_ever_ns,
             "busy_ratio": model.meters.observed_busy_ratio(loop.id),
             "state": loop.state.name.lower(),
+            "turns": loop.turns,
+            "max_turn_ns": loop.max_turn_ever_ns,
+            "timers": loop.timers,
+            "timers_fired": loop.timers_fired,
         }
         for loop in model.loops
     ]

@@ -108,6 +108,9 @@ def _count_rows(message: m.Message) -> int:
     """How many rows a message has, 0 where it has no such thing. Raises ValueError where its fields
     disagree."""
     lengths = {name: len(getattr(message, name)) for name in _ROW_FIELDS[type(message)]}
+    for name in lengths.keys() - _REQUIRED[type(message)]:
+        if not lengths[name]:
+            del lengths[name]  # an older peer does not know it
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{type(message).__name__}: expected equal numbers of rows, found {lengths}")
     return next(iter(lengths.values()), 0)

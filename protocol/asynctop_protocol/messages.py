@@ -142,6 +142,8 @@ class Inspect:
     request: int
     tasks: Column
     """Task ids; an empty column means every live task."""
+    stranded: bool = False
+    """Find out, too, which of them nobody can wake any more. It takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,28 @@ class Loops:
     current: list[str]
     """Name of what is running: the task's or the callback's; empty when idle."""
     current_since_ns: Column
+    turns: Column = ()
+    """How often the loop has looked for timers and I/O, and then run what was ready: that is a turn."""
+    max_turn_ns: Column = ()
+    """Time in polls and callbacks of the turn that had most of it since the last `Tick`, the one going on
+    included."""
+    max_turn_ever_ns: Column = ()
+    max_turn_since_ns: Column = ()
+    """When that of `max_turn_ns` began; what follows is about the same turn."""
+    max_turn_polls: Column = ()
+    """Polls and callbacks in it."""
+    max_turn_poll_ns: Column = ()
+    """The longest of them."""
+    max_turn_kind: Column = ()
+    """The kind that took most of it; 0 for callbacks."""
+    timers: Column = ()
+    """Timers set so far."""
+    timers_fired: Column = ()
+    timer_kind: Column = ()
+    """Who sets most of the timers: a kind, 0 for callbacks."""
+    timer_file: Column = ()
+    """Text number; 0 where it is not known yet."""
+    timer_line: Column = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +406,10 @@ class Chain:
     """Cancellations requested and not withdrawn."""
     handles_cancellation: bool = False
     """Whether it is inside of an `except` or `finally` block that a cancellation has led to."""
+    stranded: bool = False
+    """Whether nothing that can still run refers to what it waits for. Sent in a second chain of the task."""
+    held: bool = True
+    """Whether anything refers to the task besides what it waits for; else the two may vanish together."""
 
 
 @dataclass(frozen=True, slots=True)

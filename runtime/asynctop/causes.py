@@ -114,6 +114,11 @@ class Collections:
         if self._notice in gc.callbacks:
             gc.callbacks.remove(self._notice)
 
+    @property
+    def running(self) -> bool:
+        """Whether one runs just now."""
+        return self._started_ns != 0
+
     def within(self, since_ns: int, took_ns: int) -> int:
         """How many ns of a span of time were spent collecting."""
         until_ns = since_ns + took_ns

@@ -14,8 +14,11 @@ from typing import Any
 from asynctop.core import Core, make_core
 from asynctop.core.contract import RETAINED
 from asynctop.hooks.imports import OnImport
+from asynctop.hooks.incidents import IncidentHooks
 from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
 from asynctop.hooks.patches import Patches
+from asynctop.incident_log import IncidentLog
+from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
@@ -35,8 +38,15 @@ class Session:
         self._fault_lock = threading.Lock()
         self._paused = False
         self._patches = Patches()
+        self._incident_log = IncidentLog(lambda: self._publisher.wake())
         self._on_uvloop = OnImport("uvloop", self._patch_uvloop)
         self._core: Core = make_core(self._threshold_ns, lambda error: self._fault("hooks", error))
+        self._incidents = IncidentHooks(
+            self._core,
+            self._incident_log,
+            lambda: self._watcher.collecting(),
+            self._fault_of_incidents,
+        )
         self._serve()
 
     def _serve(self) -> None:
@@ -48,10 +58,11 @@ class Session:
             self._threshold_ns,
             lambda: self._publisher.wake(),
             lambda error: self._fault("stall watcher", error),
+            NestedLoops(self._core, self._incident_log, self._fault_of_incidents).look,
         )
         self._publisher = Publisher(
             self._core,
-            self._watcher,
+            (self._watcher, self._incident_log),
             self._hello,
             path,
             self._faults,
@@ -67,6 +78,7 @@ class Session:
             self.stop()
             raise
         self._patches.apply(patches(self._core))
+        self._incidents.start()
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
@@ -104,6 +116,7 @@ class Session:
         self._paused = False
         self._publisher.abandon()
         self._core.restart()
+        self._incidents.restart()
         self._faults.clear()
         self._failed.clear()
         self._adopt()
@@ -120,13 +133,18 @@ class Session:
     def _patch_uvloop(self) -> None:
         try:
             self._patches.apply(uvloop_patches(self._core))
+            self._incidents.start_on_uvloop()
         except Exception as error:  # a uvloop unlike those we know: its import goes on
             self._fault("hooks", error)
 
     def _unhook(self) -> None:
         self._on_uvloop.stop()
+        self._incidents.stop()
         self._patches.undo()
         unwatch_factories()
+
+    def _fault_of_incidents(self, error: Exception) -> None:
+        self._fault("incident hooks", error)
 
     def _fault(self, part: str, error: BaseException) -> None:
         """A part of ours has failed: it is switched off, consoles are told, and the program goes on without
@@ -138,7 +156,9 @@ class Session:
             self._failed.add(part)
             self._faults.append(line)
         self._publisher.wake()
-        if part != "stall watcher":
+        if part == "incident hooks":
+            self._incidents.stop()
+        elif part != "stall watcher":
             self._unhook()
 
     def _hello(self) -> Hello:

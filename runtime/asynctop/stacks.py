@@ -6,7 +6,7 @@ from types import FrameType
 
 from asynctop.causes import Place
 from asynctop.core.contract import Core, Running
-from asynctop.core.sites import OWN_DIRECTORY
+from asynctop.core.sites import OWN_DIRECTORY, USER, owner
 
 MAX_TEXT = 400
 """Characters of a name or path that are kept, the last ones."""
@@ -23,6 +23,12 @@ def frame_of(frame: FrameType) -> Frame:
     """What a person needs of a frame."""
     code = frame.f_code
     return code.co_qualname[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], frame.f_lineno or code.co_firstlineno
+
+
+def users_frame(stack: list[Frame]) -> Frame | None:
+    """The innermost frame of the user's own code, else the innermost of all; None for no frames."""
+    own = (frame for frame in reversed(stack) if owner(frame[1]) == USER)
+    return next(own, stack[-1] if stack else None)
 
 
 def poll_stack(core: Core, running: Running) -> tuple[list[Frame], Place]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from asynctop.causes import Collections, Evidence, Place
 from asynctop.core.contract import Core, Look, Running
@@ -46,8 +46,11 @@ class StallWatcher:
         threshold_ns: int,
         on_news: Callable[[], None],
         on_fault: Callable[[BaseException], None],
+        on_sample: Callable[[Running, Collection[int]], None] = lambda running, threads: None,
     ) -> None:
+        """`on_sample` is told of each stall whose stack has just been read, and of the loops' threads."""
         self._core = core
+        self._on_sample = on_sample
         self._on_news = on_news
         self._threshold_ns = threshold_ns
         self._period_ns = threshold_ns // 2
@@ -77,12 +80,19 @@ class StallWatcher:
         if self._thread is not None:
             join(self._thread)
 
+    def collecting(self) -> bool:
+        """Whether garbage is being collected at this moment."""
+        return self._collections.running
+
     def since(self, version: int) -> tuple[int, bytes]:
         """The version now, and the stalls that began, went on or ended after `version`, as frames."""
         with self._lock:
             ended = self._log.since(version)
             ongoing = [frames(Stalls([stall])) for at, stall in self._ongoing.values() if at > version]
             return self._version, b"".join((*ended, *ongoing))
+
+    def due_ns(self) -> None:
+        """Nothing ever waits: the bell rings for each stall."""
 
     def _run(self) -> None:
         try:
@@ -115,6 +125,8 @@ class StallWatcher:
             watched.evidence.look(min(late, now - each.since_ns), now - previous, busy, first=not known)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
+                if now - each.since_ns >= self._threshold_ns:
+                    self._on_sample(each, used.keys())
 
     def _is_due(self, running: Running, now: int) -> bool:
         """Whether the stack of what runs is to be read at this look."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from asynctop_protocol import Connection, ProtocolError
 from asynctop_protocol.messages import (
@@ -145,11 +147,14 @@ def loops(
     state: LoopState = LoopState.IDLE,
     since: int = 0,
     current: str = "",
+    **others: int,
 ) -> Loops:
     """One loop, number 1."""
-    return Loops(
+    columns: dict[str, Any] = {name: [value] for name, value in others.items()}
+    loop = Loops(
         [1], ["MainThread"], ["asyncio"], [state], [polls], [0], [busy], [lag], [lag], [0], [current], [since]
     )
+    return replace(loop, **columns)
 
 
 def stall(

@@ -52,6 +52,7 @@ def tables(message: type[Any]) -> st.SearchStrategy[Any]:
         strings = st.lists(STRINGS, min_size=rows, max_size=rows)
         histograms = st.lists(st.integers(0, 127).flatmap(columns), min_size=rows, max_size=rows)
         by_type = {
+            "bool": st.booleans(),
             "int": NUMBERS,
             "str": STRINGS,
             "list[str]": strings,

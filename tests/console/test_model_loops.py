@@ -76,8 +76,9 @@ def test_growth_keeps_the_fewest_and_covers_everything_however_long() -> None:
     growth = Growth()
     for tick in range(100_000):
         fell = tick == 40_001
-        growth.sample(tick * SECOND // 10, np.array([0, 10 if fell else 100 + tick]))
-    times, counts = growth.of(1)
+        counts = np.array([0, 10 if fell else 100 + tick])
+        growth.sample(tick * SECOND // 10, counts, counts)
+    times, counts, _ = growth.of(1)
     assert len(times) <= 128
     assert times[0] == 0
     assert growth.observed_ns > 9_800 * SECOND
@@ -87,7 +88,8 @@ def test_growth_keeps_the_fewest_and_covers_everything_however_long() -> None:
 
 def test_a_kind_that_came_later_grew_from_nothing() -> None:
     growth = Growth()
-    growth.sample(0, np.array([0]))
-    growth.sample(SECOND, np.array([0, 5]))
+    growth.sample(0, np.array([0]), np.array([0]))
+    growth.sample(SECOND, np.array([0, 5]), np.array([0, 7]))
     assert growth.of(1)[1].tolist() == [0, 5]
+    assert growth.of(1)[2].tolist() == [0, 7]
     assert growth.of(2)[1].tolist() == [0, 0]

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 from asyncio import base_events, events
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def surroundings() -> dict[str, Any]:
         if callable(value) and not name.startswith("__")
     }
     found["meta_path"] = tuple(sys.meta_path)
+    found["warnings"] = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
     found["gc callbacks"] = tuple(gc.callbacks)
     found["threads"] = {thread.name for thread in threading.enumerate() if "asynctop" in thread.name}
     found["sockets"] = os.listdir(os.environ["ASYNCTOP_DIR"])

@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -64,6 +66,24 @@ def test_a_hook_that_fails_is_switched_off_and_says_so(
     assert asyncio.events.Handle is StockHandle
     _, tick = first_tick(installed)
     assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by a test"]
+
+
+def test_an_incident_hook_that_fails_is_switched_off_alone(
+    installed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("broken by a test")
+
+    async def never_awaited() -> None: ...
+
+    monkeypatch.setattr("asynctop.incident_log.IncidentLog.note", fails)
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="never_awaited' was never awaited"):
+            never_awaited()  # type: ignore[unused-coroutine]
+    assert type(warnings._warn_unawaited_coroutine) is FunctionType  # type: ignore[attr-defined]
+    assert asyncio.events.Handle is not StockHandle
+    _, tick = first_tick(installed)
+    assert tick.faults == ["the incident hooks failed and is switched off: RuntimeError: broken by a test"]
 
 
 class Unlike(asyncio.Task[str]):

@@ -276,7 +276,20 @@ class Account:
 
 
 TIMES = {"created_ns", "since_ns", "busy_ns", "scheduled_ns", "max_poll_ns", "ended_ns", "histograms"}
-LOOP_TIMES = {"callbacks", "busy_ns", "max_lag_ns", "max_lag_ever_ns", "current_since_ns"}
+LOOP_TIMES = {
+    "callbacks",
+    "busy_ns",
+    "max_lag_ns",
+    "max_lag_ever_ns",
+    "current_since_ns",
+    "turns",
+    "max_turn_ns",
+    "max_turn_ever_ns",
+    "max_turn_since_ns",
+    "max_turn_polls",
+    "max_turn_poll_ns",
+    "max_turn_kind",
+}
 
 
 def account(core_name: str, program: Program, loop: str, monkeypatch: pytest.MonkeyPatch) -> Account:

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from asynctop_console.lints.executors import ExecutorExhausted
 from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.incidents import (
+    CallFromWrongThread,
+    CoroutineNeverAwaited,
+    PendingTaskDestroyed,
+    TaskExceptionNeverRetrieved,
+)
 from asynctop_console.lints.locks import (
     DeadlockTaskAwaitsItsOwnWaiter,
     DeadlockTwoLocks,
@@ -15,24 +21,52 @@ from asynctop_console.lints.locks import (
     LockHeldLongWhileWaiting,
     SyncLockHeldAcrossAwait,
 )
+from asynctop_console.lints.nested_runs import NestedRunInAThread
+from asynctop_console.lints.orphans import OrphanedTask
+from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
-from asynctop_console.lints.task_leak import TaskLeakByKind
+from asynctop_console.lints.stranded import (
+    EventNobodyWillSet,
+    LockNeverReleased,
+    QueueWithNoConsumerLeft,
+    QueueWithNoProducerLeft,
+    SemaphoreLeak,
+)
+from asynctop_console.lints.task_leak import TaskLeakByKind, UnboundedSpawn
+from asynctop_console.lints.timers import TimerStorm
+from asynctop_console.lints.turns import Starvation, TickOverload
 from asynctop_console.model import Model
 
 __all__ = ["LINTS", "Finding", "Lint", "Severity", "check_all", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),
+    CallFromWrongThread(),
+    CoroutineNeverAwaited(),
+    PendingTaskDestroyed(),
+    TaskExceptionNeverRetrieved(),
     DeadlockTaskAwaitsItsOwnWaiter(),
     DeadlockTwoLocks(),
     LockConvoy(),
     LockHeldLongWhileWaiting(),
     SyncLockHeldAcrossAwait(),
+    NestedRunInAThread(),
+    OrphanedTask(),
     LongPollBlockingCall(),
     LongPollCpu(),
+    DeepAwaitRecursion(),
     SelfWakeSpin(),
+    EventNobodyWillSet(),
+    LockNeverReleased(),
+    QueueWithNoConsumerLeft(),
+    QueueWithNoProducerLeft(),
+    SemaphoreLeak(),
     TaskLeakByKind(),
+    UnboundedSpawn(),
+    TimerStorm(),
+    Starvation(),
+    TickOverload(),
 )
 
 

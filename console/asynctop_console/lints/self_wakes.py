@@ -30,31 +30,58 @@ class SelfWakeSpin(Lint):
     least_share: Annotated[
         float, "self wakes among recent wakes: below it, somebody else drives the task"
     ] = 0.5
+    least_of_crowd: Annotated[
+        float, "the same for each of many of a kind that do nothing else: they share the loop's time"
+    ] = 20.0
+    most_poll_ns: Annotated[int, "of those many, on average: who computes may yield"] = 50_000
+    most_told: Annotated[int, "tasks of one kind told one by one: more are told as their kind"] = 3
 
     def check(self, model: Model) -> Iterator[Finding]:
-        """One finding for each such task."""
+        """One finding for each such task, or for its kind where there are many."""
         tasks = model.tasks
         window_ns = model.now_ns - tasks.recent_since_ns
         if window_ns < SHORTEST_WINDOW_NS:
             return
-        own = tasks.recent("self_wakes")
-        spinning = np.flatnonzero(
-            (tasks.state != State.DONE)
+        seconds = window_ns / 1e9
+        own, wakes = tasks.recent("self_wakes"), tasks.recent("wakes")
+        alive = tasks.state != State.DONE
+        spins = (
+            alive
             & (tasks.self_wakes >= self.least_wakes)
-            & (own >= self.least_per_second * window_ns / 1e9)
-            & (own >= self.least_share * tasks.recent("wakes"))
+            & (own >= self.least_per_second * seconds)
+            & (own >= self.least_share * wakes)
         )
-        for row in spinning.tolist():
-            kind = int(tasks.kind[row])
+        of_crowd = (
+            alive
+            & (own >= self.least_of_crowd * seconds)
+            & (own * 10 >= wakes * 9)
+            & (tasks.recent("busy_ns") <= self.most_poll_ns * own)
+        )
+        for kind in np.unique(tasks.kind[spins | of_crowd]).tolist():
+            ours = tasks.kind == kind
+            rows = np.flatnonzero(ours & (spins | of_crowd))
+            if own[rows].sum() < self.least_wakes * seconds or len(rows) <= self.most_told:
+                rows = np.flatnonzero(ours & spins)
             label = model.kinds.label(kind)
             file, line = model.kinds.defined(kind)
             place = (label, file, line) if file else None
-            rate = int(own[row] / window_ns * 1e9)
-            name = tasks.name(row) or label
-            yield self.about_task(
-                model,
-                int(tasks.id[row]),
-                f"Task {name} wakes itself {rate:,} times a second{at(place) or f' in {label}()'}. "
-                "Wait for an event instead of asking again.",
-                place=place,
-            )
+            where = at(place) or f" in {label}()"
+            if len(rows) > self.most_told:
+                yield self.about_kind(
+                    model,
+                    kind,
+                    f"{len(rows):,} tasks of {label}() wake themselves "
+                    f"{int(own[rows].sum() / seconds):,} times a second{where}. "
+                    "Let them wait for an event instead of asking again.",
+                    tasks.id[rows].tolist(),
+                    place=place,
+                )
+                continue
+            for row in rows.tolist():
+                yield self.about_task(
+                    model,
+                    int(tasks.id[row]),
+                    f"Task {tasks.name(row) or label} wakes itself {int(own[row] / seconds):,} times a second"
+                    f"{where}. Wait for an event instead of asking again.",
+                    place=place,
+                )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.lints.nested_runs import is_nested_run
 from asynctop_console.model import Model, places
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import Cause, Stall
@@ -42,7 +43,7 @@ def _grouped(model: Model, causes: set[Cause]) -> list[list[Stall]]:
     """The stalls with these causes, those of the same line together; those nobody saw a stack of, by kind."""
     groups: dict[object, list[Stall]] = {}
     for stall in model.stalls:
-        if stall.cause in causes:
+        if stall.cause in causes and not is_nested_run(model, stall):
             frame = places.users_frame(stall.stack)
             line = frame[1:] if frame else (stall.kind, stall.name if not stall.kind else "")
             groups.setdefault(line, []).append(stall)

@@ -6,7 +6,7 @@ import numpy as np
 
 from asynctop_console.model.columns import Ints
 
-_STEP_NS = 500_000_000
+_STEP_NS = 200_000_000
 _MOST_SAMPLES = 128
 
 
@@ -20,22 +20,28 @@ class Growth:
     def __init__(self) -> None:
         self._times: list[int] = []
         self._fewest: list[Ints] = []
+        self._spawned: list[Ints] = []
         self._step_ns = _STEP_NS
 
-    def sample(self, now: int, live: Ints) -> None:
-        """Take in one tick's live counts, a number for each kind."""
+    def sample(self, now: int, live: Ints, spawned: Ints) -> None:
+        """Take in one tick's counts, a number for each kind: the tasks that live, and all ever spawned."""
         if not self._times or now - self._times[-1] >= self._step_ns:
             if len(self._times) == _MOST_SAMPLES:
                 self._thin()
             self._times.append(now)
             self._fewest.append(live)
+            self._spawned.append(spawned.copy())
         else:
             self._fewest[-1] = _fewer(self._fewest[-1], live)
 
-    def of(self, kind: int) -> tuple[Ints, Ints]:
-        """Two columns for one kind: times, oldest first, and the fewest that lived from each to the next."""
-        fewest = [int(live[kind]) if kind < len(live) else 0 for live in self._fewest]
-        return np.array(self._times, np.int64), np.array(fewest, np.int64)
+    def of(self, kind: int) -> tuple[Ints, Ints, Ints]:
+        """Three columns for one kind: times, oldest first; the fewest that lived from each to the next; how
+        many had been spawned by then."""
+        fewest, spawned = (
+            np.array([int(counts[kind]) if kind < len(counts) else 0 for counts in samples], np.int64)
+            for samples in (self._fewest, self._spawned)
+        )
+        return np.array(self._times, np.int64), fewest, spawned
 
     @property
     def observed_ns(self) -> int:
@@ -54,6 +60,7 @@ class Growth:
         pairs = range(0, len(self._times) - 1, 2)
         self._fewest = [_fewer(self._fewest[index], self._fewest[index + 1]) for index in pairs]
         self._times = self._times[::2]
+        self._spawned = self._spawned[::2]
         self._step_ns *= 2
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
@@ -14,6 +14,9 @@ from asynctop_protocol.messages import Loops, LoopState
 
 _SECOND = 1_000_000_000
 _WINDOW_NS = 60 * _SECOND
+LONG_TURN_NS = 20_000_000
+"""A turn that takes longer is kept: a screen is not painted more often."""
+
 _MOST_SAMPLES = 1200
 """A minute of twenty ticks a second: no screen is painted more often."""
 
@@ -35,11 +38,28 @@ class Loop:
     current: str
     """What is running: the task's or the callback's name; empty when idle."""
     current_since_ns: int
+    turns: int
+    max_turn_ns: int
+    max_turn_ever_ns: int
+    max_turn_since_ns: int
+    max_turn_polls: int
+    max_turn_poll_ns: int
+    max_turn_kind: int
+    timers: int
+    timers_fired: int
+    timer_kind: int
+    timer_file: int
+    """Text number."""
+    timer_line: int
 
     def busy_at(self, now: int) -> int:
         """Time in polls and callbacks up to `now`, the one running included."""
         running = self.state in (LoopState.RUNNING, LoopState.STALLED) and self.current_since_ns
         return self.busy_ns + (max(now - self.current_since_ns, 0) if running else 0)
+
+
+_SMALL_NUMBERS = ("max_turn_kind", "timer_kind", "timer_file", "timer_line")
+_NUMBERS = tuple(each.name for each in fields(Loop) if each.type == "int" and each.name not in _SMALL_NUMBERS)
 
 
 def loops_of(message: Loops) -> list[Loop]:
@@ -48,33 +68,18 @@ def loops_of(message: Loops) -> list[Loop]:
         raise ProtocolError(
             f"the runtime has {len(message.id):,} event loops, the console takes {limits.LOOPS:,}"
         )
-    ids, polls, callbacks, busy, lag, lag_ever, tasks, since = (
-        whole(column).tolist()
-        for column in (
-            message.id,
-            message.polls,
-            message.callbacks,
-            message.busy_ns,
-            message.max_lag_ns,
-            message.max_lag_ever_ns,
-            message.current_task,
-            message.current_since_ns,
-        )
-    )
+    numbers = {
+        name: whole(getattr(message, name) or [0] * len(message.id), largest).tolist()
+        for largest, names in ((limits.LARGEST, _NUMBERS), (limits.LARGEST_SMALL, _SMALL_NUMBERS))
+        for name in names
+    }
     return [
         Loop(
-            id=ids[row],
             thread=clean(message.thread[row]),
             runtime=clean(message.runtime[row]),
             state=LoopState(state),
-            polls=polls[row],
-            callbacks=callbacks[row],
-            busy_ns=busy[row],
-            max_lag_ns=lag[row],
-            max_lag_ever_ns=lag_ever[row],
-            current_task=tasks[row],
             current=clean(message.current[row]),
-            current_since_ns=since[row],
+            **{name: column[row] for name, column in numbers.items()},
         )
         for row, state in enumerate(choice(message.state, LoopState.CLOSED, LoopState.IDLE).tolist())
     ]
@@ -86,9 +91,55 @@ class Sample:
 
     at_ns: int
     polls: int
+    loops: list[Loop]
     busy_ns: dict[int, int]
     """By loop id."""
     max_lag_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A long turn of a loop."""
+
+    loop: int
+    since_ns: int
+    took_ns: int
+    polls: int
+    """And callbacks."""
+    longest_ns: int
+    """Of them."""
+    kind: int
+    """The one that took most of it; 0 for callbacks."""
+
+
+class LongTurns:
+    """The long turns of the last minute: of each tick and loop the longest."""
+
+    def __init__(self) -> None:
+        self._turns: dict[tuple[int, int], Turn] = {}
+        self._first_ns: int | None = None
+
+    def sample(self, now: int, loops: list[Loop]) -> None:
+        """Take in one tick. The first one tells of what was before the observation."""
+        if self._first_ns is None:
+            self._first_ns = now
+        for loop in loops:
+            since, took = loop.max_turn_since_ns, loop.max_turn_ns
+            if took < LONG_TURN_NS or since + took <= self._first_ns:
+                continue
+            self._turns.pop((loop.id, since), None)  # it was going on, and has become longer
+            self._turns[loop.id, since] = Turn(
+                loop.id, since, took, loop.max_turn_polls, loop.max_turn_poll_ns, loop.max_turn_kind
+            )
+        while self._turns:
+            oldest = next(iter(self._turns))
+            if len(self._turns) <= _MOST_SAMPLES and oldest[1] >= now - _WINDOW_NS:
+                break
+            del self._turns[oldest]
+
+    def of(self, loop: int) -> list[Turn]:
+        """Those of one loop."""
+        return [turn for turn in self._turns.values() if turn.loop == loop]
 
 
 class Meters:
@@ -104,6 +155,7 @@ class Meters:
         sample = Sample(
             at_ns=now,
             polls=sum(loop.polls for loop in loops),
+            loops=loops,
             busy_ns={loop.id: loop.busy_at(now) for loop in loops},
             max_lag_ns=max((loop.max_lag_ns for loop in loops), default=0),
         )
@@ -164,6 +216,17 @@ class Meters:
                 found = sample
                 break
         return found if found.at_ns < now else None
+
+    def loops_since(self, ns: int) -> tuple[int, list[tuple[Loop, Loop]]]:
+        """What the loops did lately: over so many ns, at least `ns` of them, each loop as it was before and
+        as it is now. 0 and none where no time as long was observed."""
+        now = self.samples[-1].at_ns if self.samples else 0
+        for sample in reversed(self.samples):
+            if sample.at_ns <= now - ns:
+                before = {loop.id: loop for loop in sample.loops}
+                pairs = [(before[loop.id], loop) for loop in self.samples[-1].loops if loop.id in before]
+                return now - sample.at_ns, pairs
+        return 0, []
 
     def _ratio(self, loop: int, before: Sample | None) -> float | None:
         if before is None or not self.samples:

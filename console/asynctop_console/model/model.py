@@ -12,7 +12,7 @@ from asynctop_console.model import limits
 from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
-from asynctop_console.model.loops import Loop, Meters, loops_of
+from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
@@ -70,6 +70,7 @@ class Model:
         self.kinds = KindTable(self._texts)
         self.loops: list[Loop] = []
         self.meters = Meters()
+        self.turns = LongTurns()
         self.growth = Growth()
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
@@ -177,7 +178,8 @@ class Model:
             self._complete = False
             self.picture()
         self.meters.sample(self.now_ns, self.loops)
-        self.growth.sample(self.now_ns, self.kinds.live)
+        self.turns.sample(self.now_ns, self.loops)
+        self.growth.sample(self.now_ns, self.kinds.live, self.kinds.spawned)
         self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from asynctop.awaits.held import Held, handles_cancellation, held_in
+from asynctop.awaits.held import Held, handles_cancellation, has_deadline, held_in
+from asynctop.awaits.reach import Waiter
 from asynctop.awaits.waits import Wait, wait_of
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
@@ -68,12 +70,30 @@ def _behind(awaitable: Any) -> Any:
     )
 
 
-def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain:
-    """Down from a suspended task's coroutine to what it waits for. On the task's loop's thread.
+class Reading(NamedTuple):
+    """A suspended task, as it was found."""
+
+    task: Any
+    path: list[Step]
+    future: Any
+    """What it is suspended on; None where it is not suspended."""
+    wait: Wait | None
+
+
+def read(task: Any) -> Reading:
+    """What a task is suspended in and on. On its loop's thread."""
+    path = list(steps(task.get_coro()))
+    future = getattr(task, "_fut_waiter", None)
+    wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
+    return Reading(task, path, future, wait)
+
+
+def await_chain(number: int, reading: Reading, identify: Callable[[Any], int]) -> Chain:
+    """Down from the task's coroutine to what it waits for. On its loop's thread, at once after `read`.
 
     `identify` gives the id of a task, 0 for one that is not known.
     """
-    path = list(steps(task.get_coro()))
+    task, path, _, wait = reading
     kept = path[-MAX_FRAMES:]
     holds = []
     below: FrameType | None = None
@@ -84,8 +104,6 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
             if not _lets_go(each, kept[index + 1 :])
         ]
         below = step.frame
-    future = getattr(task, "_fut_waiter", None)
-    wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
     return Chain(
         task=number,
         frames=[frame_of(step.frame) for step in kept],
@@ -97,6 +115,31 @@ def await_chain(number: int, task: Any, identify: Callable[[Any], int]) -> Chain
         cancelling=task.cancelling(),
         handles_cancellation=any(handles_cancellation(step.awaitable) for step in kept),
     )
+
+
+_LASTING = ("event", "queue", "semaphore", "condition", "lock", "barrier")
+"""What one may wait for in vain: somebody must use it."""
+
+
+def waiter(number: int, reading: Reading) -> Waiter | None:
+    """The task as one of those that only others can wake; None where it is not, or has set itself a time."""
+    task, path, future, wait = reading
+    if wait is None or wait.any_of or any(has_deadline(step.awaitable) for step in path):
+        return None
+    if wait.tasks:
+        return Waiter(number, task, future, None, wait.tasks)
+    if wait.type not in _LASTING or _is_nobodys(wait.subject, path[-1]):
+        return None
+    return Waiter(number, task, future, wait.subject, [])
+
+
+def _is_nobodys(resource: Any, step: Step) -> bool:
+    """Whether only the coroutine that waits for it refers to a resource: one says `await Event().wait()`
+    where one means to wait until one is cancelled."""
+    holders = (step.awaitable, step.frame.f_locals)
+    held = sum(each is resource for holder in holders for each in gc.get_referents(holder))
+    ours = 3  # the wait's, this function's, and that of the call
+    return sys.getrefcount(resource) - ours <= held
 
 
 def _lets_go(held: Held, below: list[Step]) -> bool:

@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[Held]:
     """What one suspended coroutine or generator holds; `below` is the frame that it waits in."""
-    for manager in _managers(awaitable):
+    for manager in managers(awaitable):
         if below is not None and below.f_code.co_name in _ENTERS and below.f_locals.get("self") is manager:
             continue  # It is on its way in.
         if isinstance(manager, contextlib._GeneratorContextManagerBase):
@@ -51,7 +51,7 @@ def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[
             yield found
 
 
-def _managers(awaitable: Any) -> Iterator[Any]:
+def managers(awaitable: Any) -> Iterator[Any]:
     """The context managers whose blocks it is inside of, outermost first."""
     alone = False
     for each in gc.get_referents(awaitable):
@@ -73,6 +73,15 @@ def _held(manager: Any) -> Held | None:
     # A condition built on a lock of the standard library's `threading`, and subclasses thereof.
     lock = getattr(manager, "_lock", None) if type(manager).__module__ == "threading" else None
     return Held("thread lock", id(lock), described(manager)) if lock is not None else None
+
+
+_DEADLINES = ("Timeout", "CancelScope")
+"""Classes of context managers, asyncio's and others', that end what they are around when it is time."""
+
+
+def has_deadline(awaitable: Any) -> bool:
+    """Whether it is inside of a block that a timer may end."""
+    return any(type(manager).__name__ in _DEADLINES for manager in managers(awaitable))
 
 
 def described(resource: Any) -> str:

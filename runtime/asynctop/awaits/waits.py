@@ -29,7 +29,7 @@ class Wait(NamedTuple):
     tasks: list[Any]
     """The tasks that it waits for, however indirectly."""
     any_of: bool
-    """Whether one of them is enough."""
+    """Whether one of them is enough, or a time that is set."""
 
 
 def wait_of(future: Any, frame: FrameType | None) -> Wait:
@@ -88,10 +88,17 @@ _SOURCES = {
 def _source(future: Any) -> Any:
     """The future whose result `future` will get; None where asyncio has not tied it to one."""
     for callback, *_ in getattr(future, "_callbacks", None) or ():
-        if isinstance(callback, FunctionType) and (name := _SOURCES.get(callback.__qualname__)):
-            names = callback.__code__.co_freevars
-            if callback.__closure__ is not None and name in names:
-                return callback.__closure__[names.index(name)].cell_contents
+        if (source := tied_to(callback)) is not None:
+            return source
+    return None
+
+
+def tied_to(callback: Any) -> Any:
+    """The future that another one is tied to by this callback of asyncio's; None where it is none such."""
+    if isinstance(callback, FunctionType) and (name := _SOURCES.get(callback.__qualname__)):
+        names = callback.__code__.co_freevars
+        if callback.__closure__ is not None and name in names:
+            return callback.__closure__[names.index(name)].cell_contents
     return None
 
 
@@ -108,7 +115,8 @@ def _wait(frame: FrameType, future: Any) -> Wait:
     """`asyncio.wait()`, and `wait_for()` up to 3.11."""
     local = frame.f_locals
     futures = local.get("fs") or [local[name] for name in ("fut",) if name in local]
-    any_of = local.get("return_when") == concurrent.futures.FIRST_COMPLETED
+    timed = local.get("timeout_handle") is not None
+    any_of = timed or local.get("return_when") == concurrent.futures.FIRST_COMPLETED
     return _of_several("wait", future, list(futures), any_of=any_of)
 
 

@@ -115,6 +115,11 @@ class Core(Protocol):
     def release(self, loop: Any) -> None:
         """`loop` has been closed: let go of the steps it will never run."""
 
+    def report_foreign_calls(self, report: Callable[[Any, Any], None] | None) -> None:
+        """From now on call `report(loop, callback)` where a loop was given a callback or timer in another
+        thread than the one it ran in last, other than by `call_soon_threadsafe`, and `report(loop, task)`
+        where an eager one was made there; None: no more."""
+
     def restart(self) -> None:
         """The process has forked: forget everything, and begin anew."""
 

@@ -43,7 +43,7 @@ def owner(filename: str) -> int:
     return found
 
 
-_RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete", "run_forever"))
+RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete", "run_forever"))
 """Functions of the machinery that run a poll, a callback or a loop: what called them spawns nothing."""
 
 
@@ -64,7 +64,7 @@ def spawn_site(coroutine_code: int, factory: Any) -> FrameType | None:
                 if (
                     _owners.get(frame.f_code.co_filename) == USER
                     and _owners.get(called.co_filename) == MACHINERY
-                    and called.co_name not in _RUNNERS
+                    and called.co_name not in RUNNERS
                 ):
                     return frame
             except ValueError:  # the stack is not that deep this time

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from asynctop.core.contract import Outlet
 from asynctop.publisher.inspector import Inspection
+from asynctop.publisher.news import News
 from asynctop.publisher.owned import identity, release
 from asynctop_protocol import (
     Chains,
@@ -34,14 +35,14 @@ class Gone(Exception):  # noqa: N818 - an event rather than an error
 
 
 class Client:
-    """A console. `stalls(version)` tells the version now, and what changed since, as frames."""
+    """A console."""
 
     def __init__(
         self,
         sock: socket.socket,
         hello: Hello,
         outlet: Outlet,
-        stalls: Callable[[int], tuple[int, bytes]],
+        news: Sequence[News],
     ) -> None:
         self.sock = sock
         self._ours = identity(sock)
@@ -51,8 +52,9 @@ class Client:
         """One that has not been taken up yet; a newer one replaces it."""
         self.inspection: Inspection | None = None
         """The answer in the making."""
-        self._stalls = stalls
-        self._stalls_version = 0
+        self._news = news
+        self._told = [0] * len(news)
+        """Of each, the version that it has been told."""
         self.subscribed = False
         self.since_ns = time.monotonic_ns()
         """When it connected."""
@@ -83,7 +85,7 @@ class Client:
         for message in messages:
             if isinstance(message, Subscribe):
                 self.subscribed = True
-                self.proceed()  # the stalls that there were belong to the first batch
+                self.proceed()  # the news that there were belong to the first batch
                 self.outlet.subscribe(min(max(message.interval_ns, SHORTEST_NS), LONGEST_NS))
             elif isinstance(message, Inspect):
                 self.question = message
@@ -106,14 +108,21 @@ class Client:
         if inspection is self.inspection:
             self._answer = chains
 
+    def due_ns(self) -> int | None:
+        """When there will be more to tell it, though nothing happens until then."""
+        if not self.subscribed or self._refused:
+            return None
+        return min((due for news in self._news if (due := news.due_ns()) is not None), default=None)
+
     def proceed(self) -> None:
         """Tell it what there is to tell besides its batches, as far as it reads."""
         if self._refused:
             return
         if self.subscribed:
-            version, stalls = self._stalls(self._stalls_version)
-            if not stalls or self.outlet.put(stalls):
-                self._stalls_version = version
+            for number, news in enumerate(self._news):
+                version, frames = news.since(self._told[number])
+                if not frames or self.outlet.put(frames):
+                    self._told[number] = version
         if self._answer is not None and self.outlet.put(self._connection.send(self._answer)):
             answer, self._answer = self._answer, None
             if self.inspection is not None and not answer.done:

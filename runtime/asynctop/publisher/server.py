@@ -13,16 +13,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from asynctop.core.contract import Core
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
+from asynctop.publisher.news import News
 from asynctop.publisher.outlet import Outlet
 from asynctop.publisher.owned import identity, release
-from asynctop.stalls import StallWatcher
 from asynctop.threads import join
 from asynctop_protocol import Chains, Hello, Role, pid_of
 
@@ -117,7 +117,7 @@ class Publisher:
     def __init__(
         self,
         core: Core,
-        watcher: StallWatcher,
+        news: Sequence[News],
         hello: Callable[[], Hello],
         path: str,
         faults: list[str],
@@ -125,7 +125,7 @@ class Publisher:
     ) -> None:
         self.path = path
         self._core = core
-        self._watcher = watcher
+        self._news = news
         self._hello = hello
         self._faults = faults
         self._on_fault = on_fault
@@ -174,7 +174,7 @@ class Publisher:
         self._close(unlink=False)
 
     def wake(self) -> None:
-        """There is news of stalls or faults. On any thread."""
+        """There is news, of faults too. On any thread."""
         if identity(self._wake_in) == self._ours[self._wake_in]:
             with suppress(OSError):  # full: it is about to wake anyway
                 self._wake_in.send(b"\0")
@@ -194,6 +194,7 @@ class Publisher:
         due = now + QUIET_NS
         if not self._core.sends:
             due = min([self._due_ns, *(at for outlet in self._outlets() if (at := outlet.due_ns()))])
+        due = min([due, *(at for client in self._clients if (at := client.due_ns()) is not None)])
         for key, events in self._selector.select(max(due - now, 0) / 1e9):
             if key.fileobj is self._listener:
                 self._accept()
@@ -241,7 +242,7 @@ class Publisher:
             self._core.outlet(sock.fileno(), self._wake_in.fileno())
             if self._core.sends
             else Outlet(sock, self._core.cursor()),
-            self._watcher.since,
+            self._news,
         )
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ, client)

@@ -56,6 +56,7 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
 def adopt(task: Any, loop: Any, /) -> None:
     """Begin the record of a task that was there before the hooks. Raises what the task's methods raise."""
 
+def report_foreign_calls(report: Callable[[Any, Any], object] | None, /) -> None: ...
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 

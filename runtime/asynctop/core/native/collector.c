@@ -218,6 +218,9 @@ static void drain_registry(void)
         if (LOAD(stats->lag_ns) > stats->lag_ever_ns) {
             stats->lag_ever_ns = LOAD(stats->lag_ns);
         }
+        if (LOAD(stats->worst.took_ns) > stats->turn_ever_ns) {
+            stats->turn_ever_ns = LOAD(stats->worst.took_ns);
+        }
     }
     pthread_mutex_unlock(&registry_lock);
 }
@@ -647,7 +650,26 @@ static void pack_current(Buffer *out, const LoopStats *stats)
     unborn_release();
 }
 
-static void put_loops(Buffer *out)
+/* The loops' turns and timers, from column 0 on. The registry is locked. */
+static int turns_and_timers(uint32_t rows)
+{
+    LoopStats *stats = core.loops;
+    for (uint32_t row = 0; row < rows; row++, stats = stats->next) {
+        column[0][row] = LOAD(stats->turns);
+        STORE(stats->turn_mark_ns, 0);
+        column[1][row] = __atomic_exchange_n(&stats->worst.took_ns, 0, __ATOMIC_RELAXED);
+        column[2][row] = stats->turn_ever_ns;
+        column[3][row] = LOAD(stats->worst.began_ns);
+        column[4][row] = LOAD(stats->worst.polls);
+        column[5][row] = LOAD(stats->worst.longest_ns);
+        column[6][row] = LOAD(stats->worst.kind);
+        column[7][row] = LOAD(stats->timers);
+        column[8][row] = LOAD(stats->timers_fired);
+    }
+    return 9;
+}
+
+static void put_loops(Cursor *cursor, Buffer *out)
 {
     int64_t now = now_ns();
     uint32_t rows = 0;
@@ -668,8 +690,12 @@ static void put_loops(Buffer *out)
         column[6][rows] = stats->lag_ever_ns;
         column[7][rows] = waker > 0 ? waker : 0;
         column[8][rows] = runs ? since : 0;
+        column[9][rows] = LOAD(stats->setter.kind);
+        column[10][rows] = LOAD(stats->setter.file);
+        column[11][rows] = LOAD(stats->setter.line);
     }
-    size_t frame = frame_begin(out, LOOPS, 12);
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, LOOPS, 24);
     field(out, "id", 0, rows);
     pack_field(out, "thread");
     pack_array(out, rows);
@@ -695,7 +721,12 @@ static void put_loops(Buffer *out)
     for (uint32_t row = 0; row < rows; row++, stats = stats->next) {
         pack_current(out, stats);
     }
-    field(out, "current_since_ns", 8, rows);
+    static const char *const last[] = {"current_since_ns", "timer_kind", "timer_file", "timer_line"};
+    fields(out, last, 4, 8, rows);
+    static const char *const more[] = {"turns", "max_turn_ns", "max_turn_ever_ns", "max_turn_since_ns",
+                                       "max_turn_polls", "max_turn_poll_ns", "max_turn_kind",
+                                       "timers", "timers_fired"};
+    fields(out, more, turns_and_timers(rows), 0, rows);
     frame_end(out, frame);
     pthread_mutex_unlock(&registry_lock);
 }
@@ -760,7 +791,7 @@ bool cursor_next(Cursor *cursor, Buffer *out)
             put = put_totals(cursor, out);
             break;
         case AT_LOOPS:
-            put_loops(out);
+            put_loops(cursor, out);
             put = true;
             cursor->phase++;
             continue;

@@ -92,6 +92,7 @@ class NativeCore:
     wrapping = staticmethod(_native.wrapping)
     create_task = staticmethod(_native.create_task)
     release = staticmethod(_native.release)
+    report_foreign_calls = staticmethod(_native.report_foreign_calls)
     drain = staticmethod(_native.drain)
     identify = staticmethod(_native.identify)
 

@@ -23,6 +23,7 @@ static PyObject *s_context, *s_call_soon_inner;
 typedef struct {
     TaskRecord *record; /* pinned, until the handle has run; NULL for a callback that is no task's step */
     int source;
+    uint32_t turn; /* of the loop, in which a callback's handle was made, or run last */
 } Extra;
 
 static Py_ssize_t handle_extra, timer_extra;
@@ -190,7 +191,15 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     Py_XSETREF(FIELD(self, at_when), Py_NewRef(when));
     Py_XSETREF(FIELD(self, at_scheduled), Py_NewRef(Py_False));
-    extra_of(self)->source = BY_TIMER;
+    Extra *extra = extra_of(self);
+    extra->source = BY_TIMER;
+    LoopStats *stats = loop_stats(loop);
+    if (stats != NULL) {
+        extra->turn = timer_set(stats);
+    }
+    if (is_foreign(loop_known(loop))) {
+        foreign_call(loop, callback);
+    }
     return 0;
 }
 
@@ -233,7 +242,10 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
     }
     else {
         LoopStats *stats = loop_stats(loop);
-        if (stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident()) {
+        if (stats != NULL) {
+            extra->turn = stats->turns;
+        }
+        if (is_foreign(stats)) {
             extra->source = BY_THREAD;
         }
     }
@@ -280,6 +292,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         named = 0;
     }
     LoopStats *stats = loop_known(loop); /* a closed loop is not */
+    bool foreign = is_foreign(stats);
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -293,6 +306,9 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     PyObject *given[] = {loop, args[0], rest, context};
     PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
+    if (foreign && handle != NULL) {
+        foreign_call(loop, args[0]);
+    }
     return handle;
 }
 
@@ -401,10 +417,10 @@ static PyObject *run_step(TaskRecord *record, PyObject *task, PyObject *context,
     return result;
 }
 
-static PyObject *run_callback(int source, PyObject *loop, PyObject *context, PyObject *callback, PyObject *args)
+static PyObject *run_callback(Extra *extra, PyObject *loop, PyObject *context, PyObject *callback, PyObject *args)
 {
     Running before;
-    LoopStats *stats = callback_begin(loop, callback, source, &before);
+    LoopStats *stats = callback_begin(loop, callback, extra->source, &extra->turn, &before);
     PyObject *result = run_in_context(context, callback, args);
     if (stats != NULL) {
         PyObject *error = result == NULL ? take_exception() : NULL;
@@ -437,7 +453,7 @@ static PyObject *run(PyObject *self, Extra *extra)
         result = run_step(record, task, context, callback, args);
     }
     else {
-        result = run_callback(extra->source, loop, context, callback, args);
+        result = run_callback(extra, loop, context, callback, args);
     }
     if (result == NULL) {
         result = raised(self);

@@ -222,6 +222,21 @@ void loop_closed(LoopStats *stats)
     loop_release(stats);
 }
 
+/* The loop was given a callback by a thread that is not its own. */
+void foreign_call(PyObject *loop, PyObject *callback)
+{
+    if (core.on_foreign_call == NULL) {
+        return;
+    }
+    PyObject *report = Py_NewRef(core.on_foreign_call);
+    PyObject *done = PyObject_CallFunctionObjArgs(report, loop, callback, NULL);
+    if (done == NULL) {
+        fault();
+    }
+    Py_XDECREF(done);
+    Py_DECREF(report);
+}
+
 /* A poll or callback was past the threshold. */
 void note_long_poll(LoopStats *stats, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns)
 {

@@ -36,6 +36,7 @@ static PyObject *begin(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kw
 static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     core.open = false;
+    Py_CLEAR(core.on_foreign_call);
     recorder_forget();
     records_unlist();
     slots_forget();
@@ -107,6 +108,12 @@ static PyObject *create_task(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     return make_task(loop, create, coroutine, kwargs);
+}
+
+static PyObject *report_foreign_calls(PyObject *Py_UNUSED(module), PyObject *report)
+{
+    Py_XSETREF(core.on_foreign_call, report == Py_None ? NULL : Py_NewRef(report));
+    Py_RETURN_NONE;
 }
 
 static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
@@ -542,6 +549,8 @@ static PyMethodDef functions[] = {
     {"create_task", create_task, METH_VARARGS,
      PyDoc_STR("create_task(loop, create, coroutine, kwargs): on a loop with a task factory.")},
     {"adopt", adopt_task, METH_VARARGS, PyDoc_STR("adopt(task, loop)")},
+    {"report_foreign_calls", report_foreign_calls, METH_O,
+     PyDoc_STR("report_foreign_calls(report or None): report(loop, callback) from now on.")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
     {"begin_watch", begin_watch, METH_O, PyDoc_STR("begin_watch(period_ns): from now on `watch` waits.")},
     {"end_watch", end_watch, METH_NOARGS, PyDoc_STR("Let `watch` return.")},

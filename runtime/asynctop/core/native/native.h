@@ -46,6 +46,9 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define MAX_NAME 200         /* characters of a name or an exception's text that are kept: as much as a person reads */
 #define MAX_TEXTS 50000      /* different texts */
 #define CLOSED_LOOPS 8       /* closed loops that are still listed */
+#define PAUSE_NS 1000000     /* between two handles: the loop has waited meanwhile */
+#define LONG_TURN_NS 10000000 /* from here on it is worth knowing whose time a turn is */
+#define TIMERS_PER_LOOK 32   /* who sets timers is looked at so rarely */
 #define MOST_PINS 200        /* handles that point to one task; asyncio makes one at a time */
 
 /* Numbers that one side writes and the other one reads. */
@@ -63,6 +66,8 @@ typedef struct KindStats {
     int64_t spawned, returned, raised, cancelled, destroyed;
     int64_t busy_ns, scheduled_ns, max_poll_ns;
     int64_t histogram[BUCKETS];
+    uint32_t turn; /* of its loop, the last long one; and its time in that */
+    int64_t turn_ns;
     int64_t told_spawned;   /* the collector's */
     struct KindStats *next; /* the kind's parts on other loops */
 } KindStats;
@@ -83,6 +88,23 @@ typedef struct {
     PyObject *callback; /* borrowed from whoever calls it */
     void *bottom;       /* the interpreter's frame beneath it */
 } Running;
+
+/* A turn of a loop: what it ran without looking for timers and I/O in between. What is made ready in a turn is run
+ * in a later one, by stock loops and by uvloop, and that is how the next one is told. */
+typedef struct {
+    int64_t began_ns;
+    int64_t polls;      /* and callbacks */
+    int64_t took_ns;    /* all of them together */
+    int64_t longest_ns; /* one of them */
+    int64_t most_ns;    /* those of one kind; all callbacks are kind 0 */
+    int kind;           /* that one */
+} Turn;
+
+/* Who sets timers: the majority of what was looked at, if there is one. */
+typedef struct {
+    uint32_t file; /* a text number */
+    int line, kind, votes;
+} Setter;
 
 /* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
 typedef struct {
@@ -111,6 +133,16 @@ typedef struct LoopStats {
     int64_t inside_since_ns, inside_ns; /* of the poll that began then: long polls of eager tasks inside it */
     int64_t lag_ns;      /* longest wait of a woken task or a due timer; the collector sets it back to 0 */
     int64_t lag_ever_ns; /* the collector's */
+    uint32_t turns;      /* the present one's number: from 1 on */
+    uint32_t long_turn;  /* the last one that LONG_TURN_NS or a record was looked at in */
+    int64_t left_ns;     /* when the last handle of all ended */
+    int64_t turn_mark_ns; /* a turn that takes longer is looked at */
+    int64_t callbacks_turn_ns; /* what callbacks took of `long_turn` */
+    Turn turn;
+    Turn worst;            /* the collector sets its `took_ns` back to 0 */
+    int64_t turn_ever_ns;  /* the collector's */
+    int64_t timers, timers_fired;
+    Setter setter;
     int64_t room;        /* how many more tasks that ended unseen are kept until the next drain */
     KindStats **kinds;          /* a hash table by (code, site, lasti) */
     size_t kinds_size, kinds_used;
@@ -168,6 +200,7 @@ typedef struct {
     int64_t threshold_ns;
     int64_t retained; /* ended tasks that are kept */
     PyObject *on_fault;
+    PyObject *on_foreign_call; /* NULL where nobody wants to know */
     unsigned closures; /* loops closed, and hooks taken out: at each, what a loop has may be freed */
     int64_t last_id;
     LoopStats *loops;
@@ -239,6 +272,11 @@ bool loop_listed(const LoopStats *);   /* whether it is there still, of what was
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
 void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
+static inline bool is_foreign(const LoopStats *stats) /* the thread that runs this, to a loop that has run */
+{
+    return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
+}
+void foreign_call(PyObject *loop, PyObject *callback);
 void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
@@ -269,7 +307,8 @@ PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, wh
 TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
 void poll_begin(TaskRecord *, Running *before);
 void poll_end(TaskRecord *, PyObject *task, const Running *before);
-LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Running *before);
+LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32_t *turn, Running *before);
+uint32_t timer_set(LoopStats *); /* a timer was made; which turn it is */
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
 TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Running *before);
 void eager_end(TaskRecord *, PyObject *task, const Running *before, bool made);

@@ -316,6 +316,45 @@ static inline int64_t not_negative(int64_t ns)
     return ns > 0 ? ns : 0;
 }
 
+/* A turn takes long, or longer than the others: whose time is it? `part` is NULL for a callback. */
+static __attribute__((noinline)) void long_turn(LoopStats *stats, KindStats *part, int64_t took)
+{
+    Turn *turn = &stats->turn;
+    if (stats->long_turn != stats->turns) {
+        stats->long_turn = stats->turns;
+        stats->callbacks_turn_ns = turn->longest_ns = turn->most_ns = 0;
+    }
+    if (part != NULL && part->turn != stats->turns) {
+        part->turn = stats->turns;
+        part->turn_ns = 0;
+    }
+    int64_t *its = part != NULL ? &part->turn_ns : &stats->callbacks_turn_ns;
+    *its += took;
+    if (*its > turn->most_ns) {
+        turn->most_ns = *its;
+        turn->kind = part != NULL ? part->kind->number : 0;
+    }
+    if (took > turn->longest_ns) {
+        turn->longest_ns = took;
+    }
+    if (turn->took_ns > LOAD(stats->worst.took_ns)) {
+        STORE(stats->worst.began_ns, turn->began_ns);
+        STORE(stats->worst.polls, turn->polls);
+        STORE(stats->worst.longest_ns, turn->longest_ns);
+        STORE(stats->worst.kind, turn->kind);
+        STORE(stats->worst.took_ns, turn->took_ns);
+        STORE(stats->turn_mark_ns, turn->took_ns < LONG_TURN_NS ? turn->took_ns : LONG_TURN_NS);
+    }
+}
+
+/* The handle that is about to run is a turn's first one. */
+static inline void turn_begins(LoopStats *stats)
+{
+    STORE(stats->turns, stats->turns + 1);
+    stats->turn.began_ns = stats->now.since_ns;
+    stats->turn.polls = stats->turn.took_ns = 0;
+}
+
 static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
 {
     *before = stats->now;
@@ -326,10 +365,17 @@ static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callbac
     __atomic_store_n(&stats->now.task, record, __ATOMIC_RELEASE);
 }
 
-static inline void leave(LoopStats *stats, const Running *before, int64_t took)
+/* `part` is NULL for a callback. */
+static inline void leave(LoopStats *stats, const Running *before, KindStats *part, int64_t ended, int64_t took)
 {
     if (before->waker == 0) {
         ADD(stats->busy_ns, took);
+        stats->left_ns = ended;
+        stats->turn.polls++;
+        stats->turn.took_ns += took;
+        if (stats->turn.took_ns > LOAD(stats->turn_mark_ns)) {
+            long_turn(stats, part, took);
+        }
     }
     __atomic_store_n(&stats->now.task, before->task, __ATOMIC_RELEASE);
     __atomic_store_n(&stats->now.waker, before->waker, __ATOMIC_RELEASE);
@@ -365,6 +411,9 @@ void poll_begin(TaskRecord *record, Running *before)
         return; /* forgotten meanwhile */
     }
     enter(stats, record, NULL, record->id, before);
+    if (before->waker == 0 && record->since_ns >= stats->turn.began_ns) {
+        turn_begins(stats); /* it was woken in the one before */
+    }
     int64_t waited = not_negative(stats->now.since_ns - record->since_ns);
     ADD(record->scheduled_ns, waited);
     ADD(record->part->scheduled_ns, waited);
@@ -475,11 +524,11 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
 {
     LoopStats *stats = record->stats;
     int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
-    leave(stats, before, took);
-    if (record->task == NULL) {
+    KindStats *part = record->task != NULL ? record->part : NULL;
+    leave(stats, before, part, ended, took);
+    if (part == NULL) {
         return false; /* forgotten */
     }
-    KindStats *part = record->part;
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
     ADD(part->busy_ns, took);
@@ -522,8 +571,9 @@ void poll_end(TaskRecord *record, PyObject *task, const Running *before)
 
 /* -- callbacks -- */
 
-/* A callback that is no task's step is about to run. NULL where nothing is to be recorded. */
-LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Running *before)
+/* A callback that is no task's step is about to run. NULL where nothing is to be recorded. `turn`: that in which
+ * its handle was made or run last, replaced by this one. */
+LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32_t *turn, Running *before)
 {
     if (!core.open) {
         return NULL;
@@ -535,6 +585,15 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, Runnin
     }
     if (stats != NULL) {
         enter(stats, NULL, callback, waker, before);
+        if (before->waker == 0) {
+            if (*turn == stats->turns || stats->now.since_ns - stats->left_ns > PAUSE_NS) {
+                turn_begins(stats);
+            }
+            *turn = stats->turns;
+        }
+        if (source == BY_TIMER) {
+            ADD(stats->timers_fired, 1);
+        }
     }
     return stats;
 }
@@ -545,8 +604,8 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
     if ((loop_known(loop) != stats && !loop_listed(stats)) || stats->now.callback != callback) {
         return; /* the hooks went while it ran */
     }
-    int64_t started = stats->now.since_ns, took = not_negative(now_ns() - started);
-    leave(stats, before, took);
+    int64_t started = stats->now.since_ns, ended = now_ns(), took = not_negative(ended - started);
+    leave(stats, before, NULL, ended, took);
     ADD(stats->callbacks, 1);
     if (own_time(stats, started, took, before) > core.threshold_ns) {
         loop_hold(stats);
@@ -558,6 +617,43 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
         loop_release(stats);
         Py_XDECREF(name);
     }
+}
+
+/* Who sets timers, now and then. */
+static __attribute__((noinline)) void look_who_sets(LoopStats *stats)
+{
+    Setter found = {.kind = stats->now.task != NULL ? stats->now.task->kind : 0, .votes = 1};
+    PyCodeObject *site;
+    int lasti;
+    if (spawn_site(NULL, NULL, stats->now.bottom, &site, &lasti)) {
+        found.file = text_of(site->co_filename);
+        found.line = PyCode_Addr2Line(site, lasti * 2);
+    }
+    Setter *setter = &stats->setter;
+    if (setter->file == found.file && setter->line == found.line && setter->kind == found.kind) {
+        setter->votes++;
+    }
+    else if (setter->votes > 0) {
+        setter->votes--;
+    }
+    else {
+        STORE(setter->line, found.line);
+        STORE(setter->kind, found.kind);
+        STORE(setter->file, found.file);
+        setter->votes = 1;
+    }
+}
+
+uint32_t timer_set(LoopStats *stats)
+{
+    uint32_t turn = stats->turns;
+    ADD(stats->timers, 1);
+    if (stats->timers % TIMERS_PER_LOOK == 0) {
+        loop_hold(stats); /* whose code it is, Python is asked */
+        look_who_sets(stats);
+        loop_release(stats);
+    }
+    return turn;
 }
 
 /* -- eager tasks, adopted tasks, tasks that die -- */
@@ -587,7 +683,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
     if (made) {
         settle(record, task, before); /* its maker may name it yet */
     }
-    else if (leave(record->stats, before, 0), record->task != NULL) {
+    else if (leave(record->stats, before, record->part, now_ns(), 0), record->task != NULL) {
         ADD(record->part->spawned, -1);
         record_unregister(record);
         if (!dropped(record)) {
@@ -605,6 +701,7 @@ void eager_end(TaskRecord *record, PyObject *task, const Running *before, bool m
 PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObject *kwargs)
 {
     PyObject *factory = PyObject_CallMethodNoArgs(loop, s_get_task_factory), *before = factory_now;
+    bool foreign = is_foreign(loop_known(loop));
     if (factory == NULL) {
         PyErr_Clear();
     }
@@ -625,6 +722,9 @@ PyObject *make_task(PyObject *loop, PyObject *create, PyObject *coroutine, PyObj
             record_changed(record);
         }
         record_unpin(record);
+    }
+    if (foreign && task != NULL && !is_foreign(loop_known(loop))) {
+        foreign_call(loop, task); /* its first poll has run in this thread, as if that were the loop's */
     }
     return task;
 }

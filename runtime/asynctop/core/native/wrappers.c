@@ -12,6 +12,7 @@ typedef struct {
     PyObject *loop;     /* for a callback; a step's record knows its own */
     TaskRecord *record; /* pinned; NULL for a callback that is no task's step */
     int source;
+    uint32_t turn; /* of the loop, in which a callback's wrapper was made, or run last */
 } Wrapper;
 
 static PyTypeObject *wrapper_type;
@@ -47,7 +48,7 @@ static PyObject *run_callback(PyObject *callable, PyObject *const *args, size_t 
     Wrapper *self = (Wrapper *)callable;
     PyObject *callback = Py_NewRef(self->callback), *loop = Py_NewRef(self->loop);
     Running before;
-    LoopStats *stats = callback_begin(loop, callback, self->source, &before);
+    LoopStats *stats = callback_begin(loop, callback, self->source, &self->turn, &before);
     PyObject *result = PyObject_Vectorcall(callback, args, count, keywords);
     if (stats != NULL) {
         PyObject *error = result == NULL ? take_exception() : NULL;
@@ -116,6 +117,7 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
         return Py_NewRef(callback); /* one such method calls another: uvloop's call_at its call_later */
     }
     LoopStats *stats = loop_stats(loop);
+    bool foreign = (source == BY_CALLBACK || source == BY_TIMER) && is_foreign(stats);
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;
     if (stats == NULL || (step && record == NULL)) {
@@ -134,7 +136,11 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     self->loop = step ? NULL : Py_NewRef(loop);
     self->record = record;
     self->source = source;
+    self->turn = source == BY_TIMER ? timer_set(stats) : stats->turns;
     PyObject_GC_Track(self);
+    if (foreign) {
+        foreign_call(loop, callback);
+    }
     return (PyObject *)self;
 }
 

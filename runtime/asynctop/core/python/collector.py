@@ -14,13 +14,13 @@ Each `drain` is a version. A record carries the version at which it was last see
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.python.handles import Settings
-from asynctop.core.python.records import NOTHING, LoopStats, registry
+from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
 from asynctop_protocol import (
     Ended,
@@ -124,6 +124,7 @@ class Collector:
             self._note(record)
         stats.room = RETAINED
         stats.lag_ever_ns = max(stats.lag_ever_ns, stats.lag_ns)
+        stats.turn_ever_ns = max(stats.turn_ever_ns, stats.worst_turn.took_ns)
 
     def _note(self, record: TaskRecord) -> None:
         if not record.born:
@@ -180,7 +181,9 @@ class Cursor:
         for start in range(0, len(records), ROWS):
             yield from self._tasks(records[start : start + ROWS], after)
         yield from self._totals(after)
-        yield _loops()
+        loops = _loops(self._collector.texts.number)
+        yield from self._new_texts()
+        yield loops
         yield Tick(monotonic_ns(), _dropped(), list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
@@ -317,7 +320,7 @@ def _dropped() -> dict[str, int]:
     return {"stalls": lost} if lost else {}
 
 
-def _loops() -> Loops:
+def _loops(text_number: Callable[[str], int]) -> Loops:
     rows = []
     now = monotonic_ns()
     for stats in tuple(registry.loops):
@@ -330,6 +333,9 @@ def _loops() -> Loops:
         else:
             state = LoopState.STALLED if now - since > Settings.threshold_ns else LoopState.RUNNING
         lag, stats.lag_ns = stats.lag_ns, 0
+        turn, stats.worst_turn = stats.worst_turn, NO_TURN
+        stats.turn_mark_ns = 0
+        setter = stats.setter
         thread = stats.thread_name()
         rows.append(
             (
@@ -345,7 +351,19 @@ def _loops() -> Loops:
                 max(current.id, 0),
                 name_of(current) if type(current) is TaskRecord else current.name,
                 since if current is not NOTHING else 0,
+                stats.turns,
+                turn.took_ns,
+                stats.turn_ever_ns,
+                turn.began_ns,
+                turn.polls,
+                turn.longest_ns,
+                turn.kind,
+                stats.timers,
+                stats.timers_fired,
+                setter.kind,
+                text_number(setter.file),
+                setter.line,
             )
         )
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(12)]
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(24)]
     return Loops(*columns)

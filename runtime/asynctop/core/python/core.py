@@ -64,6 +64,11 @@ class PythonCore:
         except Exception as error:
             handles.fault(error)
 
+    def report_foreign_calls(self, report: Callable[[Any, Any], None] | None) -> None:
+        """From now on call `report(loop, callback)` where a loop was given a callback in another thread than
+        its own."""
+        handles.Settings.on_foreign_call = staticmethod(report) if report is not None else None
+
     def restart(self) -> None:
         """The process has forked: forget everything, and begin anew."""
         self.forget()
@@ -84,6 +89,7 @@ class PythonCore:
             if loop is not None:
                 del loop._asynctop_stats
         registry.__init__()  # type: ignore[misc]
+        self.report_foreign_calls(None)
 
     def begin_watch(self, period_ns: int) -> None:
         """From now on `watch` waits."""

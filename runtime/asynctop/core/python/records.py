@@ -38,6 +38,16 @@ class Nothing:
 NOTHING = Nothing()
 
 
+PAUSE_NS = 1_000_000
+"""Between two handles: the loop has waited meanwhile."""
+
+LONG_TURN_NS = 10_000_000
+"""From here on it is worth knowing whose time a turn is."""
+
+TIMERS_PER_LOOK = 32
+"""Who sets timers is looked at so rarely."""
+
+
 class KindInfo(NamedTuple):
     """A kind as a console knows it: one for all loops."""
 
@@ -64,6 +74,8 @@ class KindStats:
         "scheduled_ns",
         "spawned",
         "told_spawned",
+        "turn",
+        "turn_ns",
         "unknown",
     )
 
@@ -75,6 +87,8 @@ class KindStats:
         self.busy_ns = self.scheduled_ns = self.max_poll_ns = 0
         self.histogram = [0] * BUCKETS
         """Its sum is the number of polls."""
+        self.turn = self.turn_ns = 0
+        """The last long turn of its loop, and its time in that."""
         self.told_spawned = 0
         """The publisher's."""
         self.destroyed = self.unknown = 0
@@ -105,14 +119,43 @@ class LongPollNote(NamedTuple):
     took_ns: int
 
 
+class Turn(NamedTuple):
+    """What a loop ran without looking for timers and I/O in between."""
+
+    began_ns: int
+    polls: int
+    """And callbacks."""
+    took_ns: int
+    """All of them together."""
+    longest_ns: int
+    """One of them."""
+    kind: int
+    """The one that took most of it; 0 for callbacks."""
+
+
+NO_TURN = Turn(0, 0, 0, 0, 0)
+
+
+class Setter(NamedTuple):
+    """Who sets timers."""
+
+    kind: int
+    file: str
+    line: int
+
+
 class LoopStats:
     """What is known of one event loop."""
 
     __slots__ = (
         "_inside_ns",
         "_inside_since",
+        "_turn_kind",
+        "_turn_longest_ns",
+        "_turn_most",
         "callback_ns",
         "callbacks",
+        "callbacks_turn",
         "changed",
         "closed",
         "current",
@@ -120,14 +163,27 @@ class LoopStats:
         "kinds",
         "lag_ever_ns",
         "lag_ns",
+        "left",
         "long_polls",
+        "long_turn",
         "loop",
         "lost_long_polls",
         "number",
         "room",
         "runtime",
+        "setter",
+        "setter_votes",
         "since",
         "thread",
+        "timers",
+        "timers_fired",
+        "turn_began",
+        "turn_ever_ns",
+        "turn_mark_ns",
+        "turn_ns",
+        "turn_polls",
+        "turns",
+        "worst_turn",
     )
 
     def __init__(self, number: int, loop: Any) -> None:
@@ -149,6 +205,27 @@ class LoopStats:
         """
         self.lag_ever_ns = 0
         """The publisher's."""
+        self.turns = 0
+        """The number of the present turn. What is made ready in a turn is run in a later one, by stock loops
+        and by uvloop, and that is how the next one is told."""
+        self.turn_began = self.turn_polls = self.turn_ns = 0
+        self.left = 0
+        """When the last handle of all ended."""
+        self.turn_mark_ns = 0
+        """A turn that takes longer is looked at by `note_turn`."""
+        self.long_turn = -1
+        """The last one that was."""
+        self.worst_turn = NO_TURN
+        """The publisher forgets it at each look."""
+        self.turn_ever_ns = 0
+        """The publisher's."""
+        self.callbacks_turn = KindStats(0, ())
+        """Of which only the turn counts: what callbacks took of it."""
+        self._turn_most = self._turn_longest_ns = self._turn_kind = 0
+        self.timers = self.timers_fired = 0
+        self.setter = Setter(0, "", 0)
+        """The majority of those looked at, if there is one."""
+        self.setter_votes = 0
         self.kinds: dict[tuple[int, int, int], KindStats] = {}
         self.changed: list[Any] = []
         """Task records touched since the publisher last took them away, each once: see `TaskRecord.dirty`."""
@@ -185,6 +262,38 @@ class LoopStats:
 
         Those are to blame for themselves."""
         return self._inside_ns if self._inside_since == since else 0
+
+    def begin_turn(self, now: int) -> None:
+        """The handle that is about to run is a turn's first one."""
+        self.turns += 1
+        self.turn_began = now
+        self.turn_polls = self.turn_ns = 0
+
+    def note_turn(self, kind: KindStats, took_ns: int) -> None:
+        """The turn takes long, or longer than others: whose time is it?"""
+        if self.long_turn != self.turns:
+            self.long_turn = self.turns
+            self._turn_most = self._turn_longest_ns = 0
+        if kind.turn != self.turns:
+            kind.turn, kind.turn_ns = self.turns, 0
+        kind.turn_ns += took_ns
+        if kind.turn_ns > self._turn_most:
+            self._turn_most, self._turn_kind = kind.turn_ns, kind.number
+        self._turn_longest_ns = max(self._turn_longest_ns, took_ns)
+        if self.turn_ns > self.worst_turn.took_ns:
+            self.worst_turn = Turn(
+                self.turn_began, self.turn_polls, self.turn_ns, self._turn_longest_ns, self._turn_kind
+            )
+            self.turn_mark_ns = min(self.turn_ns, LONG_TURN_NS)
+
+    def look_who_sets(self, setter: Setter) -> None:
+        """A timer has been set; this is told of a few only."""
+        if setter == self.setter:
+            self.setter_votes += 1
+        elif self.setter_votes:
+            self.setter_votes -= 1
+        else:
+            self.setter, self.setter_votes = setter, 1
 
     def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
         """A poll or callback was past the threshold."""

@@ -24,7 +24,16 @@ from typing import Any
 
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
-from asynctop.core.python.handles import Callback, Handle, Settings, StandIn, fault
+from asynctop.core.python.handles import (
+    Callback,
+    Handle,
+    Settings,
+    StandIn,
+    fault,
+    foreign_call,
+    is_foreign,
+    set_timer,
+)
 from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
@@ -105,6 +114,8 @@ class Step(StandIn):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = record
         waited = started - record.since
+        if before is NOTHING and record.since >= stats.turn_began:
+            stats.begin_turn(started)
         try:
             callback(*args)
         except BaseException as error:
@@ -199,6 +210,10 @@ class TaskRecord(StockHandle):
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
         waited = started - self.since
+        if self.since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
+            stats.turns += 1
+            stats.turn_began = started
+            stats.turn_polls = stats.turn_ns = 0
         try:
             # A step takes nothing or one future: two plain calls cost less than one with `*args`.
             if args:
@@ -285,6 +300,12 @@ def _settle(
         kind.histogram[(took * took).bit_length()] += 1
         if waited > stats.lag_ns:
             stats.lag_ns = waited
+        if before is NOTHING:
+            stats.left = ended
+            stats.turn_polls += 1
+            stats.turn_ns += took
+            if stats.turn_ns > stats.turn_mark_ns:
+                stats.note_turn(kind, took)
         if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
@@ -360,6 +381,8 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._context = context
         handle._callback = callback
         handle._args = args
+        # A task that wakes itself does so in its own thread.
+        foreign = handle.stats.current is not handle and get_ident() != loop._thread_id and is_foreign(loop)
         if loop._debug:
             handle = DebugHandle(handle, callback, args, loop, context)
     else:
@@ -370,11 +393,14 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._args = args
         handle._cancelled = False
         handle._repr = handle._source_traceback = None
-        thread = loop._thread_id
-        handle.source = CALLBACK if thread is None or thread == get_ident() else THREAD
+        handle.turn = loop_stats(loop).turns
+        foreign = is_foreign(loop)
+        handle.source = THREAD if foreign else CALLBACK
         if loop._debug:
             handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
     loop._ready.append(handle)
+    if foreign and sys._getframe(1).f_code.co_name != "call_soon_threadsafe":
+        foreign_call(loop, callback)
     return handle
 
 
@@ -500,6 +526,7 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
     try:
         stats = loop_stats(loop)
         before, since = stats.current, stats.since
+        foreign = is_foreign(loop)
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
         record.parent = record.waker = before.id
     except Exception as error:
@@ -518,6 +545,8 @@ def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: d
         stats.current, stats.since = before, since
         if record.ref is coroutine:
             record.ref = None
+    if foreign:
+        foreign_call(loop, task)
     try:
         seen = record.key != 0
         polled = task.done() or (
@@ -568,16 +597,26 @@ def adopted_ended(task: Any) -> None:
             fault(error)
 
 
+_OWN_THREADS = (CALLBACK, WakerSource.TIMER)
+"""What is for the loop's own thread to ask for."""
+
+
 def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
     """What to give to a loop with handles of its own in place of `callback`."""
     try:
         stats = loop_stats(loop)
         if stats.closed:
             return callback  # the loop is about to refuse it
-        if not is_step(callback):
-            # One such method calls another: uvloop's call_at its call_later.
-            return callback if type(callback) is Callback else Callback(callback, source, stats)
-        record = woken(loop, callback)
+        # One such method calls another: uvloop's call_at its call_later.
+        if type(callback) is Callback:
+            return callback
+        record = woken(loop, callback) if is_step(callback) else None
+        if source in _OWN_THREADS and stats.thread not in (None, get_ident()):
+            foreign_call(loop, callback)
+        if record is None:
+            if source is WakerSource.TIMER:
+                set_timer(stats)
+            return Callback(callback, source, stats)
     except Exception as error:
         fault(error)
         return callback
