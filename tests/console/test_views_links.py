@@ -174,7 +174,8 @@ def test_a_warning_leads_to_its_subject_and_its_tasks() -> None:
             assert "deadlock-two-locks" in screen.rows[0]
             await screen.press("enter")
             assert "Deadlock: fetch waits in handler() at app/web.py:44" in " ".join(screen.page.split())
-            assert "  where       /srv/app/web.py:44 in handler" in screen.page
+            assert "  where       /srv/app/web.py:44" in screen.page
+            assert "  in          handler" in screen.page
             await go_to(screen, "→ task        fetch")
             assert first(screen).startswith(" fetch  task 2")
             await screen.press("escape")

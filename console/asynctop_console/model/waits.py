@@ -35,7 +35,8 @@ class Waits:
         self, chains: Mapping[int, Chain], idle_ns: Mapping[int, int] | None = None, at_ns: int = 0
     ) -> None:
         """`idle_ns`: for how long each task had been waiting at that moment, `at_ns`."""
-        self._chains = chains
+        self.chains = chains
+        """By task id."""
         self._idle_ns = idle_ns or {}
         self.at_ns = at_ns
 
@@ -47,7 +48,7 @@ class Waits:
         def resource(number: int, type_: str, description: str) -> Resource:
             return found.setdefault(number, Resource(number, type_, description))
 
-        for task, chain in self._chains.items():
+        for task, chain in self.chains.items():
             waiting = chain.waiting_on
             if waiting is not None and waiting.type not in _NOT_SHARED:
                 awaited = resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
@@ -65,7 +66,7 @@ class Waits:
     def awaited_by(self) -> dict[int, list[int]]:
         """Tasks that wait for a task, by that one's id."""
         found: dict[int, list[int]] = {}
-        for task, chain in self._chains.items():
+        for task, chain in self.chains.items():
             for awaited in chain.awaits:
                 found.setdefault(awaited, []).append(task)
         return found
@@ -73,7 +74,7 @@ class Waits:
     @cached_property
     def awaiting(self) -> list[int]:
         """Tasks that wait for other tasks."""
-        return [task for task, chain in self._chains.items() if len(chain.awaits)]
+        return [task for task, chain in self.chains.items() if len(chain.awaits)]
 
     @cached_property
     def heads(self) -> list[int]:
@@ -83,21 +84,21 @@ class Waits:
         found = []
         for oldest in sorted(self.awaited_by):
             while below and left:
-                for task in self._chains[below.pop()].awaits:
+                for task in self.chains[below.pop()].awaits:
                     if task in left:
                         left.discard(task)
-                        if task in self._chains:
+                        if task in self.chains:
                             below.append(task)
             if oldest in left:
                 left.discard(oldest)
                 found.append(oldest)
-                if oldest in self._chains:
+                if oldest in self.chains:
                     below.append(oldest)
         return found
 
     def __len__(self) -> int:
         """How many tasks are in it."""
-        return len(self._chains)
+        return len(self.chains)
 
     def idle_ns(self, task: int) -> int:
         """For how long a task had been waiting, 0 where it was not."""
@@ -105,7 +106,7 @@ class Waits:
 
     def chain(self, task: int) -> Chain | None:
         """The await chain of a task, None where it is not known."""
-        return self._chains.get(task)
+        return self.chains.get(task)
 
     def holder(self, task: int) -> int:
         """The task that holds what this one waits for; 0 where there is none, or it is not known."""
@@ -114,18 +115,18 @@ class Waits:
 
     def awaited_resource(self, task: int) -> Resource | None:
         """The resource that a task waits for."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         waiting = chain.waiting_on if chain is not None else None
         return self.resources.get(waiting.id) if waiting is not None else None
 
     def holding(self, task: int, resource: int) -> Holding | None:
         """How a task holds a resource."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         return next((held for held in chain.holds if held.id == resource), None) if chain else None
 
     def needs(self, task: int) -> Iterator[int]:
         """The tasks without which this one cannot go on: each of them."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         if chain is None:
             return
         if not chain.any_of or len(chain.awaits) == 1:
@@ -143,7 +144,7 @@ class Waits:
     def _cycles(self) -> list[list[int]]:
         found: list[list[int]] = []
         done: set[int] = set()
-        for start in self._chains:
+        for start in self.chains:
             path: list[int] = []
             at: dict[int, int] = {}
             branches: list[Iterator[int]] = []

@@ -6,12 +6,13 @@ from collections.abc import Hashable
 
 from asynctop_console.lints import LINTS, Finding, Severity
 from asynctop_console.model.places import full
+from asynctop_console.views.cells import fit
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import task_pieces, waiting_lines
-from asynctop_console.views.page import Page, ToKind, ToResource, heading, labelled, paragraph
+from asynctop_console.views.page import LABEL, Page, ToKind, ToResource, heading, labelled, paragraph
 
 ROLES = {
     Severity.ERROR: ("✗ error", "bad"),
@@ -61,7 +62,10 @@ class FindingDetail(Page):
         lines += [TextLine(), _subject(frame, finding)]
         if finding.place is not None:
             function, file, line = finding.place
-            lines.append(labelled("where", Piece(f"{full(file, line)} ", "place"), Piece(f"in {function}")))
+            place = fit(full(file, line) or "", max(width - LABEL - 3, 20), cut="left")
+            lines.append(labelled("where", Piece(place, "place")))
+            if function:
+                lines.append(labelled("in", Piece(function)))
         if finding.tasks:
             lines += heading(f"Tasks: {len(finding.tasks):,}")
             lines += waiting_lines(frame, sorted(finding.tasks), width, most=_MOST_TASKS)

@@ -146,7 +146,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
             Column(
                 "description",
                 "what",
-                20,
+                16,
                 lambda r: Cell(r.resource.description, "text"),
                 lambda f: rank(f, "description"),
                 grow=2,
@@ -155,7 +155,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
             Column(
                 "holder",
                 "held by",
-                14,
+                12,
                 lambda r: Cell(r.holder or "-", "name" if r.holder else "faint"),
                 lambda f: rank(f, "holder"),
                 grow=2,
@@ -174,7 +174,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
             Column(
                 "attributes",
                 "attributes",
-                14,
+                19,
                 lambda r: Cell(attributes_text(r.resource.attributes), "muted"),
                 grow=2,
                 leaves=5,
