@@ -163,7 +163,7 @@ class ConsoleApp(App[None]):
                 if self._held_ticks >= _MOST_HELD:
                     self._resumed.clear()
                     await self._resumed.wait()
-        if isinstance(message, Tick):
+        if isinstance(message, Tick | Chains):
             # A source with much to say must not keep keys waiting.
             await asyncio.sleep(0)
 
