@@ -12,6 +12,7 @@ import numpy as np
 
 from asynctop_console.lints import Finding, check_all, lints_by_task
 from asynctop_console.model import Frame, Model, Resource, Waits
+from asynctop_console.model.stalls import lines
 from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
@@ -103,6 +104,7 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
             "idle_ns": idle[row],
             "max_poll_ns": max(columns["max_poll_ns"][row], current[row]),
             "current_poll_ns": current[row] if columns["state"][row] == State.POLLING else None,
+            **_quantiles(model, task_id),
             "wakes": columns["wakes"][row],
             "self_wakes": columns["self_wakes"][row],
             "last_waker": _waker(
@@ -113,6 +115,16 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
         }
         for row, task_id in enumerate(columns["id"])
     ]
+
+
+def _quantiles(model: Model, task: int) -> Json:
+    watched = model.watched.get(task)
+    times = {"poll": watched.ran, "scheduled": watched.waited} if watched else {}
+    return {
+        f"{name}_p{q}_ns": times[name].quantile_ns(q / 100) if name in times else None
+        for name in ("poll", "scheduled")
+        for q in (50, 99)
+    }
 
 
 def _outcome(outcome: int) -> str | None:
@@ -190,6 +202,14 @@ def _stall(model: Model, stall: Stall) -> Json:
         "cause": stall.cause.name.lower(),
         "samples": stall.samples,
         "stack": _frames(stall.stack),
+        "callee": stall.callee or None,
+        "coroutine": stall.coroutine or None,
+        "poll": stall.poll or None,
+        "last": stall.last,
+        "samples_by_line": [
+            {**_frames([frame])[0], "callee": callee or None, "samples": samples}
+            for (frame, callee), samples in lines([stall]).most_common()
+        ],
     }
 
 

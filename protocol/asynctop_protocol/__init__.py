@@ -3,6 +3,7 @@
 from .columns import column, numbers
 from .connection import Connection, frames
 from .errors import ProtocolError, VersionMismatch
+from .limits import MAX_WATCHED
 from .messages import (
     VERSION,
     Cause,
@@ -11,6 +12,8 @@ from .messages import (
     Column,
     Ended,
     Hello,
+    Histograms,
+    History,
     Holding,
     Incident,
     Incidents,
@@ -21,6 +24,7 @@ from .messages import (
     Message,
     Named,
     Outcome,
+    Part,
     Polled,
     Problem,
     Reset,
@@ -35,10 +39,12 @@ from .messages import (
     Totals,
     Waiting,
     WakerSource,
+    Watch,
 )
 from .paths import checked_socket_path, pid_of, socket_directory, socket_name
 
 __all__ = [
+    "MAX_WATCHED",
     "VERSION",
     "Cause",
     "Chain",
@@ -47,6 +53,8 @@ __all__ = [
     "Connection",
     "Ended",
     "Hello",
+    "Histograms",
+    "History",
     "Holding",
     "Incident",
     "Incidents",
@@ -57,6 +65,7 @@ __all__ = [
     "Message",
     "Named",
     "Outcome",
+    "Part",
     "Polled",
     "Problem",
     "ProtocolError",
@@ -73,6 +82,7 @@ __all__ = [
     "VersionMismatch",
     "Waiting",
     "WakerSource",
+    "Watch",
     "checked_socket_path",
     "column",
     "frames",

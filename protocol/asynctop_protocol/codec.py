@@ -15,7 +15,7 @@ import msgpack  # type: ignore[import-untyped]
 from . import messages as m
 from .columns import column
 from .errors import ProtocolError
-from .limits import MAX_BUCKETS, MAX_COUNTERS, MAX_FIELDS, MAX_ROWS, MAX_STACK, MAX_TEXT_BYTES
+from .limits import MAX_BUCKETS, MAX_COUNTERS, MAX_FIELDS, MAX_ROWS, MAX_STACK, MAX_TEXT_BYTES, MAX_WATCHED
 from .reading import Reader
 
 TYPES: Mapping[int, type[m.Message]] = {
@@ -36,6 +36,9 @@ TYPES: Mapping[int, type[m.Message]] = {
     15: m.Chains,
     16: m.Tick,
     17: m.Incidents,
+    18: m.Watch,
+    19: m.History,
+    20: m.Histograms,
 }
 """Which message a number announces. A number is never given to another message."""
 
@@ -45,14 +48,28 @@ ENUM_COLUMNS: Mapping[
     (m.Polled, "state"): m.State,
     (m.Polled, "waker_source"): m.WakerSource,
     (m.Ended, "outcome"): m.Outcome,
+    (m.History, "waker_source"): m.WakerSource,
     (m.Loops, "state"): m.LoopState,
 }
 """Columns whose integers are values of an enum."""
 
-_SPLIT = (m.Texts, m.Kinds, m.Spawned, m.Named, m.Polled, m.Ended, m.Totals, m.Stalls, m.Incidents, m.Chains)
+_SPLIT = (
+    m.Texts,
+    m.Kinds,
+    m.Spawned,
+    m.Named,
+    m.Polled,
+    m.Ended,
+    m.History,
+    m.Histograms,
+    m.Totals,
+    m.Stalls,
+    m.Incidents,
+    m.Chains,
+)
 """Messages whose rows mean the same in one message as in several."""
-_WHOLE = (m.Inspect, m.Loops)
-"""Messages whose rows belong together."""
+_WHOLE: Mapping[type[m.Message], int] = {m.Inspect: MAX_ROWS, m.Watch: MAX_WATCHED, m.Loops: MAX_ROWS}
+"""Messages whose rows belong together, and how many they may be."""
 
 
 def encode(message: m.Message, limit: int) -> Iterator[bytes]:
@@ -69,8 +86,6 @@ def encode(message: m.Message, limit: int) -> Iterator[bytes]:
         for piece in _pieces(message, rows, MAX_ROWS):
             yield from encode(piece, limit)
         return
-    if rows > MAX_ROWS:
-        raise ValueError(f"{kind.__name__} holds at most {MAX_ROWS} rows, found {rows}")
     payload: bytes = msgpack.packb([_NUMBERS[kind], _pack_record(message)], unicode_errors="backslashreplace")
     if len(payload) <= limit:
         yield payload
@@ -106,14 +121,17 @@ def decode(payload: bytes) -> m.Message | None:
 
 def _count_rows(message: m.Message) -> int:
     """How many rows a message has, 0 where it has no such thing. Raises ValueError where its fields
-    disagree."""
+    disagree, or they are more than belong together."""
     lengths = {name: len(getattr(message, name)) for name in _ROW_FIELDS[type(message)]}
     for name in lengths.keys() - _REQUIRED[type(message)]:
         if not lengths[name]:
             del lengths[name]  # an older peer does not know it
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{type(message).__name__}: expected equal numbers of rows, found {lengths}")
-    return next(iter(lengths.values()), 0)
+    rows = next(iter(lengths.values()), 0)
+    if rows > (most := _WHOLE.get(type(message), rows)):
+        raise ValueError(f"{type(message).__name__} holds at most {most} rows, found {rows}")
+    return rows
 
 
 def _pieces(message: m.Message, rows: int, size: int) -> Iterator[m.Message]:
@@ -267,6 +285,7 @@ _WIRE: Mapping[str, _Type] = {
     "list[tuple[str, str, int]]": _Type(_pack_stack, _read_list(_read_frame, MAX_STACK)),
     "dict[str, int]": _Type(_pack_counters, _read_counters),
     "list[Stall]": _records(m.Stall),
+    "list[Part]": _records(m.Part),
     "list[Incident]": _records(m.Incident),
     "list[Chain]": _records(m.Chain),
     "list[Holding]": _records(m.Holding),
@@ -283,7 +302,7 @@ _NUMBERS = {kind: number for number, kind in TYPES.items()}
 _FIELDS: dict[type[Any], dict[str, _Type]] = {}
 _REQUIRED: dict[type[Any], frozenset[str]] = {}
 _ROW_FIELDS: dict[type[Any], tuple[str, ...]] = {}
-for _kind in (*_NUMBERS, m.Stall, m.Incident, m.Chain, m.Waiting, m.Holding):
+for _kind in (*_NUMBERS, m.Stall, m.Part, m.Incident, m.Chain, m.Waiting, m.Holding):
     _fields = dataclasses.fields(_kind)
     _FIELDS[_kind] = {field.name: _WIRE[str(field.type)] for field in _fields}
     _REQUIRED[_kind] = frozenset(

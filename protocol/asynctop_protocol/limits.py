@@ -17,6 +17,10 @@ MAX_ROWS = 4096
 """Rows of one message, and items of one list. A runtime builds messages beside the program that it watches:
 this many rows take about a millisecond, and larger ones would not travel better."""
 
+MAX_WATCHED = 16
+"""Tasks that one console watches at a time: more than anybody looks at, and each costs the program the memory
+of its last polls, and time at each poll."""
+
 MAX_TEXT_BYTES = 64 << 10
 """One text, in bytes of UTF-8. Generous for names and for the text of an exception; a longer one is no longer
 read."""

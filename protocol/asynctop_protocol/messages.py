@@ -1,9 +1,9 @@
 """Every message that crosses the wire, and the numbers it is made of.
 
-A connection opens with one `Hello` each way. After that a console sends `Subscribe` and `Inspect`; a runtime
-sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `Totals`, `Loops`, `Stalls`,
-`Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived, everything before it is
-consistent as of its time.
+A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect` and `Watch`; a
+runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`, `Histograms`,
+`Totals`, `Loops`, `Stalls`, `Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived,
+everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -147,6 +147,15 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Console: tell of every poll of these tasks from now on, and of no other ones. Answered by `History` and
+    `Histograms` in each batch."""
+
+    tasks: Column
+    """Task ids; those not known are passed over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far
     behind."""
@@ -233,6 +242,37 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """Finished polls of watched tasks since the last batch: each task's in the order in which they ran. Those
+    that the runtime could not keep until the batch are counted in `Tick.dropped` as "history"."""
+
+    task: Column
+    woken_ns: Column
+    waker_source: Column
+    """`WakerSource` of the wake that led to the poll."""
+    waker_task: Column
+    """Id of the task that did the wake, else 0."""
+    waker_name: Column
+    """Text number: the callback, timer or I/O handler that did it, else 0."""
+    started_ns: Column
+    ended_ns: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """Polls of watched tasks by duration, and by how long the task waited for them. They count from a task's
+    17th poll on, or from when it was watched first. Buckets are those of `Totals.histograms`. A runtime may
+    save memory where that leaves the quantiles right: gather what is below 64 ns in one bucket, count large
+    numbers roughly, and count in a higher bucket what hardly ever comes."""
+
+    task: Column
+    max_scheduled_ns: Column
+    """Longest wait among those counted."""
+    polls: list[Column]
+    scheduled: list[Column]
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Exact sums per kind over every task ever spawned, whatever was evicted or never sent."""
 
@@ -299,6 +339,19 @@ class Loops:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a stall: the samples that found the same stack."""
+
+    samples: int
+    callee: str
+    """What the innermost frame was calling, as in `Stall`."""
+    shared: int
+    """How many of the outermost frames are those of `Stall.stack`."""
+    rest: list[tuple[str, str, int]]
+    """The other frames, (function, file, line), outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stall:
     """One poll or callback past the threshold. Sent again with the same id while it lasts and once when it
     ends."""
@@ -319,6 +372,18 @@ class Stall:
     """How often the stack was read; 0 where nobody could look while it ran."""
     stack: list[tuple[str, str, int]]
     """(function, file, line), outermost first: the stack seen most often."""
+    callee: str = ""
+    """The C function that its innermost frame was calling, as in "time.sleep" or
+    "sqlite3.Connection.execute"; empty where there is none, or it is not known. Where garbage was collected:
+    "gc.collect(2)", the 2 being the generation."""
+    coroutine: str = ""
+    """Qualified name of the innermost of the user's own coroutine functions in that stack; may be empty."""
+    poll: int = 0
+    """The number of the poll within its task's life, 1 being the first; 0 where it is not known."""
+    last: bool = False
+    """Whether the task ended in this poll."""
+    parts: list[Part] = field(default_factory=list)
+    """The stacks seen, those seen most often, most often first; empty where none was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +492,8 @@ class Tick:
 
     at_ns: int
     dropped: dict[str, int] = field(default_factory=dict)
-    """What was lost on the way since the process began, by name. Empty on a healthy run."""
+    """What was lost on the way since the process began, by name; "history" is that of the tasks watched now.
+    Empty on a healthy run."""
     faults: list[str] = field(default_factory=list)
     """Hooks that failed and were switched off: one line each, for a person."""
 
@@ -437,6 +503,7 @@ Message: TypeAlias = (
     | Problem
     | Subscribe
     | Inspect
+    | Watch
     | Reset
     | Texts
     | Kinds
@@ -444,6 +511,8 @@ Message: TypeAlias = (
     | Named
     | Polled
     | Ended
+    | History
+    | Histograms
     | Totals
     | Loops
     | Stalls

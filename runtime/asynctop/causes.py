@@ -4,7 +4,9 @@ Two things are seen at each look of the stall watcher. For how long the loop's t
 the last look says whether it computes or waits. How late the watcher itself came, in spite of itself, says
 who has the interpreter's lock: a thread that runs Python code gives it up one switch interval (5 ms) after
 another asks for it, C code that holds it gives it up when it is done, and a thread that waits, or that runs C
-code without the lock, does not have it. Garbage collections say themselves when they run.
+code without the lock, does not have it. On a machine that has too much to do both are late for another
+reason: the system says for how long a thread was ready to run while others had the processors. Garbage
+collections say themselves when they run.
 """
 
 from __future__ import annotations
@@ -30,12 +32,16 @@ BUSY_SHARE = 0.25
 Far from what either has on an idle machine: on a busy one, a thread that computes may have to share.
 """
 
+HOLDING_SHARE = 0.05
+"""Share of the time on a processor from which on a thread held the lock, rather than asking for it again and
+again: on a busy machine it may have had few of it."""
+
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
 
-Place: TypeAlias = tuple[int, int]
-"""A code object's id and an instruction in it: where a thread is."""
+Place: TypeAlias = tuple[int, int] | str
+"""Where a thread is: a code object's id and an instruction in it, or the C module that is called there."""
 
 
 class Evidence:
@@ -47,45 +53,62 @@ class Evidence:
         self._wall_ns = 0
         self._busy_ns = 0
         self._held_ns = 0
+        self._held_by_others_ns = 0
+        self._kept_ns = 0
         self._places: set[Place] = set()
+        self._calls = True
 
-    def sample(self, place: Place) -> None:
-        """The thread's stack was read: where it was."""
+    def sample(self, place: Place, *, calls: bool) -> None:
+        """The thread's stack was read: where it was, and whether that is a call."""
         self._places.add(place)
+        self._calls &= calls
 
-    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, *, first: bool) -> None:
+    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
 
         Since the look before `passed_ns` had passed; in the poll its thread was busy for at least `busy_ns`
-        of them, where the platform tells. On the `first` look, some of the time was before the
-        poll.
+        of them, where the platform tells, and others kept it off the processors for `kept_ns`. On the
+        `first` look, some of the time was before the poll.
         """
         self._looks += 1
         self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
-        self.delay(late_ns, busy_ns)
+        self.delay(late_ns, busy_ns, kept_ns)
         if not first and busy_ns is not None:
             self._wall_ns += passed_ns
             self._busy_ns += busy_ns
 
-    def delay(self, late_ns: int, busy_ns: int | None) -> None:
+    def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
-        long = late_ns >= HELD_FACTOR * sys.getswitchinterval() * 1e9
-        if long and (busy_ns is None or busy_ns >= BUSY_SHARE * late_ns):
-            self._held_ns += late_ns
+        self._kept_ns += kept_ns
+        held_ns = late_ns - kept_ns
+        if held_ns < HELD_FACTOR * sys.getswitchinterval() * 1e9:
+            return
+        if busy_ns is None or busy_ns >= HOLDING_SHARE * late_ns:
+            self._held_ns += held_ns
+        else:
+            self._held_by_others_ns += held_ns
 
-    def cause(self, took_ns: int, collecting_ns: int) -> Cause:
-        """The verdict on a poll that took so long, of which so much garbage was collected."""
+    def cause(self, took_ns: int, collecting_ns: int, threshold_ns: int = 0) -> Cause:
+        """The verdict on a poll that took so long, of which so much garbage was collected.
+
+        Unknown where it would not have taken longer than the threshold, had it had a processor.
+        """
+        own_ns = took_ns - self._kept_ns
+        if own_ns <= threshold_ns:
+            return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
             return Cause.GC
-        if self._held_ns > MOST * took_ns:
+        if self._held_ns > MOST * own_ns:
             return Cause.GIL
-        if not self._looks:
+        if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
-        if self._wall_ns and self._busy_ns < BUSY_SHARE * self._wall_ns:
+        # The system says how long a thread has waited for a processor once that is over, so it may be late.
+        seen_ns = self._wall_ns - self._kept_ns
+        if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
             return Cause.BLOCKING
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
-        free = 2 * self._free_looks > self._looks and len(self._places) <= 1
+        free = 2 * self._free_looks > self._looks and len(self._places) <= 1 and self._calls
         return Cause.BLOCKING if free else Cause.CPU
 
 
@@ -103,6 +126,8 @@ class Collections:
         # Numbers in one block: objects made while a program's memory grows keep it from shrinking again.
         self._starts = array("q", bytes(8 * self.KEPT))
         self._ends = array("q", bytes(8 * self.KEPT))
+        self._generations = array("b", bytes(self.KEPT))
+        self._generation = 0
         self._count = 0
 
     def start(self) -> None:
@@ -119,23 +144,30 @@ class Collections:
         """Whether one runs just now."""
         return self._started_ns != 0
 
-    def within(self, since_ns: int, took_ns: int) -> int:
-        """How many ns of a span of time were spent collecting."""
+    def within(self, since_ns: int, took_ns: int) -> tuple[int, int]:
+        """How many ns of a span of time were spent collecting, and the oldest generation that was collected
+        then."""
         until_ns = since_ns + took_ns
-        spent = until_ns - max(self._started_ns, since_ns) if self._started_ns else 0
+        spent, oldest = 0, 0
+        if 0 < self._started_ns < until_ns:
+            spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
             start, end = self._starts[number], self._ends[number]
-            spent += max(min(end, until_ns) - max(start, since_ns), 0)
-        return max(spent, 0)
+            if end > since_ns and start < until_ns:
+                spent += min(end, until_ns) - max(start, since_ns)
+                oldest = max(oldest, self._generations[number])
+        return spent, oldest
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()
         if phase == "start":
+            self._generation = info["generation"]
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
                 self._starts[self._count % self.KEPT] = self._started_ns
                 self._ends[self._count % self.KEPT] = now
+                self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0

@@ -10,18 +10,27 @@ What each look tells about the cause is weighed in `causes`.
 from __future__ import annotations
 
 import threading
+from _thread import get_ident
 from collections import Counter
 from collections.abc import Callable, Collection
+from itertools import takewhile
 
 from asynctop.causes import Collections, Evidence, Place
 from asynctop.core.contract import Core, Look, Running
-from asynctop.stacks import Frame, poll_stack
+from asynctop.queues import Queues
+from asynctop.stacks import Sight, poll_stack
 from asynctop.stall_log import StallLog
 from asynctop.threads import join
-from asynctop_protocol import Stall, Stalls, frames
+from asynctop_protocol import Cause, Part, Stall, Stalls, frames
 
 SLOWEST_NS = 1_000_000_000
 """A stall that lasts is sampled ever more rarely, but still this often."""
+
+MOST_SIGHTS = 64
+"""Different stacks kept of one poll, those seen most often: a long computation may show ever new ones."""
+
+MOST_PARTS = 8
+"""Different stacks told of one poll: as many as a person compares."""
 
 
 class _Watched:
@@ -32,7 +41,8 @@ class _Watched:
         """Its number among the stalls, once it is one."""
         self.running = running
         self.evidence = Evidence()
-        self.stacks: Counter[tuple[Frame, ...]] = Counter()
+        self.sights: Counter[Sight] = Counter()
+        self.samples = 0
         self.next_sample_ns = 0
         self.pause_ns = 0
 
@@ -61,6 +71,7 @@ class StallWatcher:
         self._log = StallLog()
         self._ongoing: dict[int, tuple[int, Stall]] = {}
         self._collections = Collections()
+        self._queues = Queues()
         self._version = 0
         self._count = 0
         self._thread: threading.Thread | None = None
@@ -107,12 +118,17 @@ class StallWatcher:
         ended, running = self._core.long_polls(), self._core.running()
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
+        long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
+        waited = self._queues.waited({*long, *(each.thread for each in ended)}, previous)
+        late = max(late - waited.get(get_ident(), 0), 0)
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
                 watched = _Watched(each)
+            watched.running = each
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
-            watched.evidence.delay(within, _at_least(used.get(each.thread), each.since_ns - previous))
+            busy = _at_least(used.get(each.thread), each.since_ns - previous)
+            watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -122,7 +138,9 @@ class StallWatcher:
                 watched = _Watched(each)
             self._watched[each.loop] = watched
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
-            watched.evidence.look(min(late, now - each.since_ns), now - previous, busy, first=not known)
+            age = now - each.since_ns
+            kept = min(waited.get(each.thread, 0), age)
+            watched.evidence.look(min(late, age), now - previous, busy, kept, first=not known)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
                 if now - each.since_ns >= self._threshold_ns:
@@ -135,10 +153,13 @@ class StallWatcher:
             return now >= watched.next_sample_ns and now - running.since_ns >= self._period_ns
         return now - running.since_ns >= self._period_ns
 
-    def _sample(self, watched: _Watched, now: int, stack: list[Frame], place: Place) -> None:
-        if stack:
-            watched.stacks[tuple(stack)] += 1
-            watched.evidence.sample(place)
+    def _sample(self, watched: _Watched, now: int, sight: Sight | None, place: Place) -> None:
+        if sight is not None:
+            if sight not in watched.sights and len(watched.sights) >= MOST_SIGHTS:
+                del watched.sights[watched.sights.most_common()[-1][0]]
+            watched.sights[sight] += 1
+            watched.samples += 1
+            watched.evidence.sample(place, calls=sight.calls)
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
         age = now - watched.running.since_ns
@@ -152,7 +173,11 @@ class StallWatcher:
                 self._count += 1
                 watched.number = self._count
             self._version += 1
-            stack, _ = watched.stacks.most_common(1)[0] if watched.stacks else ((), 0)
+            collecting_ns, generation = self._collections.within(running.since_ns, took_ns)
+            cause = watched.evidence.cause(took_ns, collecting_ns, self._threshold_ns)
+            seen = watched.sights.most_common(MOST_PARTS)
+            usual = seen[0][0] if seen else Sight((), "", "", False)
+            callee = f"gc.collect({generation})" if cause is Cause.GC else usual.callee
             stall = Stall(
                 id=watched.number,
                 task=running.task,
@@ -162,9 +187,14 @@ class StallWatcher:
                 started_ns=running.since_ns,
                 duration_ns=took_ns,
                 ongoing=ongoing,
-                cause=watched.evidence.cause(took_ns, self._collections.within(running.since_ns, took_ns)),
-                samples=watched.stacks.total(),
-                stack=list(stack),
+                cause=cause,
+                samples=watched.samples,
+                stack=list(usual.stack),
+                callee=callee,
+                coroutine=usual.coroutine,
+                poll=running.poll,
+                last=running.last,
+                parts=[_part(sight, count, usual) for sight, count in seen],
             )
             if ongoing:
                 self._ongoing[running.loop] = (self._version, stall)
@@ -172,6 +202,13 @@ class StallWatcher:
                 self._ongoing.pop(running.loop, None)
                 self._log.add(self._version, frames(Stalls([stall])))
         self._on_news()
+
+
+def _part(sight: Sight, samples: int, usual: Sight) -> Part:
+    """What is told of a stack seen, where the one seen most often is told anyway."""
+    pairs = zip(sight.stack, usual.stack, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return Part(samples, sight.callee, shared, list(sight.stack[shared:]))
 
 
 def _at_least(busy_ns: int | None, before_ns: int) -> int | None:

@@ -17,6 +17,7 @@ from asynctop_protocol.messages import (
     Column,
     Ended,
     Hello,
+    History,
     Holding,
     Inspect,
     Kinds,
@@ -195,6 +196,20 @@ def lock(number: int) -> Waiting:
 def gather(of: int) -> Waiting:
     """Waiting for so many tasks."""
     return Waiting("gather", 900, f"gather() of {of}")
+
+
+def history(
+    task: int,
+    polls: Sequence[tuple[int, int, int]],
+    source: Value = WakerSource.TIMER,
+    waker: Value = 0,
+    name: Value = 5,
+) -> History:
+    """Polls of one task: when it was woken, and when each began and ended."""
+    rows = len(polls)
+    woken, started, ended = zip(*polls, strict=True)
+    values = (task, woken, source, waker, name, started, ended)
+    return History(*(_column(value, rows) for value in values))
 
 
 class FakeRuntime:

@@ -35,8 +35,8 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     assert (first.lint, first.severity) == ("long-poll-blocking-call", Severity.ERROR)
     assert (first.subject_type, first.subject_id, first.subject_name) == ("task", 2, "worker")
     assert first.message == (
-        "The event loop was blocked for 900ms and still is by task worker in load() at app/web.py:44, "
-        "2 times, 1.40s in all. Use an async call, or asyncio.to_thread()."
+        "The event loop was blocked in api.get() for 900ms and still is by task worker "
+        "in load() at app/web.py:44, 2 times, 1.40s in all. Use an async call, or asyncio.to_thread()."
     )
     assert first.tasks == {1, 2}
     assert "in load() at app/web.py:70. Use" in second.message
@@ -48,8 +48,8 @@ def test_stalls_of_one_line_are_one_finding() -> None:
     [
         (Cause.BLOCKING, ["long-poll-blocking-call"]),
         (Cause.CPU, ["long-poll-cpu"]),
-        (Cause.GIL, ["long-poll-cpu"]),
-        (Cause.GC, []),
+        (Cause.GIL, ["long-poll-gil-held-in-c"]),
+        (Cause.GC, ["gc-pause"]),
         (Cause.UNKNOWN, []),
     ],
 )

@@ -23,6 +23,7 @@ from asynctop_protocol.messages import (
     Incident,
     Incidents,
     Message,
+    Part,
     Problem,
     Reset,
     Role,
@@ -70,6 +71,10 @@ STALLS = st.builds(
     cause=st.sampled_from(Cause),
     samples=NUMBERS,
     stack=FRAMES,
+    callee=STRINGS,
+    coroutine=STRINGS,
+    poll=NUMBERS,
+    parts=st.lists(st.builds(Part, NUMBERS, STRINGS, NUMBERS, FRAMES), max_size=3),
 )
 INCIDENTS = st.builds(
     Incident,

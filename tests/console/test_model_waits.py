@@ -122,3 +122,8 @@ def test_a_holder_told_twice_is_one() -> None:
     waits = Waits({1: chain(1, lock(5)), 2: Chain(2, [], holds=[*chain(2, holds=[5]).holds * 2])})
     assert waits.resources[5].holders == [2]
     assert waits.holder(1) == 2
+
+
+def test_of_two_tasks_that_held_a_lock_the_one_read_last_holds_it() -> None:
+    waits = Waits({1: chain(1, holds=[5]), 2: chain(2, lock(5)), 3: chain(3, holds=[5])})
+    assert waits.resources[5].holders == [3]

@@ -14,6 +14,7 @@ from asynctop_protocol.messages import (
     Cause,
     Chain,
     Chains,
+    Histograms,
     LoopState,
     Outcome,
     Stalls,
@@ -31,8 +32,8 @@ KEYS = {
     "observed": "from until",
     "loops": "id thread runtime tasks busy_ns polls callbacks max_lag_ns busy_ratio state",
     "tasks": "id name kind state outcome exception loop parent spawned_at created_ns ended_ns polls busy_ns "
-    "scheduled_ns idle_ns max_poll_ns current_poll_ns wakes self_wakes last_waker await_chain waiting_on "
-    "awaits holds cancelling lints",
+    "scheduled_ns idle_ns max_poll_ns current_poll_ns poll_p50_ns poll_p99_ns scheduled_p50_ns "
+    "scheduled_p99_ns wakes self_wakes last_waker await_chain waiting_on awaits holds cancelling lints",
     "kinds": "kind defined_at spawned_at spawned live returned raised cancelled destroyed polls busy_ns "
     "scheduled_ns max_poll_ns poll_p50_ns poll_p99_ns",
     "stalls": "task name kind loop started_ns duration_ns ongoing cause samples stack",
@@ -147,6 +148,10 @@ def test_a_task_that_is_polled() -> None:
         "idle_ns": 2 * SECOND - 100 - 300 - 30,
         "max_poll_ns": SECOND,
         "current_poll_ns": SECOND,
+        "poll_p50_ns": None,
+        "poll_p99_ns": None,
+        "scheduled_p50_ns": None,
+        "scheduled_p99_ns": None,
         "wakes": 5,
         "self_wakes": 1,
         "last_waker": {"source": "timer", "task": None, "name": "on_timer"},
@@ -157,6 +162,14 @@ def test_a_task_that_is_polled() -> None:
         "waiting_on": None,
         "lints": [],
     }
+
+
+def test_quantiles_of_a_watched_task() -> None:
+    model = full_model()
+    model.fold(Histograms([2], [100], [[0] * 10 + [99, 0, 0, 0, 1]], [[0] * 12 + [1, 1]]))
+    _, worker, _ = snapshot(model)["tasks"]
+    assert (worker["poll_p50_ns"], worker["poll_p99_ns"]) == (26, 26)
+    assert (worker["scheduled_p50_ns"], worker["scheduled_p99_ns"]) == (53, 76)
 
 
 def test_a_task_that_waits_and_one_that_failed() -> None:
@@ -208,5 +221,5 @@ def test_the_report_says_the_same_to_a_person() -> None:
     assert next(line for line in lines if line.startswith("app.handler")).endswith("app/main.py:12")
     assert "   500ms  blocking  worker  load() at app/web.py:44" in lines
     assert lines[-1].startswith(
-        "error: The event loop was blocked for 500ms by task worker in load() at app/web.py:44"
+        "error: The event loop was blocked in api.get() for 500ms by task worker in load() at app/web.py:44"
     )

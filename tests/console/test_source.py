@@ -19,7 +19,7 @@ from asynctop_console.source import Phase, SocketSource, Successor, Target, Targ
 from asynctop_console.source import link as link_module
 from asynctop_console.source.link import greet
 from asynctop_console.source.retry import Retry
-from asynctop_protocol.messages import Hello, Message, Problem, Subscribe, Tick
+from asynctop_protocol.messages import Hello, Message, Problem, Subscribe, Tick, Watch
 from asynctop_protocol.paths import socket_name
 
 from .program import SECOND, FakeRuntime, hello, kinds, named, spawned, texts
@@ -302,6 +302,30 @@ def test_a_lost_program_is_tried_again_and_subscribed_again(tmp_path: Path) -> N
         await runtime.finished()
         assert runtime.heard.count(Subscribe(5)) == 2
         source.send(Subscribe(6))  # Nobody hears it, nobody minds.
+
+    asyncio.run(scenario())
+
+
+def test_what_is_watched_is_watched_again_after_a_reconnect(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        runtime = FakeRuntime(hello(pid=PID), BATCH)
+        runtime.hang_up_after = 3
+        waits = 0
+
+        async def sleep(seconds: float) -> None:
+            nonlocal waits
+            waits += 1
+            if waits == 3:
+                raise asyncio.CancelledError
+
+        async with running(runtime, tmp_path / "s") as target:
+            source = SocketSource(target, sleep)
+            for message in (Subscribe(5), Watch([1, 2]), Watch([3])):
+                source.send(message)
+            with pytest.raises(asyncio.CancelledError):
+                async for _ in source.messages():
+                    pass
+        assert [list(message.tasks) for message in runtime.heard if isinstance(message, Watch)] == [[3]] * 3
 
     asyncio.run(scenario())
 

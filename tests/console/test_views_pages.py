@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from asynctop_console.views.keys import EVERYWHERE, KEYS, bindings, keys_of
 from asynctop_protocol.messages import (
@@ -10,6 +11,7 @@ from asynctop_protocol.messages import (
     Chains,
     Inspect,
     Outcome,
+    Part,
     Stalls,
     Tick,
     Waiting,
@@ -134,6 +136,28 @@ def test_the_detail_of_a_blocking_task_shows_the_stack_and_the_warning() -> None
             assert "BLOCKING 1.50s  app/web.py:44 in load" in screen.page
             assert "! The event loop was blocked" in screen.page
             assert "Stalls of this task: 1" in screen.page
+
+    asyncio.run(run())
+
+
+def test_a_stall_in_several_places_is_a_tree_with_shares() -> None:
+    parts = [Part(3, "time.sleep", 3, []), Part(1, "", 2, [("parse", "/srv/app/web.py", 9)])]
+
+    async def run() -> None:
+        seen = Stalls([replace(stall(7, line=90), callee="time.sleep", parts=parts)])
+        async with console(*three(), seen) as screen:
+            await screen.say(Tick(NOW + SECOND), after_ns=SECOND)
+            await screen.press("3", "enter")
+            lines = [" ".join(line.split()) for line in screen.page.splitlines()]
+            assert any("in time.sleep()" in line for line in lines)
+            start = next(number for number, line in enumerate(lines) if line.startswith("100% run"))
+            assert [line.split()[:2] for line in lines[start : start + 5]] == [
+                ["100%", "run"],
+                ["100%", "load"],
+                ["75%", "get"],
+                ["75%", "time.sleep()"],
+                ["25%", "parse"],
+            ]
 
     asyncio.run(run())
 

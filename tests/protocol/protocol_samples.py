@@ -56,6 +56,7 @@ def _strategy(kind: type[Any], name: str, annotation: str, rows: int) -> st.Sear
         "list[tuple[str, str, int]]": FRAMES,
         "dict[str, int]": NUMBERS,
         "list[Stall]": st.lists(st.deferred(lambda: record(ap.Stall)), max_size=3),
+        "list[Part]": st.lists(st.builds(ap.Part, INT64, TEXT, INT64, FRAMES), max_size=3),
         "list[Incident]": st.lists(st.deferred(lambda: record(ap.Incident)), max_size=3),
         "list[Chain]": st.lists(CHAIN, max_size=3),
     }
@@ -83,7 +84,8 @@ def filled(kind: type[Any], column: Sequence[int], **others: Any) -> Any:
 
 _ROWS = [1, 2]
 _FRAME = ("handler", "app.py", 12)
-STALLS = ap.Stalls([ap.Stall(4, 1, 1, "job", 1, 10, 20, True, ap.Cause.CPU, 3, [_FRAME])])
+STALL = ap.Stall(4, 1, 1, "job", 1, 10, 20, True, ap.Cause.CPU, 3, [_FRAME], "time.sleep", "handler", 7)
+STALLS = ap.Stalls([dataclasses.replace(STALL, last=True, parts=[ap.Part(3, "time.sleep", 1, [_FRAME])])])
 CHAINS = ap.Chains(1, [ap.Chain(1, [_FRAME], ap.Waiting("lock", 9, "Lock", 2)), ap.Chain(2, [])], True)
 SAMPLES: list[ap.Message] = [
     CONSOLE_HELLO,
@@ -103,4 +105,7 @@ SAMPLES: list[ap.Message] = [
     CHAINS,
     ap.Tick(5, {"wakes": 3}, ["trio: off"]),
     ap.Incidents([ap.Incident(1, "coroutine-never-awaited", 0, 0, 1, "save", 9, 2, "", [_FRAME])]),
+    ap.Watch(_ROWS),
+    filled(ap.History, _ROWS),
+    filled(ap.Histograms, _ROWS, polls=[[0, 5], []], scheduled=[[1], [2, 3]]),
 ]

@@ -28,17 +28,18 @@ from asynctop_protocol import (
     Texts,
     Tick,
     VersionMismatch,
+    Watch,
 )
 from asynctop_protocol.codec import TYPES, decode, encode
 from asynctop_protocol.framing import frame
-from asynctop_protocol.limits import MAX_FRAME_BYTES, MAX_ROWS, MAX_STACK, MAX_TEXT_BYTES
+from asynctop_protocol.limits import MAX_FRAME_BYTES, MAX_ROWS, MAX_STACK, MAX_TEXT_BYTES, MAX_WATCHED
 
 from .protocol_samples import CHAINS, CONSOLE_HELLO, MESSAGES, RUNTIME_HELLO, SAMPLES, STALLS, filled, plain
 
 
 def sender_of(message: Message) -> Role:
     """The role that sends this message."""
-    return Role.CONSOLE if isinstance(message, Subscribe | Inspect) else Role.RUNTIME
+    return Role.CONSOLE if isinstance(message, Subscribe | Inspect | Watch) else Role.RUNTIME
 
 
 def pair(sender: Role) -> tuple[Connection, Connection]:
@@ -252,6 +253,8 @@ def test_long_stacks_keep_the_innermost_frames() -> None:
 def test_rows_that_belong_together_are_not_split() -> None:
     with pytest.raises(ValueError, match=f"Inspect holds at most {MAX_ROWS} rows, found {MAX_ROWS + 1}"):
         pair(Role.CONSOLE)[0].send(Inspect(1, range(MAX_ROWS + 1)))
+    with pytest.raises(ValueError, match=f"Watch holds at most {MAX_WATCHED} rows"):
+        pair(Role.CONSOLE)[0].send(Watch(range(MAX_WATCHED + 1)))
     many = [""] * (MAX_ROWS + 1)
     loops = filled(Loops, range(MAX_ROWS + 1), thread=many, runtime=many, current=many)
     with pytest.raises(ValueError, match="Loops holds at most"):

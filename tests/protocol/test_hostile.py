@@ -27,6 +27,7 @@ from asynctop_protocol.limits import (
     MAX_ROWS,
     MAX_STACK,
     MAX_TEXT_BYTES,
+    MAX_WATCHED,
 )
 
 from .protocol_samples import CONSOLE_HELLO, RUNTIME_HELLO, SAMPLES, plain
@@ -130,6 +131,7 @@ def column(rows: int, width: int = 1) -> Any:
 LIMITS: list[tuple[str, Callable[[int], bytes], int]] = [
     ("rows", lambda n: raw(4, {"request": 1, "tasks": column(n, 8)}), MAX_ROWS),
     ("narrow rows", lambda n: raw(4, {"request": 1, "tasks": column(n)}), MAX_ROWS),
+    ("watched tasks", lambda n: raw(18, {"tasks": column(n)}), MAX_WATCHED),
     ("items", lambda n: raw(6, {"first": 1, "texts": [""] * n}), MAX_ROWS),
     ("text", lambda n: raw(2, {"text": "x" * n}), MAX_TEXT_BYTES),
     ("stack", lambda n: raw(15, chains(frames=[["f", "f.py", 1]] * n)), MAX_STACK),

@@ -21,13 +21,21 @@ pytestmark = pytest.mark.source_tree
 
 _FILE = Path(__file__).parents[2] / "protocol/SPEC.md"
 SPEC = _FILE.read_text("utf-8") if _FILE.exists() else ""
-RECORDS = (messages.Stall, messages.Incident, messages.Chain, messages.Waiting, messages.Holding)
+RECORDS = (
+    messages.Stall,
+    messages.Part,
+    messages.Incident,
+    messages.Chain,
+    messages.Waiting,
+    messages.Holding,
+)
 ENUMS = (messages.State, messages.Outcome, messages.WakerSource, messages.LoopState, messages.Cause)
 SPELLED = {
     "Column": "column",
     "list[Column]": "list of column",
     "list[str]": "list of str",
     "list[Stall]": "list of Stall",
+    "list[Part]": "list of Part",
     "list[Incident]": "list of Incident",
     "list[Chain]": "list of Chain",
     "list[Holding]": "list of Holding",

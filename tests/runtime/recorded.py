@@ -10,6 +10,8 @@ from asynctop_protocol import (
     Connection,
     Ended,
     Hello,
+    Histograms,
+    History,
     Kinds,
     Loops,
     Message,
@@ -50,6 +52,13 @@ class Recorded:
         self.by_id: dict[int, Row] = {}
         self.totals: dict[int, Row] = {}
         self.loops: list[Row] = []
+        self.history: dict[int, list[Row]] = {}
+        self.histograms: dict[int, Row] = {}
+        self.dropped: dict[str, int] = {}
+
+    def watch(self, *tasks: int) -> None:
+        """Watch these tasks from now on, and no other ones."""
+        self._cursor.watch(tasks)
 
     def update(self, *, drain: bool = True) -> list[str]:
         """Take the next batch; returns the names of its messages."""
@@ -108,8 +117,15 @@ class Recorded:
                     self.totals[row["kind"]] = Row(row)
             case Loops():
                 self.loops = [Row(row) for row in _rows(message)]
+            case History():
+                for row in _rows(message):
+                    row["waker_name"] = self.texts[row["waker_name"]]
+                    self.history.setdefault(row["task"], []).append(Row(row))
+            case Histograms():
+                for row in _rows(message):
+                    self.histograms[row["task"]] = Row(row)
             case Tick():
-                pass
+                self.dropped = message.dropped
             case _:
                 raise AssertionError(f"not a core's message: {message}")
 

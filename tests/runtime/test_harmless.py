@@ -64,12 +64,12 @@ def plain_text(value: object) -> str:
 
 
 def frames(traceback: TracebackType | None) -> list[str]:
-    """A traceback's functions. asyncio's `Handle._run` is left out: our own stands in its place."""
+    """A traceback's functions. asyncio's `_run_once` and `Handle._run` are left out: ours have no frames."""
     found = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
         file = Path(code.co_filename).name
-        if (file, code.co_name) != ("events.py", "_run"):
+        if (file, code.co_name) not in (("base_events.py", "_run_once"), ("events.py", "_run")):
             found.append(f"{file} {code.co_name}")
         traceback = traceback.tb_next
     return found

@@ -220,10 +220,11 @@ def end(first_line: str, program: str, core: str) -> tuple[int, str, str]:
 
 
 def steady(errors: str) -> str:
-    """Without what differs from run to run, and without the frame that runs a callback: asyncio's
-    `Handle._run` or, in the stacks of debug mode, the Python core's."""
+    """Without what differs from run to run, and without the frames that run a callback: asyncio's `_run_once`
+    and `Handle._run` or, in the stacks of debug mode, the Python core's."""
     runner = (
-        r'  File "[^"]*(?:asyncio/events|asynctop/core/python/\w+)\.py", line \d+, in _run(?:_callback)?\n'
+        r'  File "[^"]*(?:asyncio/(?:base_)?events|asynctop/core/python/\w+)\.py", line \d+, in'
+        r" _run(?:_once|_callback)?\n"
     )
     errors = re.sub(runner + r"(?:    .*\n)+", "", errors)
     # A callback written in C has no other frame, and what has no frame has no heading.

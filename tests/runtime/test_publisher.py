@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +19,21 @@ from asynctop.publisher.client import LONGEST_NS, SHORTEST_NS, Client
 from asynctop.publisher.outlet import Outlet
 from asynctop.publisher.server import MAX_CLIENTS, Publisher, listen
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Connection, Hello, Incidents, Message, Problem, Role, Subscribe, Tick
+from asynctop_protocol import (
+    Connection,
+    Hello,
+    Histograms,
+    History,
+    Incidents,
+    Message,
+    Problem,
+    Role,
+    Spawned,
+    Subscribe,
+    Tick,
+    WakerSource,
+    Watch,
+)
 
 T = TypeVar("T", bound=Message)
 HELLO = Hello(Role.RUNTIME, pid=7)
@@ -94,6 +110,42 @@ def test_hello_batches_and_faults(connect: Callable[[], Console]) -> None:
         console.send(Subscribe(SHORTEST_NS))
     for console in consoles * 2:
         assert console.until(Tick).faults == ["a fault"]
+
+
+def test_a_watched_task_is_told_of_until_its_console_goes(connect: Callable[[], Console]) -> None:
+    done = threading.Event()
+
+    async def ticks() -> None:
+        while not done.is_set():  # noqa: ASYNC110 - it is to tick
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        task = asyncio.create_task(ticks())
+        await asyncio.to_thread(look)
+        await task
+
+    def look() -> None:
+        try:
+            console, other = connect(), connect()
+            for each in (console, other):
+                each.send(Hello(Role.CONSOLE))
+                each.send(Subscribe(SHORTEST_NS))
+            tasks = list(console.until(Spawned).id)
+            console.send(Watch(tasks))
+            polls = console.until(History)
+            assert set(polls.task) <= set(tasks)
+            assert set(polls.waker_source) == {WakerSource.TIMER}
+            assert len(console.until(Histograms).task)
+            other.until(Tick)
+            other.until(Tick)
+            assert not [message for message in other.got if isinstance(message, History | Histograms)]
+            console.sock.close()
+            other.send(Watch(tasks))
+            other.until(History)
+        finally:
+            done.set()
+
+    asyncio.run(main())
 
 
 def test_news_that_waits_is_told_without_another_ring(
@@ -173,6 +225,8 @@ class RecordingOutlet:
 
     def subscribe(self, interval_ns: int) -> None:
         self.intervals.append(interval_ns)
+
+    def watch(self, tasks: Sequence[int]) -> None: ...
 
     def finished(self) -> bool:
         return False

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from asynctop import stalls
-from asynctop.causes import Evidence
+from asynctop.causes import Collections, Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Look, Running
+from asynctop.queues import Queues
+from asynctop.stacks import Sight
 from asynctop.stalls import StallWatcher
-from asynctop_protocol import Cause, Connection, Hello, Role, Stall, Stalls
+from asynctop_protocol import Cause, Connection, Hello, Part, Role, Stall, Stalls
 
 MS = 1_000_000
 STACK = [("handler", "app.py", 3)]
@@ -27,9 +31,11 @@ class FakeCore:
         self.now: list[Running] = []
         self.ended: list[Running] = []
         self.place = (1, 2)
-
+        self.sight = Sight(tuple(STACK), "", "handler", True)
         self.busy_ns: int | None = 25 * MS
         """How much processor time every thread used between two looks."""
+        self.kept_ns = self.waited_ns = 0
+        """For how long others had the processors between two looks: the watcher's, and each thread's."""
         self._last_ns = 0
 
     def at(self, now_ms: int, late_ms: int = 0) -> Look:
@@ -60,7 +66,8 @@ def fake() -> FakeCore:
 
 @pytest.fixture
 def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
-    monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (list(STACK), fake.place))
+    monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (fake.sight, fake.place))
+    monkeypatch.setattr(Queues, "waited", lambda *_: {77: fake.waited_ns, get_ident(): fake.kept_ns})
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
@@ -160,6 +167,85 @@ def test_code_that_moves_on_computes_however_promptly_others_run(
     assert stall.cause == Cause.CPU
 
 
+def test_what_was_called_and_which_poll_it_was(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.now = [poll(0)._replace(poll=1)]
+    inner = (*STACK, ("load", "app.py", 9))
+    sights = [Sight(inner, "time.sleep", "handler", True), Sight(tuple(STACK), "", "handler", True)]
+    for now, sight in zip((30, 60, 110, 180), (0, 0, 1, 0), strict=True):
+        fake.sight = sights[sight]
+        watcher.look(fake.at(now))
+    fake.now, fake.ended = [], [poll(0, 200)._replace(poll=1, last=True)]
+    watcher.look(fake.at(205))
+    (stall,) = told(watcher)
+    assert (stall.callee, stall.coroutine, stall.poll, stall.last) == ("time.sleep", "handler", 1, True)
+    assert stall.parts == [Part(3, "time.sleep", 2, []), Part(1, "", 1, [])]
+
+
+def test_stacks_kept_of_a_poll_are_bounded(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.now = [poll(0)]
+    often = fake.sight
+    for second in range(1, 300):
+        fake.sight = often if second % 2 else Sight((("f", "app.py", second),), "", "", True)
+        watcher.look(fake.at(second * 2000))
+    (stall,) = told(watcher)
+    assert (stall.samples, len(stall.parts)) == (299, 8)
+    assert (stall.parts[0].samples, stall.stack) == (150, STACK)
+    assert len(watcher._watched[1].sights) <= stalls.MOST_SIGHTS
+
+
+def test_who_was_kept_off_the_processors_has_not_blocked(fake: FakeCore, watcher: StallWatcher) -> None:
+    fake.now, fake.busy_ns, fake.waited_ns = [poll(0)], 0, 25 * MS
+    for now in (25, 50, 75):
+        watcher.look(fake.at(now))
+    (stall,) = told(watcher)
+    assert (stall.duration_ns, stall.cause) == (75 * MS, Cause.UNKNOWN)
+
+
+def test_a_watcher_kept_off_the_processors_does_not_suspect_the_lock(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now, fake.busy_ns, fake.kept_ns = [poll(0)], 100 * MS, 95 * MS
+    for now in (100, 200, 300):
+        watcher.look(fake.at(now, late_ms=100))
+    (stall,) = told(watcher)
+    assert stall.cause == Cause.CPU
+
+
+def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now, fake.busy_ns, fake.waited_ns = [poll(0)], 1 * MS, 30 * MS
+    watcher.look(fake.at(300, late_ms=280))
+    (stall,) = told(watcher)
+    assert stall.cause == Cause.UNKNOWN
+
+
+def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    queues, me = Queues(), get_ident()
+    turns = {me: (100, 1), 1: (100, 1)}
+    monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
+    assert queues.waited({1}, 0) == {me: 0, 1: 0}
+    turns = {me: (170, 4), 1: (150, 90)}
+    assert queues.waited({1}, 0) == {me: 70, 1: 50}
+    turns = {me: (200, 40), 1: (250, 190)}
+    assert queues.waited({1}, 0) == {me: 0, 1: 100}
+    turns = {me: (300, 41), 1: (350, 290)}
+    assert queues.waited({1}, time.monotonic_ns()) == {me: 0, 1: 0}
+    assert queues.waited(set(), 0) == {}
+    assert queues.waited({1}, 0) == {me: 0, 1: 0}
+
+
+def test_a_collection_says_its_generation() -> None:
+    collections = Collections()
+    collections._notice("start", {"generation": 2})
+    collections._starts[0], collections._ends[0], collections._generations[0] = 100, 200, 1
+    assert collections.within(150, 100) == (50, 1)
+    assert collections.within(300, 100) == (0, 0)
+    now = time.monotonic_ns()
+    spent, generation = collections.within(now - MS, 3600 * 10**9)
+    assert (spent > 0, generation) == (True, 2)
+
+
 def test_collecting_garbage_comes_before_all_else() -> None:
     evidence = Evidence()
     assert evidence.cause(100, 0) == Cause.UNKNOWN
@@ -190,7 +276,8 @@ def test_in_real_time(hooked: Core, cause: Cause) -> None:
     def watch() -> None:
         while not over.wait(0.1):
             for stall in told(watcher):
-                if stall.samples >= 3 or not stall.ongoing:
+                # While others have the processors, nothing can be said.
+                if stall.cause is not Cause.UNKNOWN and (stall.samples >= 3 or not stall.ongoing):
                     ongoing.append(stall)
                     over.set()
 

@@ -35,7 +35,7 @@ async def stranded(*tasks: asyncio.Task[Any]) -> set[str]:
     """Names of those of the tasks that nobody can wake."""
     await settle()
     found = [each for number, task in enumerate(tasks) if (each := waiter(number, read(task))) is not None]
-    reach = Reach(found, tasks, [asyncio.get_running_loop()], [found])
+    reach = Reach(found, list(tasks), [asyncio.get_running_loop()], [found])
     while reach.undecided:
         reach.proceed(100_000)
     return {each.task.get_name() for each in reach.stranded()}

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(900)  # a test waits for all the programs befor
 HERE = Path(__file__).parent
 OBSERVED_S = 2.5
 """For how long a program is observed."""
-AT_A_TIME = 3
+AT_A_TIME = 6
 """Programs that run side by side. Those that burn their processor must not starve the others."""
 
 CORES = tuple(os.environ.get("ASYNCTOP_TEST_CORES", "c python").split())

@@ -25,7 +25,18 @@ from asynctop_console.lints.nested_runs import NestedRunInAThread
 from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.recursion import DeepAwaitRecursion
 from asynctop_console.lints.self_wakes import SelfWakeSpin
-from asynctop_console.lints.stalls import LongPollBlockingCall, LongPollCpu
+from asynctop_console.lints.stalls import (
+    BlockingCallback,
+    BlockingLock,
+    BlockingLoggingHandler,
+    GcPause,
+    LongPollBlockingCall,
+    LongPollCpu,
+    LongPollGilHeldInC,
+    SlowFirstPollNeverYields,
+    SynchronousDns,
+    SynchronousFileOrSqliteIo,
+)
 from asynctop_console.lints.stranded import (
     EventNobodyWillSet,
     LockNeverReleased,
@@ -53,10 +64,18 @@ LINTS: tuple[Lint, ...] = (
     SyncLockHeldAcrossAwait(),
     NestedRunInAThread(),
     OrphanedTask(),
-    LongPollBlockingCall(),
-    LongPollCpu(),
     DeepAwaitRecursion(),
     SelfWakeSpin(),
+    BlockingCallback(),
+    BlockingLock(),
+    BlockingLoggingHandler(),
+    GcPause(),
+    LongPollBlockingCall(),
+    LongPollCpu(),
+    LongPollGilHeldInC(),
+    SlowFirstPollNeverYields(),
+    SynchronousDns(),
+    SynchronousFileOrSqliteIo(),
     EventNobodyWillSet(),
     LockNeverReleased(),
     QueueWithNoConsumerLeft(),

@@ -9,6 +9,7 @@ from asynctop_console.model.places import Frame, short, users_frame
 from asynctop_console.model.tasks import RECENT_COLUMNS, TaskTable
 from asynctop_console.model.times import duration
 from asynctop_console.model.waits import Resource, Waits
+from asynctop_console.model.watched import Poll, Times, Waker, WatchedTask
 
 __all__ = [
     "RECENT_COLUMNS",
@@ -18,11 +19,15 @@ __all__ = [
     "Loop",
     "Meters",
     "Model",
+    "Poll",
     "Resource",
     "Rows",
     "Sample",
     "TaskTable",
+    "Times",
     "Waits",
+    "Waker",
+    "WatchedTask",
     "clean",
     "duration",
     "histogram_quantile_ns",

@@ -33,8 +33,17 @@ LOOPS = 1 << 12
 STALLS = 1_000
 """Stalls kept, oldest forgotten first: nobody scrolls further, and each has a stack."""
 
+PARTS = 16
+"""Different stacks kept of one stall: a runtime sends half as many."""
+
 INCIDENTS = 1_000
 """Incidents kept, oldest forgotten first: each stands for all at its place."""
+
+WATCHED = 16
+"""Tasks whose history is kept, oldest forgotten first: as many as the protocol lets a console watch."""
+
+HISTORY = 4096
+"""Polls kept of each: 200 kB, and more than anybody scrolls through."""
 
 CHAINS = 100_000
 """Await chains kept, oldest forgotten first: each is some hundreds of bytes of frames."""

@@ -13,15 +13,19 @@ from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
 from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
+from asynctop_console.model.stalls import clean_stall
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
 from asynctop_console.model.waits import NOBODY, Waits
+from asynctop_console.model.watched import WatchedTasks
 from asynctop_protocol.messages import (
     Chain,
     Chains,
     Ended,
     Hello,
+    Histograms,
+    History,
     Incident,
     Incidents,
     Kinds,
@@ -72,6 +76,8 @@ class Model:
         self.meters = Meters()
         self.turns = LongTurns()
         self.growth = Growth()
+        self.watched = WatchedTasks()
+        """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
         self._read: dict[int, tuple[int, int]] = {}
@@ -132,6 +138,10 @@ class Model:
                 self._texts.add(message.first, message.texts)
             case Kinds():
                 self.kinds.announced(message)
+            case History():
+                self.watched.polled(message)
+            case Histograms():
+                self.watched.counted(message, tasks)
             case Totals():
                 self.kinds.summed(message)
             case Loops():
@@ -209,17 +219,7 @@ class Model:
 
     def _stalled(self, message: Stalls) -> None:
         for stall in message.stalls:
-            self._stalls[stall.id] = replace(
-                stall,
-                task=clipped(stall.task),
-                kind=clipped(stall.kind),
-                name=clean(stall.name),
-                loop=clipped(stall.loop),
-                started_ns=clipped(stall.started_ns),
-                duration_ns=clipped(stall.duration_ns),
-                samples=clipped(stall.samples),
-                stack=clean_frames(stall.stack),
-            )
+            self._stalls[stall.id] = clean_stall(stall)
             if len(self._stalls) > limits.STALLS:
                 del self._stalls[next(iter(self._stalls))]
 

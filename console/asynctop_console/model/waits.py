@@ -60,6 +60,9 @@ class Waits:
                 resource(held.id, held.type, held.description).holders.append(task)
         for each in found.values():
             each.holders = list(dict.fromkeys(each.holders))
+            if each.type in _ONE_HOLDER:
+                # Slices of one answer are read one after the other; by the last it may have changed hands.
+                del each.holders[:-1]
         return found
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import Protocol
 from asynctop_console.source.link import Link
 from asynctop_console.source.retry import Retry
 from asynctop_console.source.target import DeadSocketError, SilentError, Target, TargetError, is_running
-from asynctop_protocol.messages import Message, Subscribe
+from asynctop_protocol.messages import Message, Subscribe, Watch
 
 
 class Phase(enum.Enum):
@@ -56,7 +56,8 @@ class Source(Protocol):
         """
 
     def send(self, message: Message) -> None:
-        """Send to the runtime; lost where not connected, but the last `Subscribe` is sent on (re)connect."""
+        """Send to the runtime; lost where not connected, but the last `Subscribe` and the last `Watch` are
+        sent on (re)connect."""
 
 
 class SocketSource:
@@ -67,7 +68,8 @@ class SocketSource:
         self._sleep = sleep
         self._state = SourceState(Phase.CONNECTING)
         self._link: Link | None = None
-        self._subscribe: Subscribe | None = None
+        self._wishes: dict[type[Message], Message] = {}
+        """What holds until the next of its type."""
         self._pid = target.pid
 
     @property
@@ -77,8 +79,8 @@ class SocketSource:
 
     def send(self, message: Message) -> None:
         """Send to the runtime; see `Source`."""
-        if isinstance(message, Subscribe):
-            self._subscribe = message
+        if isinstance(message, Subscribe | Watch):
+            self._wishes[type(message)] = message
         if self._link is not None and self._state.phase is Phase.LIVE:
             try:
                 self._link.send(message)
@@ -118,8 +120,8 @@ class SocketSource:
         """The messages of one connection."""
         link = self._link = await Link.open(self.target)
         try:
-            if self._subscribe is not None:
-                link.send(self._subscribe)
+            for wish in self._wishes.values():
+                link.send(wish)
             messages = await link.greeting()
             if link.hello is not None:
                 self._pid = link.hello.pid or self._pid

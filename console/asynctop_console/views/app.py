@@ -31,8 +31,8 @@ from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
-from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Chains, Hello, Message, Subscribe, Tick
+from asynctop_protocol import MAX_WATCHED, ProtocolError
+from asynctop_protocol.messages import Chains, Hello, Message, Subscribe, Tick, Watch
 
 SCREENS: dict[str, str] = {
     "tasks": "asynctop_console.views.tasks:Tasks",
@@ -106,6 +106,7 @@ class ConsoleApp(App[None]):
         self._resumed.set()
         self._failure = ""
         self._inspection = Inspection(self._send, clock_ns)
+        self._watched: list[int] = []
         self._period = _USUAL_PERIOD
         self._paint_ns = 0
         self._screens: dict[str, View] = {}
@@ -134,6 +135,8 @@ class ConsoleApp(App[None]):
             if source is not None:
                 self._failure = ""
                 self._subscribe()
+                if self._watched:
+                    self._watch()
                 try:
                     async with aclosing(source.messages()) as messages:
                         async for message in messages:
@@ -332,6 +335,22 @@ class ConsoleApp(App[None]):
         """Have the await chains read that the open screen shows; see `Inspection`."""
         if not frame.paused and frame.link.phase is Phase.LIVE:
             self._inspection.keep_up(frame.model, shown)
+
+    def watch_task(self, id: int) -> None:
+        """Have the program tell of each poll of a task, until as many `leave_task` as this."""
+        self._watched.append(id)
+        self._watch()
+
+    def leave_task(self, id: int) -> None:
+        """See `watch_task`."""
+        self._watched.remove(id)
+        self._watch()
+
+    def _watch(self) -> None:
+        # Of very many pages on top of each other, those that were opened last.
+        tasks = list(dict.fromkeys(reversed(self._watched)))[:MAX_WATCHED]
+        self.model.watched.keep(tasks)
+        self._send(Watch(tasks))
 
     def _subscribe(self) -> None:
         self._send(Subscribe(_PERIODS_NS[self._period]))

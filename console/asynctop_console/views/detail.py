@@ -6,10 +6,12 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from asynctop_console.model.places import full
+from asynctop_console.model.places import full, is_users, short
+from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
+from asynctop_console.views.history import history_lines, times_lines, waker_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
@@ -23,12 +25,20 @@ _MOST_STALLS = 5
 
 
 class Detail(Page):
-    """Everything about one task, and where one can go from it."""
+    """Everything about one task, and where one can go from it. While it is open the task is watched."""
 
     def __init__(self, task: int) -> None:
         super().__init__()
         self.about = task
         self._rows = TaskRows()
+
+    def on_mount(self) -> None:
+        """Watch it from now on."""
+        self.console.watch_task(self.about)
+
+    def on_unmount(self) -> None:
+        """Watch it no more."""
+        self.console.leave_task(self.about)
 
     def inspected(self) -> tuple[int, ...] | None:
         """This task, while it lives."""
@@ -50,7 +60,8 @@ class Detail(Page):
                 *paragraph(f"Task {self.about} is no longer known. Esc goes back.", 80, "muted"),
             ]
         (record,) = self._rows.look(frame, np.array([row]))
-        width = self.app.size.width
+        width, height = self.app.size
+        watched = frame.model.watched.get(self.about)
         found = frame.flagged.get(self.about, [])
         lines = [*_identity(frame, row, record)]
         if found:
@@ -59,8 +70,11 @@ class Detail(Page):
                 lines += paragraph(f"! {finding.message}", width, "warn")
         lines += self._chain(frame, record, width)
         lines += _times(record, width)
-        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += history_lines(frame, self.about, width, height)
+        lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
+        lines += waker_lines(frame, watched) if watched else []
+        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
         stalls = [stall for stall in frame.stalls if stall.task == self.about]
         if stalls:
             lines += heading(f"Stalls of this task: {len(stalls)}")
@@ -196,11 +210,37 @@ def _stall(frame: Frame, stall: Stall, width: int) -> list[TextLine]:
                 when,
                 Piece(f"  {CAUSES[stall.cause]}  ", "warn"),
                 Piece(culprit(stall) or "nobody could look while it ran", "text"),
+                Piece(f"  in {stall.callee}()" if stall.callee else "", "name"),
                 Piece(f"  ({stall.samples} samples)", "faint"),
             )
         ),
     ]
-    return lines + stack_lines(stall.stack, width)
+    return lines + (_tree(stall, width) if len(stall.parts) > 1 else stack_lines(stall.stack, width))
+
+
+def _tree(stall: Stall, width: int) -> list[TextLine]:
+    """Where the time went of a stall that was in several places: the share of the samples below a frame."""
+    told = sum(part.samples for part in stall.parts)
+    lines = []
+    for depth, branch in tree(stall):
+        indent = "  " * min(depth, 12)
+        share = Piece(f"  {branch.samples / max(told, 1):>4.0%}  ", "bad")
+        if branch.frame is None:
+            lines.append(TextLine((share, Piece(f"{indent}{branch.callee}()", "name"))))
+            continue
+        function, file, line = branch.frame
+        own = is_users(branch.frame)
+        room = max(width - 12 - len(indent) - min(len(function), 32), 20)
+        lines.append(
+            TextLine(
+                (
+                    share,
+                    Piece(f"{indent}{function:<32.32} ", "text" if own else "faint"),
+                    Piece(short(file, line, room), "place" if own else "faint"),
+                )
+            )
+        )
+    return lines
 
 
 class StallDetail(Page):

@@ -6,7 +6,7 @@ How a core keeps its numbers in between is its own affair. The twins must agree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +14,12 @@ from asynctop_protocol import WakerSource
 
 RETAINED = 2000
 """Ended tasks kept for consoles that connect later."""
+
+EARNED = 16
+"""Polls after which a task has histograms: most tasks end before."""
+
+POLLS_KEPT = 2048
+"""Polls of a watched task that are kept for the next batch: no message holds more."""
 
 
 class Patch(NamedTuple):
@@ -39,6 +45,10 @@ class Running(NamedTuple):
     """Identifier of the loop's thread, as in `sys._current_frames()`; 0 where it has ended."""
     took_ns: int
     """0 while it runs."""
+    poll: int = 0
+    """The poll's number within its task's life, from 1; 0 for a callback."""
+    last: bool = False
+    """Whether the task ended in it."""
 
 
 class Look(NamedTuple):
@@ -60,6 +70,10 @@ class Cursor(Protocol):
         """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
         a `Tick` at last. To be exhausted, and sent in this order."""
 
+    def watch(self, tasks: Sequence[int]) -> None:
+        """Tell of the polls of these tasks from now on, and of no other ones. Those not known are left
+        out."""
+
 
 class Outlet(Protocol):
     """A console's outgoing half. Its socket belongs to whoever opened it."""
@@ -71,6 +85,9 @@ class Outlet(Protocol):
 
     def subscribe(self, interval_ns: int) -> None:
         """Send a batch now, and one every so often from now on."""
+
+    def watch(self, tasks: Sequence[int]) -> None:
+        """As the cursor's."""
 
     def finished(self) -> bool:
         """Whether nothing more is sent: the last frames have left, or the socket is broken."""

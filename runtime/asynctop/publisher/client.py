@@ -19,6 +19,7 @@ from asynctop_protocol import (
     ProtocolError,
     Role,
     Subscribe,
+    Watch,
 )
 
 SHORTEST_NS = 20_000_000
@@ -89,6 +90,8 @@ class Client:
                 self.outlet.subscribe(min(max(message.interval_ns, SHORTEST_NS), LONGEST_NS))
             elif isinstance(message, Inspect):
                 self.question = message
+            elif isinstance(message, Watch):
+                self.outlet.watch(message.tasks)
             elif isinstance(message, Problem):
                 raise Gone
 

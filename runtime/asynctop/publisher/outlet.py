@@ -7,7 +7,7 @@ of memory, and its next batch is just a larger step.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from asynctop.core.contract import Cursor
 
@@ -44,12 +44,17 @@ class Outlet:
         self._interval_ns = interval_ns
         self._due_ns = 0
 
+    def watch(self, tasks: Sequence[int]) -> None:
+        """As the cursor's."""
+        self._cursor.watch(tasks)
+
     def finished(self) -> bool:
         """Whether nothing more is sent: the last frames have left, or the socket is broken."""
         return self._finished
 
     def close(self) -> None:
         """Nothing is kept of the socket."""
+        self._cursor.watch(())
 
     # -- for the publisher's thread --
 

@@ -5,7 +5,7 @@ recording goes to `on_fault`.
 """
 
 from asyncio import events
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, final
 
 def begin(
@@ -41,6 +41,9 @@ def run_stock(handle: events.Handle, source: int, /) -> None:
 def call_soon_of(loop_class: type[Any], /) -> tuple[Any, Any]:
     """What to put in place of a loop class's `call_soon` and `_call_soon`."""
 
+def run_once_of(loop_class: type[Any], /) -> Any:
+    """What to put in place of a loop class's `_run_once`."""
+
 def wrap(loop: Any, callback: Callable[..., object], source: int, /) -> Callable[..., object]:
     """What to give to a loop that has handles of its own, in place of `callback`."""
 
@@ -60,10 +63,10 @@ def report_foreign_calls(report: Callable[[Any, Any], object] | None, /) -> None
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 
-def running() -> list[tuple[int, int, int, Any, int, int, int]]:
+def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
     """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 
-def long_polls() -> list[tuple[int, int, int, Any, int, int, int]]:
+def long_polls() -> list[tuple[int, int, int, Any, int, int, int, int, bool]]:
     """Polls and callbacks past the threshold that ended since the last call, likewise."""
 
 def poll_depth(loop: int, /) -> int:
@@ -113,6 +116,9 @@ class Cursor:
     def next(self) -> bytes:
         """The next frames of the batch; none at its end."""
 
+    def watch(self, tasks: Sequence[int], /) -> None:
+        """Tell of the polls of these tasks, and of no other ones."""
+
 @final
 class Outlet:
     """A console's outgoing half, on descriptors of others: see `asynctop.core.contract.Outlet`."""
@@ -123,6 +129,9 @@ class Outlet:
 
     def subscribe(self, interval_ns: int, /) -> None:
         """Send a batch now, and one every so often from now on."""
+
+    def watch(self, tasks: Sequence[int], /) -> None:
+        """Tell of the polls of these tasks, and of no other ones."""
 
     def finished(self) -> bool:
         """Whether it sends no more."""

@@ -21,7 +21,7 @@
 #define TEXTS_BYTES (256 * 1024) /* of texts in one message */
 
 /* Numbers of the wire's messages. */
-enum { RESET = 5, TEXTS, KINDS, SPAWNED, NAMED, POLLED, ENDED, TOTALS, LOOPS, TICK = 16 };
+enum { RESET = 5, TEXTS, KINDS, SPAWNED, NAMED, POLLED, ENDED, TOTALS, LOOPS, TICK = 16, HISTORY = 19, HISTOGRAMS };
 
 static pthread_mutex_t collector_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t version;
@@ -52,6 +52,84 @@ static bool list_add(List *list, TaskRecord *record)
     }
     list->items[list->count++] = record;
     return true;
+}
+
+static Cursor *cursors; /* those that know something, or watch */
+
+/* -- watched tasks -- */
+
+static History *unwatched; /* to be freed: a stack, taken whole by `collector_tidy` */
+
+static void stop_watching(Cursor *cursor, int index)
+{
+    Watched *watched = &cursor->watched[index];
+    History *history = watched->history;
+    if (--history->watchers == 0) {
+        __atomic_store_n(&details_of(watched->record)->history, NULL, __ATOMIC_RELEASE);
+        history->next = LOAD(unwatched);
+        while (!__atomic_compare_exchange_n(&unwatched, &history->next, history, true, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED)) {
+        }
+    }
+    *watched = cursor->watched[--cursor->watching];
+}
+
+/* The record is about to be freed. */
+static void stop_all_watching(const TaskRecord *record)
+{
+    for (Cursor *cursor = cursors; cursor != NULL; cursor = cursor->next) {
+        for (int i = cursor->watching; i-- > 0;) {
+            if (cursor->watched[i].record == record) {
+                stop_watching(cursor, i);
+            }
+        }
+    }
+}
+
+static void watch(Cursor *cursor, TaskRecord *record)
+{
+    Details *details = details_make(record);
+    History *history = details != NULL ? details->history : NULL;
+    if (details != NULL && history == NULL) {
+        history = calloc(1, sizeof(History));
+        __atomic_store_n(&details->history, history, __ATOMIC_RELEASE);
+    }
+    if (history != NULL) {
+        uint64_t count = __atomic_load_n(&history->count, __ATOMIC_ACQUIRE);
+        uint64_t at = count > POLLS_KEPT ? count - POLLS_KEPT : 0;
+        history->watchers++;
+        cursor->watched[cursor->watching++] = (Watched){record, history, at, at, -1, 0};
+    }
+}
+
+static bool listed(const int64_t *ids, int count, int64_t id)
+{
+    for (int i = 0; i < count; i++) {
+        if (ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool watches(const Cursor *cursor, const TaskRecord *record)
+{
+    for (int i = 0; i < cursor->watching; i++) {
+        if (cursor->watched[i].record == record) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void collector_tidy(void)
+{
+    History *first = __atomic_exchange_n(&unwatched, NULL, __ATOMIC_ACQUIRE);
+    while (first != NULL) {
+        History *next = first->next;
+        free(first);
+        first = next;
+    }
 }
 
 /* -- draining -- */
@@ -90,6 +168,7 @@ static void evict(void)
             continue;
         }
         unlink_record(record);
+        stop_all_watching(record);
         if (record->born < record->version && record->version > evicted_version) {
             evicted_version = record->version;
         }
@@ -268,11 +347,9 @@ bool collector_name(void)
 
 /* -- batches -- */
 
-enum { AT_RESET, AT_KINDS, AT_TASKS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
+enum { AT_RESET, AT_KINDS, AT_TASKS, AT_HISTORY, AT_HISTOGRAMS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
 
 static int64_t column[12][ROWS];
-
-static Cursor *cursors; /* those that know something */
 
 /* The batch is done with the next so many of what it lists. */
 static void let_go(Cursor *cursor, size_t count)
@@ -297,6 +374,9 @@ static void release(Cursor *cursor)
 static void unlist(Cursor *cursor)
 {
     release(cursor);
+    while (cursor->watching > 0) {
+        stop_watching(cursor, 0);
+    }
     if (cursor->previous != NULL) {
         cursor->previous->next = cursor->next;
     }
@@ -347,7 +427,35 @@ void cursor_begin(Cursor *cursor)
             cursor->records[i] = record;
         }
     }
-    cursor->kind = 0;
+    for (int i = 0; i < cursor->watching; i++) {
+        Watched *watched = &cursor->watched[i];
+        watched->until = __atomic_load_n(&watched->history->count, __ATOMIC_ACQUIRE);
+        if (watched->until - watched->at > POLLS_KEPT) {
+            watched->lost += (int64_t)(watched->until - watched->at - POLLS_KEPT);
+            watched->at = watched->until - POLLS_KEPT;
+        }
+    }
+    cursor->kind = cursor->told = 0;
+    pthread_mutex_unlock(&collector_lock);
+}
+
+/* At most MOST_WATCHED. What it watches already goes on; a task that is not known is left out. */
+void cursor_watch(Cursor *cursor, const int64_t *tasks, int count)
+{
+    pthread_mutex_lock(&collector_lock);
+    for (int i = cursor->watching; i-- > 0;) {
+        if (!listed(tasks, count, cursor->watched[i].record->id)) {
+            stop_watching(cursor, i);
+        }
+    }
+    if (count > 0) {
+        list(cursor);
+    }
+    for (TaskRecord *record = newest; record != NULL && cursor->watching < count; record = record->previous) {
+        if (listed(tasks, count, record->id) && !watches(cursor, record)) {
+            watch(cursor, record);
+        }
+    }
     pthread_mutex_unlock(&collector_lock);
 }
 
@@ -547,7 +655,8 @@ static void put_ended(Cursor *cursor, Buffer *out, TaskRecord **records, size_t 
             ended[0][rows] = record->id;
             ended[1][rows] = record->outcome ? record->outcome : UNKNOWN;
             ended[2][rows] = record->since_ns;
-            ended[3][rows] = record->exception != NULL ? text_number(record->exception, strlen(record->exception)) : 0;
+            const char *exception = details_told(record);
+            ended[3][rows] = exception != NULL ? text_number(exception, strlen(exception)) : 0;
             rows++;
         }
     }
@@ -578,6 +687,40 @@ static bool put_tasks(Cursor *cursor, Buffer *out)
     return true;
 }
 
+/* A message's worth of polls of watched tasks. */
+static bool put_history(Cursor *cursor, Buffer *out)
+{
+    size_t rows = 0;
+    while (cursor->told < cursor->watching && rows < ROWS) {
+        Watched *watched = &cursor->watched[cursor->told];
+        for (; watched->at < watched->until && rows < ROWS; watched->at++) {
+            WatchedPoll poll;
+            if (!history_poll(watched->history, watched->at, &poll)) {
+                watched->lost++;
+                continue;
+            }
+            column[0][rows] = watched->record->id;
+            column[1][rows] = poll.woken_ns;
+            column[2][rows] = waker_source(poll.waker);
+            column[3][rows] = poll.waker > 0 ? poll.waker : 0;
+            column[4][rows] = waker_name(poll.waker);
+            column[5][rows] = poll.started_ns;
+            column[6][rows++] = poll.ended_ns;
+        }
+        cursor->told += watched->at == watched->until;
+    }
+    if (rows == 0) {
+        return false;
+    }
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, HISTORY, 7);
+    static const char *const names[] = {"task", "woken_ns", "waker_source", "waker_task", "waker_name",
+                                        "started_ns", "ended_ns"};
+    fields(out, names, 7, 0, rows);
+    frame_end(out, frame);
+    return true;
+}
+
 static size_t without_empty_end(const int64_t *histogram)
 {
     size_t length = BUCKETS;
@@ -585,6 +728,38 @@ static size_t without_empty_end(const int64_t *histogram)
         length--;
     }
     return length;
+}
+
+static void put_histograms(Cursor *cursor, Buffer *out)
+{
+    static int64_t histograms[2][MOST_WATCHED][BUCKETS];
+    static const char *const names[] = {"polls", "scheduled"};
+    uint32_t rows = 0;
+    for (int i = 0; i < cursor->watching; i++) {
+        Watched *watched = &cursor->watched[i];
+        const Details *details = details_of(watched->record);
+        int64_t polls = LOAD(watched->record->polls);
+        if (polls != watched->told_polls && details_histogram(details, POLL_TIMES, histograms[POLL_TIMES][rows])
+            && details_histogram(details, WAIT_TIMES, histograms[WAIT_TIMES][rows])) {
+            watched->told_polls = polls;
+            column[0][rows] = watched->record->id;
+            column[1][rows++] = LOAD(details->max_wait_ns);
+        }
+    }
+    if (rows == 0) {
+        return;
+    }
+    size_t frame = frame_begin(out, HISTOGRAMS, 4);
+    field(out, "task", 0, rows);
+    field(out, "max_scheduled_ns", 1, rows);
+    for (int which = POLL_TIMES; which <= WAIT_TIMES; which++) {
+        pack_field(out, names[which]);
+        pack_array(out, rows);
+        for (uint32_t row = 0; row < rows; row++) {
+            pack_column(out, histograms[which][row], without_empty_end(histograms[which][row]));
+        }
+    }
+    frame_end(out, frame);
 }
 
 static bool put_totals(Cursor *cursor, Buffer *out)
@@ -743,9 +918,12 @@ void collector_faults(unsigned char *packed, size_t length)
     pthread_mutex_unlock(&collector_lock);
 }
 
-static void put_tick(Buffer *out)
+static void put_tick(const Cursor *cursor, Buffer *out)
 {
-    int64_t lost = 0;
+    int64_t lost = 0, polls_lost = 0;
+    for (int i = 0; i < cursor->watching; i++) {
+        polls_lost += cursor->watched[i].lost;
+    }
     pthread_mutex_lock(&registry_lock);
     for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
         lost += LOAD(stats->long_lost);
@@ -755,10 +933,14 @@ static void put_tick(Buffer *out)
     pack_field(out, "at_ns");
     pack_int(out, now_ns());
     pack_field(out, "dropped");
-    pack_map(out, lost > 0);
+    pack_map(out, (lost > 0) + (polls_lost > 0));
     if (lost > 0) {
         pack_field(out, "stalls");
         pack_int(out, lost);
+    }
+    if (polls_lost > 0) {
+        pack_field(out, "history");
+        pack_int(out, polls_lost);
     }
     pack_field(out, "faults");
     if (faults != NULL) {
@@ -787,6 +969,12 @@ bool cursor_next(Cursor *cursor, Buffer *out)
         case AT_TASKS:
             put = put_tasks(cursor, out);
             break;
+        case AT_HISTORY:
+            put = put_history(cursor, out);
+            break;
+        case AT_HISTOGRAMS:
+            put_histograms(cursor, out);
+            break;
         case AT_TOTALS:
             put = put_totals(cursor, out);
             break;
@@ -796,7 +984,7 @@ bool cursor_next(Cursor *cursor, Buffer *out)
             cursor->phase++;
             continue;
         case AT_TICK:
-            put_tick(out);
+            put_tick(cursor, out);
             put = true;
             cursor->phase++;
             continue;

@@ -5,6 +5,17 @@
 #include "native.h"
 #include "pack.h"
 
+#define MOST_WATCHED 16 /* tasks that one console watches at a time; see the protocol's limits */
+
+/* A task that a console watches. */
+typedef struct {
+    TaskRecord *record;
+    History *history;
+    uint64_t at, until; /* the next poll to tell it of, and where the batch ends */
+    int64_t told_polls; /* how many the task had when its histograms were told */
+    int64_t lost;       /* polls overwritten before a batch had told of them */
+} Watched;
+
 /* How far one console has been told. All zero at the beginning. */
 typedef struct Cursor {
     uint32_t version, texts, kinds; /* what it knows */
@@ -13,13 +24,17 @@ typedef struct Cursor {
     TaskRecord **records; /* what the batch lists, held */
     size_t count, at;
     int kind; /* the next one whose sums are to be told */
+    Watched watched[MOST_WATCHED];
+    int watching, told; /* how many it watches; of how many the batch has told all */
     struct Cursor *previous, *next; /* of those that know something */
 } Cursor;
 
 void collector_drain(void);
 void cursor_begin(Cursor *);            /* a batch: everything that changed since the last one */
 bool cursor_next(Cursor *, Buffer *);   /* append a message of it, a tick at last; false where there are no more */
+void cursor_watch(Cursor *, const int64_t *tasks, int count); /* tell it of their polls, and of no other ones */
 void cursor_free(Cursor *);
+void collector_tidy(void); /* with the interpreter's lock: free what is watched no more */
 bool collector_name(void);
 void collector_faults(unsigned char *packed, size_t length); /* what each tick says: an array of texts; taken over */
 void collector_forget(void);

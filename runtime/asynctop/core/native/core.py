@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 from asyncio import base_events, events
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
+from zlib import crc32
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -38,6 +39,10 @@ if sys.version_info >= (3, 14):
                     _native.run_stock(self, WakerSource.THREAD)
 
     ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
+
+
+_KNOWN_TURNS = {(3, 11): 0xEC06B29D, (3, 12): 0x74DBC82F, (3, 13): 0x14DCD6C3}
+"""Checksums of `BaseEventLoop._run_once`, its bytecode, as turns.c knows it: any other one stays in place."""
 
 
 class _TaskSlots:
@@ -83,6 +88,9 @@ class NativeCore:
         call_soon, inner = _native.call_soon_of(loop_class)
         yield Patch(loop_class, "call_soon", call_soon)
         yield Patch(loop_class, "_call_soon", inner)
+        turn = getattr(vars(loop_class)["_run_once"], "__code__", None)
+        if turn is not None and crc32(turn.co_code) == _KNOWN_TURNS.get(sys.version_info[:2]):
+            yield Patch(loop_class, "_run_once", _native.run_once_of(loop_class))
         yield Patch(events, "Handle", Handle)
         yield Patch(events, "TimerHandle", TimerHandle)
         if sys.version_info >= (3, 14):
@@ -178,9 +186,13 @@ class NativeCursor:
         self._cursor.begin()
         return iter(self._cursor.next, b"")
 
+    def watch(self, tasks: Sequence[int]) -> None:
+        """Tell of the polls of these tasks from now on, and of no other ones."""
+        self._cursor.watch(tasks)
 
-def _named(loop: int, task: int, kind: int, name: Any, *times: int) -> Running:
-    return Running(loop, task, kind, clipped(name), *times)
+
+def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:
+    return Running(loop, task, kind, clipped(name), *rest)
 
 
 def _thread_name(identifier: int) -> str:

@@ -13,8 +13,8 @@
 static Py_ssize_t at_callback, at_args, at_cancelled, at_loop, at_traceback, at_repr, at_context;
 static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
-static PyObject *stock_handle_init, *report;
-static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run;
+static PyObject *stock_handle_init, *report, *handle_method, *timer_method;
+static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run, *s_handle_run, *s_cancelled;
 static PyObject *s_context, *s_call_soon_inner;
 
 #define FIELD(handle, offset) (*(PyObject **)((char *)(handle) + (offset)))
@@ -105,7 +105,7 @@ static void handle_dealloc(PyObject *self)
 
 static bool in_debug_mode(PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_parts(loop_stats(loop), loop);
     PyObject *debug = stats != NULL && stats->stock_debug ? PyObject_GetAttr(loop, s_debug)
                                                           : PyObject_CallMethodNoArgs(loop, s_get_debug);
     int answer = debug != NULL ? PyObject_IsTrue(debug) : -1;
@@ -133,16 +133,19 @@ static int fill(PyObject *self, PyObject *callback, PyObject *args, PyObject *lo
     return 0;
 }
 
-/* As the stock __init__. The traceback of debug mode is that of the code that called us, as there. */
-static int fill_any(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
+/* By the stock __init__. The traceback of debug mode is that of the code that called us, as there. */
+static int fill_as_stock(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
 {
-    if (!in_debug_mode(loop)) {
-        return fill(self, callback, args, loop, context);
-    }
     PyObject *done = PyObject_CallFunctionObjArgs(stock_handle_init, self, callback, args, loop,
                                                   context != NULL ? context : Py_None, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+static int fill_any(PyObject *self, PyObject *callback, PyObject *args, PyObject *loop, PyObject *context)
+{
+    return in_debug_mode(loop) ? fill_as_stock(self, callback, args, loop, context)
+                               : fill(self, callback, args, loop, context);
 }
 
 /* A loop makes some handles itself, rather than through `call_soon`: which of its methods does tells what the
@@ -206,7 +209,8 @@ static int timer_init(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyTypeObject *deque_type;
 static PyCFunction deque_append; /* deque's own */
 
-static int append_ready(PyObject *loop, PyObject *handle)
+/* -1 with an error. */
+int append_ready(PyObject *loop, PyObject *handle)
 {
     PyObject *ready = PyObject_GetAttr(loop, s_ready);
     if (ready == NULL) {
@@ -219,19 +223,14 @@ static int append_ready(PyObject *loop, PyObject *handle)
     return added == NULL ? -1 : 0;
 }
 
-/* In place of `BaseEventLoop._call_soon(callback, args, context)`: through here goes every wake, every spawn
- * and every plain callback. */
-static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+/* The callback is what `loop` shall run next: its handle. */
+static PyObject *schedule(PyObject *loop, PyObject *callback, PyObject *args, PyObject *context, bool debug)
 {
-    if (count != 3) {
-        PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
-        return NULL;
-    }
-    PyObject *callback = args[0], *handle = handle_type->tp_alloc(handle_type, 0);
+    PyObject *handle = handle_type->tp_alloc(handle_type, 0);
     if (handle == NULL) {
         return NULL;
     }
-    if (fill_any(handle, callback, args[1], loop, args[2]) < 0) {
+    if ((debug ? fill_as_stock(handle, callback, args, loop, context) : fill(handle, callback, args, loop, context)) < 0) {
         Py_DECREF(handle);
         return NULL;
     }
@@ -255,7 +254,19 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
     return handle;
 }
 
+/* In place of `BaseEventLoop._call_soon(callback, args, context)`: through here goes every wake, every spawn
+ * and every plain callback. */
+static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_Format(PyExc_TypeError, "_call_soon() takes exactly 3 arguments (%zd given)", count);
+        return NULL;
+    }
+    return schedule(loop, args[0], args[1], args[2], in_debug_mode(loop));
+}
+
 static PyObject *stock_call_soon; /* BaseEventLoop's own */
+PyObject *call_soon_inner_method;
 
 static bool is_false(PyObject *loop, PyObject *attribute)
 {
@@ -291,8 +302,8 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         context = args[count];
         named = 0;
     }
-    LoopStats *stats = loop_known(loop); /* a closed loop is not */
-    bool foreign = is_foreign(stats);
+    LoopStats *stats = loop_parts(loop_known(loop), loop); /* a closed loop is not known */
+    bool foreign = is_foreign(stats), direct = stats != NULL && stats->our_inner && stats->stock_debug;
     if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
         return call_stock(loop, args, count, keywords);
     }
@@ -304,7 +315,8 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
         PyTuple_SET_ITEM(rest, i - 1, Py_NewRef(args[i]));
     }
     PyObject *given[] = {loop, args[0], rest, context};
-    PyObject *handle = PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
+    PyObject *handle = direct ? schedule(loop, args[0], rest, context, false)
+                              : PyObject_VectorcallMethod(s_call_soon_inner, given, 4, NULL);
     Py_DECREF(rest);
     if (foreign && handle != NULL) {
         foreign_call(loop, args[0]);
@@ -324,8 +336,11 @@ PyObject *call_soon_descriptors(PyObject *loop_class)
         return NULL;
     }
     Py_XSETREF(stock_call_soon, stock);
-    return Py_BuildValue("(NN)", PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def),
-                         PyDescr_NewMethod((PyTypeObject *)loop_class, &inner_def));
+    Py_XSETREF(call_soon_inner_method, PyDescr_NewMethod((PyTypeObject *)loop_class, &inner_def));
+    if (call_soon_inner_method == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("(NO)", PyDescr_NewMethod((PyTypeObject *)loop_class, &call_soon_def), call_soon_inner_method);
 }
 
 /* -- running one -- */
@@ -381,7 +396,7 @@ static PyObject *raised(PyObject *self)
 /* A timer that fires late is what a blocked loop looks like to everybody who sleeps. */
 static void timer_fires(PyObject *self, PyObject *loop)
 {
-    LoopStats *stats = loop_stats(loop);
+    LoopStats *stats = loop_parts(loop_stats(loop), loop);
     PyObject *when = FIELD(self, at_when);
     if (stats == NULL || when == NULL || !PyFloat_Check(when)) {
         return;
@@ -478,6 +493,54 @@ static PyObject *timer_run(PyObject *self, PyObject *Py_UNUSED(none))
         timer_fires(self, loop);
     }
     return run(self, extra_of(self));
+}
+
+/* `bool(handle._cancelled)`; -1 with an error. */
+int handle_cancelled(PyObject *handle)
+{
+    PyObject *cancelled = PyObject_TypeCheck(handle, stock_handle) ? FIELD(handle, at_cancelled) : NULL;
+    if (cancelled == Py_False) {
+        return 0;
+    }
+    cancelled = PyObject_GetAttr(handle, s_cancelled);
+    int truth = cancelled != NULL ? PyObject_IsTrue(cancelled) : -1;
+    Py_XDECREF(cancelled);
+    return truth;
+}
+
+/* Whether the `_run` of our own classes is ours still: a program may patch them. */
+static bool runs_as_made(void)
+{
+    static unsigned handle_version, timer_version;
+    if (handle_version != handle_type->tp_version_tag || timer_version != timer_type->tp_version_tag || handle_version == 0
+        || timer_version == 0) {
+        PyObject *handles = PyObject_GetAttr((PyObject *)handle_type, s_handle_run);
+        PyObject *timers = PyObject_GetAttr((PyObject *)timer_type, s_handle_run);
+        bool as_made = handles == handle_method && timers == timer_method;
+        Py_XDECREF(handles);
+        Py_XDECREF(timers);
+        PyErr_Clear();
+        if (!as_made) {
+            return false;
+        }
+        handle_version = handle_type->tp_version_tag;
+        timer_version = timer_type->tp_version_tag;
+    }
+    return true;
+}
+
+/* `handle._run()` */
+PyObject *run_handle(PyObject *handle)
+{
+    if (runs_as_made()) {
+        if (Py_TYPE(handle) == handle_type) {
+            return run(handle, (Extra *)((char *)handle + handle_extra));
+        }
+        if (Py_TYPE(handle) == timer_type) {
+            return timer_run(handle, NULL);
+        }
+    }
+    return PyObject_CallMethodNoArgs(handle, s_handle_run);
 }
 
 /* run_stock(handle, source): as `handle._run()`, for a handle that is not ours. */
@@ -627,6 +690,11 @@ PyObject *derive_handles(PyObject *Py_UNUSED(module), PyObject *args)
     if (handle_type == NULL || timer_type == NULL) {
         return NULL;
     }
+    handle_method = PyObject_GetAttr((PyObject *)handle_type, s_handle_run);
+    timer_method = PyObject_GetAttr((PyObject *)timer_type, s_handle_run);
+    if (handle_method == NULL || timer_method == NULL) {
+        return NULL;
+    }
     Py_SET_TYPE(handle_type, (PyTypeObject *)Py_NewRef(metaclass));
     Py_SET_TYPE(timer_type, (PyTypeObject *)Py_NewRef(metaclass));
     return Py_BuildValue("(OO)", handle_type, timer_type);
@@ -637,6 +705,7 @@ int handles_init(void)
     const Interned names[] = {
         {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
         {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
+        {&s_handle_run, "_run"}, {&s_cancelled, "_cancelled"},
         {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };
     PyObject *collections = PyImport_ImportModule("collections");

@@ -4,9 +4,10 @@
 
 #include <stdlib.h>
 
-static PyObject *s_module, *s_uvloop, *s_get_debug, *s_time, *s_check_closed;
+static PyObject *s_module, *s_uvloop, *s_get_debug, *s_time, *s_check_closed, *s_call_soon_inner;
+static PyObject *s_process_events;
 static LoopStats *latest; /* the loop that was asked for last */
-static PyObject *base_loop;
+static PyObject *stock_get_debug, *stock_time, *stock_check_closed, *stock_process_events; /* asyncio's own */
 
 LoopStats *loop_known(PyObject *loop)
 {
@@ -53,15 +54,28 @@ static PyObject *loop_collected(PyObject *Py_UNUSED(self), PyObject *weak)
 static PyMethodDef collected_def = {"loop_collected", loop_collected, METH_O, NULL};
 static PyObject *collected;
 
-static bool inherits(PyObject *loop, PyObject *name)
+/* Whether its class has this one and no other. */
+static bool has(PyObject *loop, PyObject *name, PyObject *method)
 {
     PyObject *its = PyObject_GetAttr((PyObject *)Py_TYPE(loop), name);
-    PyObject *ours = PyObject_GetAttr(base_loop, name);
-    bool same = its != NULL && its == ours;
+    bool same = its != NULL && its == method;
     Py_XDECREF(its);
-    Py_XDECREF(ours);
     PyErr_Clear();
     return same;
+}
+
+/* Its class is not as it was. Asking it may run Python code. */
+LoopStats *loop_parts_changed(LoopStats *stats, PyObject *loop)
+{
+    loop_hold(stats);
+    stats->stock_debug = has(loop, s_get_debug, stock_get_debug);
+    stats->stock_time = has(loop, s_time, stock_time);
+    stats->stock_checks = has(loop, s_check_closed, stock_check_closed);
+    stats->stock_events = has(loop, s_process_events, stock_process_events);
+    stats->our_inner = has(loop, s_call_soon_inner, call_soon_inner_method);
+    stats->parts_version = Py_TYPE(loop)->tp_version_tag;
+    loop_release(stats);
+    return loop_known(loop);
 }
 
 static bool is_uvloop(PyObject *loop)
@@ -127,9 +141,6 @@ LoopStats *loop_stats(PyObject *loop)
     stats->loop = loop;
     stats->references = 1;
     stats->room = core.retained;
-    stats->stock_debug = inherits(loop, s_get_debug);
-    stats->stock_time = inherits(loop, s_time);
-    stats->stock_checks = inherits(loop, s_check_closed);
     stats->runtime = is_uvloop(loop) ? "uvloop" : "asyncio";
     forget_oldest();
     pthread_mutex_lock(&registry_lock);
@@ -238,7 +249,7 @@ void foreign_call(PyObject *loop, PyObject *callback)
 }
 
 /* A poll or callback was past the threshold. */
-void note_long_poll(LoopStats *stats, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns)
+void note_long_poll(LoopStats *stats, LongPoll poll)
 {
     if (!loop_listed(stats)) {
         return; /* nobody would take it */
@@ -259,7 +270,8 @@ void note_long_poll(LoopStats *stats, int64_t task, int kind, PyObject *name, in
     else {
         stats->long_count++;
     }
-    *at = (LongPoll){.task = task, .kind = kind, .name = Py_XNewRef(name), .started_ns = started_ns, .took_ns = took_ns};
+    *at = poll;
+    Py_XINCREF(at->name);
 }
 
 /* `task` has been given a name since its poll, which may have been the latest long one. */
@@ -306,13 +318,19 @@ void loops_forget(void)
     core.loops_seen = 0;
 }
 
-int loops_init(PyObject *loop_class)
+int loops_init(PyObject *base, PyObject *selector)
 {
-    base_loop = Py_NewRef(loop_class);
     const Interned names[] = {
         {&s_module, "__module__"}, {&s_uvloop, "uvloop"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
-        {&s_check_closed, "_check_closed"},
+        {&s_check_closed, "_check_closed"}, {&s_call_soon_inner, "_call_soon"}, {&s_process_events, "_process_events"},
     };
     collected = PyCFunction_New(&collected_def, NULL);
-    return intern(names, sizeof(names) / sizeof(names[0]));
+    if (intern(names, sizeof(names) / sizeof(names[0])) < 0) {
+        return -1;
+    }
+    stock_get_debug = PyObject_GetAttr(base, s_get_debug);
+    stock_time = PyObject_GetAttr(base, s_time);
+    stock_check_closed = PyObject_GetAttr(base, s_check_closed);
+    stock_process_events = PyObject_GetAttr(selector, s_process_events);
+    return stock_get_debug && stock_time && stock_check_closed && stock_process_events ? 0 : -1;
 }

@@ -41,6 +41,7 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     records_unlist();
     slots_forget();
     collector_forget();
+    collector_tidy();
     loops_forget();
     kinds_forget();
     core.last_id = 0;
@@ -68,6 +69,15 @@ static PyObject *call_soon_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
         return NULL;
     }
     return call_soon_descriptors(loop_class);
+}
+
+static PyObject *run_once_of(PyObject *Py_UNUSED(module), PyObject *loop_class)
+{
+    if (!PyType_Check(loop_class)) {
+        PyErr_Format(PyExc_TypeError, "expected a class, found %R", loop_class);
+        return NULL;
+    }
+    return run_once_descriptor(loop_class);
 }
 
 static PyObject *wrap_callback(PyObject *Py_UNUSED(module), PyObject *args)
@@ -168,10 +178,11 @@ static PyObject *running(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
             continue;
         }
         long long id = record != NULL ? record->id : 0, since = stats->now.since_ns;
+        long long poll = record != NULL ? record->polls + 1 : 0;
         int kind = record != NULL ? record->kind : 0;
         unsigned long thread = stats->thread;
         PyObject *name = running_name(record, stats->now.callback);
-        if (name == NULL || append(found, Py_BuildValue("(iLiNLki)", number, id, kind, name, since, thread, 0)) < 0) {
+        if (name == NULL || append(found, Py_BuildValue("(iLiNLkiL)", number, id, kind, name, since, thread, 0, poll)) < 0) {
             Py_CLEAR(found);
         }
     }
@@ -186,9 +197,10 @@ static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
         number = stats->number;
         loop_hold(stats);
         for (LongPoll poll; found != NULL && long_poll_take(stats, &poll);) {
-            if (append(found, Py_BuildValue("(iLiNLkL)", number, (long long)poll.task, poll.kind,
+            if (append(found, Py_BuildValue("(iLiNLkLLN)", number, (long long)poll.task, poll.kind,
                                             poll.name != NULL ? poll.name : Py_NewRef(Py_None),
-                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns)) < 0) {
+                                            (long long)poll.started_ns, stats->thread, (long long)poll.took_ns,
+                                            (long long)poll.poll, PyBool_FromLong(poll.last))) < 0) {
                 Py_CLEAR(found);
             }
         }
@@ -349,10 +361,37 @@ static PyObject *cursor_next_frames(PyObject *self, PyObject *Py_UNUSED(none))
     return frames;
 }
 
+/* The first MOST_WATCHED of some task ids. How many there are; -1 with an error. */
+static int watched_ids(PyObject *tasks, int64_t *ids)
+{
+    PyObject *numbers = PySequence_Fast(tasks, "expected task ids");
+    int count = 0;
+    for (; numbers != NULL && count < PySequence_Fast_GET_SIZE(numbers) && count < MOST_WATCHED; count++) {
+        ids[count] = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(numbers, count));
+    }
+    Py_XDECREF(numbers);
+    return PyErr_Occurred() ? -1 : count;
+}
+
+static PyObject *cursor_py_watch(PyObject *self, PyObject *tasks)
+{
+    int64_t ids[MOST_WATCHED];
+    int count = watched_ids(tasks, ids);
+    if (count < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    cursor_watch(&((PyCursor *)self)->cursor, ids, count);
+    Py_END_ALLOW_THREADS
+    collector_tidy();
+    Py_RETURN_NONE;
+}
+
 static void cursor_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     cursor_free(&((PyCursor *)self)->cursor);
+    collector_tidy();
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -360,6 +399,7 @@ static void cursor_dealloc(PyObject *self)
 static PyMethodDef cursor_methods[] = {
     {"begin", cursor_begin_batch, METH_NOARGS, PyDoc_STR("Begin a batch: everything that changed since the last one.")},
     {"next", cursor_next_frames, METH_NOARGS, PyDoc_STR("The next frames of the batch; none at its end.")},
+    {"watch", cursor_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot cursor_slots[] = {
@@ -445,6 +485,7 @@ static PyObject *outlet_py_close(PyObject *self, PyObject *Py_UNUSED(none))
         Py_BEGIN_ALLOW_THREADS
         outlet_close(outlet);
         Py_END_ALLOW_THREADS
+        collector_tidy();
     }
     Py_RETURN_NONE;
 }
@@ -488,6 +529,21 @@ static PyObject *outlet_py_subscribe(PyObject *self, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+static PyObject *outlet_py_watch(PyObject *self, PyObject *tasks)
+{
+    int64_t ids[MOST_WATCHED];
+    Outlet *outlet = open_outlet(self);
+    int count = outlet != NULL ? watched_ids(tasks, ids) : -1;
+    if (count < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    outlet_watch(outlet, ids, count);
+    Py_END_ALLOW_THREADS
+    collector_tidy();
+    Py_RETURN_NONE;
+}
+
 static PyObject *outlet_py_finished(PyObject *self, PyObject *Py_UNUSED(none))
 {
     Outlet *outlet = ((PyOutlet *)self)->outlet;
@@ -506,6 +562,7 @@ static void outlet_dealloc(PyObject *self)
     Outlet *outlet = ((PyOutlet *)self)->outlet;
     if (outlet != NULL) {
         outlet_close(outlet);
+        collector_tidy();
     }
     type->tp_free(self);
     Py_DECREF(type);
@@ -515,6 +572,7 @@ static PyMethodDef outlet_methods[] = {
     {"put", (PyCFunction)(void (*)(void))outlet_py_put, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("put(frames, last=False): send them in between. False where others are still under way.")},
     {"subscribe", outlet_py_subscribe, METH_O, PyDoc_STR("subscribe(interval_ns): a batch now, and then so often.")},
+    {"watch", outlet_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
     {"finished", outlet_py_finished, METH_NOARGS, PyDoc_STR("Whether it sends no more.")},
     {"close", outlet_py_close, METH_NOARGS, PyDoc_STR("Let go of the socket.")},
     {NULL, NULL, 0, NULL},
@@ -542,6 +600,7 @@ static PyMethodDef functions[] = {
     {"derive_handles", derive_handles, METH_VARARGS,
      PyDoc_STR("derive_handles(Handle, TimerHandle, metaclass, report) -> our twins of the two classes.")},
     {"run_stock", run_stock, METH_VARARGS, PyDoc_STR("run_stock(handle, source): as handle._run(), recorded.")},
+    {"run_once_of", run_once_of, METH_O, PyDoc_STR("What to put in place of a loop class's _run_once.")},
     {"call_soon_of", call_soon_of, METH_O, PyDoc_STR("What to put in place of a loop class's call_soon and _call_soon.")},
     {"wrap", wrap_callback, METH_VARARGS, PyDoc_STR("wrap(loop, callback, source): what to give to the loop.")},
     {"wrapping", wrapping, METH_VARARGS, PyDoc_STR("wrapping(method, position, source): what to put in place of the method.")},
@@ -576,20 +635,28 @@ static struct PyModuleDef definition = {
     .m_methods = functions,
 };
 
+static PyObject *loop_class(const char *module, const char *name)
+{
+    PyObject *found = PyImport_ImportModule(module);
+    PyObject *class = found != NULL ? PyObject_GetAttrString(found, name) : NULL;
+    Py_XDECREF(found);
+    return class;
+}
+
 PyMODINIT_FUNC PyInit__native(void)
 {
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "expected the main interpreter, found a subinterpreter: there is one core per process");
         return NULL;
     }
-    PyObject *base_events = PyImport_ImportModule("asyncio.base_events");
-    PyObject *base_loop = base_events != NULL ? PyObject_GetAttrString(base_events, "BaseEventLoop") : NULL;
-    Py_XDECREF(base_events);
-    if (base_loop == NULL || kinds_init() < 0 || loops_init(base_loop) < 0 || recorder_init() < 0 || handles_init() < 0
-        || wrappers_init() < 0 || slots_init() < 0) {
+    PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
+    PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
+    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0 || handles_init() < 0
+        || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);
+    Py_DECREF(selector_loop);
     PyObject *module = PyModule_Create(&definition);
     PyObject *cursor = PyType_FromSpec(&cursor_spec), *outlet = PyType_FromSpec(&outlet_spec);
     if (module == NULL || cursor == NULL || outlet == NULL || PyModule_AddObjectRef(module, "Cursor", cursor) < 0

@@ -2,12 +2,14 @@
  *
  * records.c     tasks: their records, and how the live ones are found
  * slabs.c       the memory of records
+ * details.c     what few tasks have besides: histograms, and the history of one that is watched
  * kinds.c       kinds of tasks, and their sums
  * loops.c       event loops, and their long polls
  * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
+ * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
  * frames.c      where a task was spawned, and which frames belong to a poll
@@ -50,6 +52,8 @@ enum { LOOP_IDLE, LOOP_RUNNING, LOOP_STALLED, LOOP_CLOSED };
 #define LONG_TURN_NS 10000000 /* from here on it is worth knowing whose time a turn is */
 #define TIMERS_PER_LOOK 32   /* who sets timers is looked at so rarely */
 #define MOST_PINS 200        /* handles that point to one task; asyncio makes one at a time */
+#define EARNED 16            /* polls after which a task has histograms: most tasks end before */
+#define POLLS_KEPT 2048      /* polls of a watched task that are kept for the next batch: no message holds more */
 
 /* Numbers that one side writes and the other one reads. */
 #define LOAD(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
@@ -109,8 +113,10 @@ typedef struct {
 /* A poll or callback past the threshold, until the stall watcher takes it. The loops' side only. */
 typedef struct {
     int64_t task, started_ns, took_ns;
+    int64_t poll; /* its number within the task's life, from 1; 0 for a callback */
+    bool last;    /* the task ended in it */
     int kind;
-    PyObject *name;
+    PyObject *name; /* owned once it is noted */
 } LongPoll;
 
 /* One event loop. */
@@ -120,7 +126,9 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
+    unsigned parts_version; /* that of its class, for which the following holds */
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
+    bool stock_events, our_inner; /* _process_events() is BaseSelectorEventLoop's own, _call_soon() is ours */
     unsigned long thread;         /* that of the last poll */
     long system_thread;           /* as the system numbers it */
     int64_t busy_at_look_ns;      /* its processor time at the watcher's last look; -1 where that is not known */
@@ -152,6 +160,37 @@ typedef struct LoopStats {
     struct LoopStats *next;
 } LoopStats;
 
+/* One poll of a watched task, with the wake that led to it. */
+typedef struct {
+    int64_t woken_ns, waker, started_ns, ended_ns;
+} WatchedPoll;
+
+#define RING (POLLS_KEPT + 1) /* one of them may be being written */
+
+/* A ring of them. Made by the collector's side; what nobody watches any more is freed with the interpreter's lock
+ * held, when no loop's thread is about to write into it. */
+typedef struct History {
+    uint64_t count;  /* polls written; the last POLLS_KEPT of them are there */
+    WatchedPoll now; /* the poll under way; `started_ns` is 0 where there is none */
+    int watchers;    /* the collector's */
+    struct History *next;
+    WatchedPoll polls[RING];
+} History;
+
+enum { POLL_TIMES, WAIT_TIMES };
+#define COUNTERS 37 /* different half octaves in both histograms: as many as fit */
+
+/* What few tasks have besides: 120 bytes, 128 with malloc's own. */
+typedef struct {
+    char *exception;
+    History *history; /* while it is watched */
+    int64_t max_wait_ns;
+    uint64_t present[2]; /* the buckets that have a counter */
+    uint16_t moves;      /* odd while counters are moved */
+    uint8_t last[2], place[2]; /* the buckets hit last, plus one, and where their counters are */
+    uint16_t counts[COUNTERS];
+} Details;
+
 /* One task: 160 bytes, ended or alive. */
 typedef struct TaskRecord {
     PyObject *task; /* borrowed: the key among the live ones; NULL once it has ended */
@@ -166,7 +205,7 @@ typedef struct TaskRecord {
     int64_t since_ns; /* when its state changed last: the wake, the end of the poll, the end of the task */
     int64_t polls, busy_ns, scheduled_ns, max_poll_ns, self_wakes;
     uintptr_t name;  /* 2 * N + 1 for "Task-N"; else an allocated text, or 0 where it is not known yet */
-    char *exception; /* "Type: text", allocated; NULL where none was raised */
+    uintptr_t details; /* its Details + 1; else "Type: text" of what it raised, allocated; else 0 */
     struct TaskRecord *previous, *next; /* among the unborn, later in the collector's order of versions */
     struct TaskRecord *changed;         /* the next one in the stack */
     uint32_t born, version; /* the collector's versions at which it was first told of, and changed last */
@@ -251,6 +290,29 @@ void record_changed(TaskRecord *);
 void record_unpin(TaskRecord *);
 void records_unlist(void);
 
+/* details.c */
+static inline Details *details_of(const TaskRecord *record)
+{
+    uintptr_t details = __atomic_load_n(&record->details, __ATOMIC_ACQUIRE);
+    return details & 1 ? (Details *)(details - 1) : NULL;
+}
+Details *details_make(TaskRecord *);
+void details_exception(TaskRecord *, char *text);
+const char *details_told(const TaskRecord *); /* what it raised; NULL for nothing */
+void details_free(TaskRecord *);
+void details_begin(Details *, const TaskRecord *, int64_t waited_ns, int64_t started_ns);
+void details_end(Details *, int bucket, int64_t ended_ns);
+bool details_histogram(const Details *, int which, int64_t *histogram);
+bool history_poll(const History *, uint64_t index, WatchedPoll *);
+
+/* Which half octave it belongs to, as in the wire's histograms. */
+static inline int bucket_of(int64_t ns)
+{
+    unsigned __int128 square = (unsigned __int128)ns * (unsigned __int128)ns;
+    uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
+    return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
+}
+
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
 void slab_give(TaskRecord *);
@@ -267,6 +329,13 @@ void kinds_forget(void);
 /* loops.c */
 LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
 LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+LoopStats *loop_parts_changed(LoopStats *, PyObject *loop);
+/* With `stock_...` as its class is now, which may be patched at any time. NULL where it is known no longer. */
+static inline LoopStats *loop_parts(LoopStats *stats, PyObject *loop)
+{
+    bool same = stats == NULL || (stats->parts_version != 0 && stats->parts_version == Py_TYPE(loop)->tp_version_tag);
+    return same ? stats : loop_parts_changed(stats, loop);
+}
 LoopStats *loop_after(int number);     /* the next one in the list; NULL at its end */
 bool loop_listed(const LoopStats *);   /* whether it is there still, of what was only pointed at */
 void loop_hold(LoopStats *);           /* against being freed: for whoever runs Python code in between */
@@ -277,10 +346,10 @@ static inline bool is_foreign(const LoopStats *stats) /* the thread that runs th
     return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
 }
 void foreign_call(PyObject *loop, PyObject *callback);
-void note_long_poll(LoopStats *, int64_t task, int kind, PyObject *name, int64_t started_ns, int64_t took_ns);
+void note_long_poll(LoopStats *, LongPoll);
 void rename_long_poll(LoopStats *, int64_t id, PyObject *task);
 bool long_poll_take(LoopStats *, LongPoll *);
-int loops_init(PyObject *loop_class);
+int loops_init(PyObject *base_class, PyObject *selector_class);
 void loops_forget(void);
 
 /* texts.c */
@@ -332,7 +401,15 @@ PyTypeObject *task_class(void);
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
 PyObject *run_stock(PyObject *module, PyObject *args);
+extern PyObject *call_soon_inner_method; /* what call_soon_descriptors() has made of it */
 PyObject *call_soon_descriptors(PyObject *loop_class);
+int append_ready(PyObject *loop, PyObject *handle);
+int handle_cancelled(PyObject *handle);
+PyObject *run_handle(PyObject *handle);
+
+/* turns.c */
+int turns_init(void);
+PyObject *run_once_descriptor(PyObject *loop_class);
 
 /* wrappers.c */
 int wrappers_init(void);

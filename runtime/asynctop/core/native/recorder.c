@@ -420,14 +420,11 @@ void poll_begin(TaskRecord *record, Running *before)
     if (waited > LOAD(stats->lag_ns)) {
         STORE(stats->lag_ns, waited);
     }
+    Details *details = details_of(record);
+    if (details != NULL) {
+        details_begin(details, record, waited, stats->now.since_ns);
+    }
     STORE(record->state, STATE_IDLE); /* if it is woken before the end of this poll, that will show */
-}
-
-static inline int bucket_of(int64_t ns)
-{
-    unsigned __int128 square = (unsigned __int128)ns * (unsigned __int128)ns;
-    uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
-    return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
 }
 
 /* What an ended task raised, as a text. */
@@ -438,7 +435,7 @@ static void learn_exception(TaskRecord *record, PyObject *exception)
         PyErr_Clear();
         return;
     }
-    record->exception = text_clipped(text);
+    details_exception(record, text_clipped(text));
     Py_DECREF(text);
 }
 
@@ -452,14 +449,11 @@ static bool dropped(TaskRecord *record)
     if (still) {
         *(record->previous != NULL ? &record->previous->next : &core.unborn_first) = record->next;
         *(record->next != NULL ? &record->next->previous : &core.unborn_last) = record->previous;
-        CLEAR(record, UNBORN);
+        STORE(record->flags, FORGOTTEN); /* the collector has never seen it, and will not */
     }
     unborn_release();
     if (still && record->pins == 0) {
         record_drop(record);
-    }
-    else if (still) {
-        SET(record, FORGOTTEN);
     }
     return still;
 }
@@ -529,10 +523,18 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     if (part == NULL) {
         return false; /* forgotten */
     }
+    Details *details = details_of(record);
+    int bucket = bucket_of(took);
+    if (details != NULL) {
+        details_end(details, bucket, ended);
+    }
+    else if (record->polls + 1 == EARNED) {
+        details_make(record);
+    }
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);
     ADD(part->busy_ns, took);
-    ADD(part->histogram[bucket_of(took)], 1);
+    ADD(part->histogram[bucket], 1);
     ADD(stats->polls, 1);
     if (took > record->max_poll_ns) {
         STORE(record->max_poll_ns, took);
@@ -542,7 +544,12 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     if (own_time(stats, started, took, before) > core.threshold_ns) {
         PyObject *name = task_name(task);
-        note_long_poll(stats, record->id, record->kind, name, started, took);
+        int done = record->state == STATE_SCHEDULED ? 0 : asks(task, task_done, s_done);
+        if (done < 0) {
+            fault();
+        }
+        note_long_poll(stats, (LongPoll){.task = record->id, .kind = record->kind, .name = name, .poll = record->polls,
+                                         .last = done > 0, .started_ns = started, .took_ns = took});
         Py_XDECREF(name);
     }
     if (record->state == STATE_SCHEDULED) {
@@ -589,7 +596,9 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32
             if (*turn == stats->turns || stats->now.since_ns - stats->left_ns > PAUSE_NS) {
                 turn_begins(stats);
             }
-            *turn = stats->turns;
+            if (source == BY_IO || source == BY_SIGNAL) {
+                *turn = stats->turns; /* others are given anew each time */
+            }
         }
         if (source == BY_TIMER) {
             ADD(stats->timers_fired, 1);
@@ -613,7 +622,7 @@ void callback_end(LoopStats *stats, PyObject *loop, PyObject *callback, const Ru
         if (name == NULL) {
             fault();
         }
-        note_long_poll(stats, 0, 0, name, started, took);
+        note_long_poll(stats, (LongPoll){.name = name, .started_ns = started, .took_ns = took});
         loop_release(stats);
         Py_XDECREF(name);
     }

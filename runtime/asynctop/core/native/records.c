@@ -125,7 +125,7 @@ static void free_into(TaskRecord *record, void (*give)(TaskRecord *))
     if (!(record->name & 1)) {
         free((void *)record->name);
     }
-    free(record->exception);
+    details_free(record);
     LoopStats *stats = record->stats;
     give(record);
     loop_release(stats);
@@ -165,7 +165,7 @@ int record_register(TaskRecord *record, PyObject *task)
     ADD(record->part->spawned, 1);
     record->dirty = 1;
     if (unborn_try()) {
-        SET(record, UNBORN);
+        STORE(record->flags, UNBORN);
         record->previous = core.unborn_last;
         *(core.unborn_last != NULL ? &core.unborn_last->next : &core.unborn_first) = record;
         core.unborn_last = record;
@@ -209,7 +209,9 @@ void record_unpin(TaskRecord *record)
 {
     /* Without its last pin, one that is not forgotten is the collector's to free. */
     bool ours = HAS(record, FORGOTTEN);
-    if (__atomic_sub_fetch(&record->pins, 1, __ATOMIC_RELEASE) == 0 && ours) {
+    uint8_t left = record->pins - 1; /* only the loops' side pins */
+    __atomic_store_n(&record->pins, left, __ATOMIC_RELEASE);
+    if (left == 0 && ours) {
         record_drop(record);
     }
 }

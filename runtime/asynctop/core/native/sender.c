@@ -255,6 +255,11 @@ void outlet_subscribe(Outlet *outlet, int64_t interval_ns)
     pthread_mutex_unlock(&outlets_lock);
 }
 
+void outlet_watch(Outlet *outlet, const int64_t *tasks, int count)
+{
+    cursor_watch(&outlet->cursor, tasks, count);
+}
+
 bool outlet_put(Outlet *outlet, const void *bytes, size_t length, bool last)
 {
     pthread_mutex_lock(&outlets_lock);

@@ -64,7 +64,7 @@ static void slab_unlink(Slab *slab)
 }
 
 /* A few records that the loops' side has given back, for its next ones: without the lock. */
-#define SPARE_RECORDS 16
+#define SPARE_RECORDS 256
 static TaskRecord *spare[SPARE_RECORDS];
 static int spares;
 

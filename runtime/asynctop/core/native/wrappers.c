@@ -17,6 +17,15 @@ typedef struct {
 
 static PyTypeObject *wrapper_type;
 
+/* The latest wrappers of callbacks, by source, while they live: one callback is often given many times, as that
+ * which ends all sleeps. */
+static Wrapper *latest[BY_SIGNAL + 1];
+
+/* A few that are kept for the next steps: the garbage collector does not count those. */
+#define SPARE_WRAPPERS 256
+static Wrapper *spare[SPARE_WRAPPERS];
+static int spares;
+
 static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Wrapper *self = (Wrapper *)callable;
@@ -87,8 +96,16 @@ static void wrapper_dealloc(PyObject *object)
         record_unpin(self->record);
         self->record = NULL;
     }
+    if (latest[self->source] == self) {
+        latest[self->source] = NULL;
+    }
     wrapper_clear(object);
-    PyObject_GC_Del(object);
+    if (spares < SPARE_WRAPPERS) {
+        spare[spares++] = self;
+    }
+    else {
+        PyObject_GC_Del(object);
+    }
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
@@ -109,6 +126,25 @@ static PyObject *wrapper_getattr(PyObject *object, PyObject *name)
     return found;
 }
 
+static Wrapper *wrapper_new(void)
+{
+    if (spares > 0) {
+        return (Wrapper *)PyObject_Init((PyObject *)spare[--spares], wrapper_type);
+    }
+    return PyObject_GC_New(Wrapper, wrapper_type);
+}
+
+/* Its loop is given it now, perhaps once more. */
+static PyObject *given(Wrapper *self, LoopStats *stats, PyObject *loop)
+{
+    bool foreign = (self->source == BY_CALLBACK || self->source == BY_TIMER) && is_foreign(stats);
+    self->turn = self->source == BY_TIMER ? timer_set(stats) : stats->turns;
+    if (foreign) {
+        foreign_call(loop, self->callback);
+    }
+    return (PyObject *)self;
+}
+
 /* What to give to `loop` in place of `callback`: a new reference, the callback's own where nothing is to be
  * recorded; NULL with an error. */
 PyObject *wrap(PyObject *loop, PyObject *callback, int source)
@@ -117,13 +153,16 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
         return Py_NewRef(callback); /* one such method calls another: uvloop's call_at its call_later */
     }
     LoopStats *stats = loop_stats(loop);
-    bool foreign = (source == BY_CALLBACK || source == BY_TIMER) && is_foreign(stats);
+    Wrapper *self = latest[source];
+    if (stats != NULL && self != NULL && self->callback == callback && self->loop == loop) {
+        return given((Wrapper *)Py_NewRef((PyObject *)self), stats, loop);
+    }
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;
     if (stats == NULL || (step && record == NULL)) {
         return Py_NewRef(callback);
     }
-    Wrapper *self = PyObject_GC_New(Wrapper, wrapper_type);
+    self = wrapper_new();
     if (self == NULL) {
         PyErr_Clear();
         if (record != NULL) {
@@ -136,12 +175,11 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     self->loop = step ? NULL : Py_NewRef(loop);
     self->record = record;
     self->source = source;
-    self->turn = source == BY_TIMER ? timer_set(stats) : stats->turns;
-    PyObject_GC_Track(self);
-    if (foreign) {
-        foreign_call(loop, callback);
+    if (!step) {
+        latest[source] = self;
     }
-    return (PyObject *)self;
+    PyObject_GC_Track(self);
+    return given(self, stats, loop);
 }
 
 static PyMemberDef wrapper_members[] = {

@@ -14,16 +14,19 @@ Each `drain` is a version. A record carries the version at which it was last see
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, takewhile
 from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
+from asynctop.core.python.details import WatchedPoll
 from asynctop.core.python.handles import Settings
 from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
+from asynctop.core.python.watching import Watching
 from asynctop_protocol import (
     Ended,
+    History,
     Kinds,
     Loops,
     LoopState,
@@ -161,11 +164,16 @@ class Cursor:
         self._version = 0
         self._texts = 1
         self._kinds = 1
+        self._watching = Watching()
 
     def frames(self) -> Iterator[bytes]:
         """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
         a `Tick` at last. To be exhausted, and sent in this order."""
         return map(frames, self._messages())
+
+    def watch(self, tasks: Sequence[int]) -> None:
+        """Tell of the polls of these tasks from now on, and of no other ones."""
+        self._watching.watch(tasks, self._collector.by_version)
 
     def _messages(self) -> Iterator[Message]:
         collector = self._collector
@@ -180,11 +188,15 @@ class Cursor:
         records.reverse()
         for start in range(0, len(records), ROWS):
             yield from self._tasks(records[start : start + ROWS], after)
+        polls = self._watching.polls()
+        for start in range(0, len(polls), ROWS):
+            yield from self._history(polls[start : start + ROWS])
+        yield from self._watching.histograms()
         yield from self._totals(after)
         loops = _loops(self._collector.texts.number)
         yield from self._new_texts()
         yield loops
-        yield Tick(monotonic_ns(), _dropped(), list(collector.faults))
+        yield Tick(monotonic_ns(), _dropped(self._watching.lost()), list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
         """Texts are numbered as rows are built, so this goes out before the message that was built."""
@@ -225,7 +237,7 @@ class Cursor:
             yield Named([record.id for record in named], [record.told_name or "" for record in named])
         states = [_state(record) for record in records]
         wakers = [record.waker for record in records]
-        callbacks = [registry.wakers[-waker] if waker <= 0 else _BY_TASK for waker in wakers]
+        callbacks = [_callback(waker) for waker in wakers]
         number = self._collector.texts.number
         polls = [record.polls for record in records]
         polled = Polled(
@@ -254,6 +266,21 @@ class Cursor:
         yield polled
         if ended:
             yield end
+
+    def _history(self, polls: list[tuple[int, WatchedPoll]]) -> Iterator[Message]:
+        callbacks = [_callback(poll.waker) for _, poll in polls]
+        number = self._collector.texts.number
+        message = History(
+            task=[task for task, _ in polls],
+            woken_ns=[poll.woken_ns for _, poll in polls],
+            waker_source=[source for source, _ in callbacks],
+            waker_task=[max(poll.waker, 0) for _, poll in polls],
+            waker_name=[number(name) for _, name in callbacks],
+            started_ns=[poll.started_ns for _, poll in polls],
+            ended_ns=[poll.ended_ns for _, poll in polls],
+        )
+        yield from self._new_texts()
+        yield message
 
     def _totals(self, after: int) -> Iterator[Message]:
         numbers = [kind for kind, version in tuple(self._collector.totals_version.items()) if version > after]
@@ -296,6 +323,11 @@ _AWAKE = (State.SCHEDULED, State.POLLING)
 _BY_TASK = (WakerSource.TASK, "")
 
 
+def _callback(waker: int) -> tuple[WakerSource, str]:
+    """What woke a task, where it was no task: its source and its name."""
+    return registry.wakers[-waker] if waker <= 0 else _BY_TASK
+
+
 def _state(record: TaskRecord) -> tuple[State, int]:
     """A task's state and since when."""
     if record.ended_ns:
@@ -314,10 +346,11 @@ def _length(histogram: list[int]) -> int:
     return length
 
 
-def _dropped() -> dict[str, int]:
+def _dropped(polls_lost: int) -> dict[str, int]:
     """What was lost, by name; without the names of which nothing was lost."""
-    lost = sum(stats.lost_long_polls for stats in registry.loops)
-    return {"stalls": lost} if lost else {}
+    stalls = sum(stats.lost_long_polls for stats in registry.loops)
+    lost = {"stalls": stalls, "history": polls_lost}
+    return {name: count for name, count in lost.items() if count}
 
 
 def _loops(text_number: Callable[[str], int]) -> Loops:

@@ -109,11 +109,12 @@ class PythonCore:
         for stats in tuple(registry.loops):
             since, current = stats.since, stats.current
             if current is not NOTHING and current is stats.current:
-                kind, name = 0, current.name
+                kind, name, poll = 0, current.name, 0
                 if type(current) is tasks.TaskRecord:
                     kind, name = current.kind_stats.number, tasks.name_of(current)
+                    poll = current.polls + 1
                 thread = stats.thread_id() or 0
-                found.append(Running(stats.number, max(current.id, 0), kind, name, since, thread, 0))
+                found.append(Running(stats.number, max(current.id, 0), kind, name, since, thread, 0, poll))
         return found
 
     def long_polls(self) -> list[Running]:
@@ -122,7 +123,8 @@ class PythonCore:
         for stats in tuple(registry.loops):
             while stats.long_polls:
                 note = stats.long_polls.popleft()
-                found.append(Running(stats.number, *note[:4], stats.thread_id() or 0, note.took_ns))
+                thread = stats.thread_id() or 0
+                found.append(Running(stats.number, *note[:4], thread, note.took_ns, note.poll, note.last))
         return found
 
     def threads(self) -> set[int]:

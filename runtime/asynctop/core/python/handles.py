@@ -19,6 +19,7 @@ from asynctop.core.python.records import (
     NOTHING,
     PAUSE_NS,
     TIMERS_PER_LOOK,
+    LongPollNote,
     LoopStats,
     Setter,
     loop_stats,
@@ -123,7 +124,7 @@ def settle_callback(stats: LoopStats, before: Any, callback: Any, started: int) 
             if stats.turn_ns > stats.turn_mark_ns:
                 stats.note_turn(stats.callbacks_turn, took)
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(0, 0, describe(callback), started, took)
+            stats.note_long_poll(LongPollNote(0, 0, describe(callback), started, took, 0, False))
     except Exception as error:
         fault(error)
 

@@ -117,6 +117,8 @@ class LongPollNote(NamedTuple):
     name: str
     started_ns: int
     took_ns: int
+    poll: int
+    last: bool
 
 
 class Turn(NamedTuple):
@@ -295,11 +297,11 @@ class LoopStats:
         else:
             self.setter, self.setter_votes = setter, 1
 
-    def note_long_poll(self, task: int, kind: int, name: str, started_ns: int, took_ns: int) -> None:
+    def note_long_poll(self, note: LongPollNote) -> None:
         """A poll or callback was past the threshold."""
         if len(self.long_polls) == MAX_LONG_POLLS:
             self.lost_long_polls += 1
-        self.long_polls.append(LongPollNote(task, kind, name, started_ns, took_ns))
+        self.long_polls.append(note)
 
 
 class Registry:

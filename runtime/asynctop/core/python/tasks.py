@@ -22,8 +22,10 @@ from time import monotonic_ns
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
+from asynctop.core.contract import EARNED
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
+from asynctop.core.python.details import Details, details_of
 from asynctop.core.python.handles import (
     Callback,
     Handle,
@@ -38,6 +40,7 @@ from asynctop.core.python.records import (
     NOTHING,
     KindInfo,
     KindStats,
+    LongPollNote,
     LoopStats,
     loop_stats,
     registry,
@@ -137,6 +140,7 @@ class TaskRecord(StockHandle):
         "born",
         "busy_ns",
         "created_ns",
+        "details",
         "dirty",
         "ended_ns",
         "exception",
@@ -188,6 +192,8 @@ class TaskRecord(StockHandle):
     ended_ns: int
     outcome: int
     exception: str | None
+    details: Details | None
+    """Histograms and history, once it has earned them or is watched."""
     ref: Any
     """Weak reference that notices the task's death, made when it has outlived its first poll.
 
@@ -297,7 +303,19 @@ def _settle(
         record.scheduled_ns += waited
         kind.busy_ns += took
         kind.scheduled_ns += waited
-        kind.histogram[(took * took).bit_length()] += 1
+        bucket = (took * took).bit_length()
+        kind.histogram[bucket] += 1
+        details = record.details
+        if details is not None:
+            details.polls[bucket] += 1
+            details.waits[(waited * waited).bit_length()] += 1
+            if waited > details.max_wait_ns:
+                details.max_wait_ns = waited
+            if details.history is not None:
+                waker = record.waker if record._callback is callback else details.waker
+                details.history.add(started - waited, waker, started, ended)
+        elif record.polls == EARNED:
+            details_of(record)
         if waited > stats.lag_ns:
             stats.lag_ns = waited
         if before is NOTHING:
@@ -322,7 +340,10 @@ def _settle(
                 record.ref = weakref.ref(task, record.gone)
                 record.name = task.get_name()  # not earlier: some factories name a task after making it
         if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
-            stats.note_long_poll(record.id, kind.number, clipped(task.get_name()), started, took)
+            name = clipped(task.get_name())
+            stats.note_long_poll(
+                LongPollNote(record.id, kind.number, name, started, took, record.polls, task.done())
+            )
     except Exception as error:
         fault(error)
 
@@ -415,11 +436,13 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
             record.kind_stats.histogram[0] += 1
         return record
     current = record.stats.current
-    record.waker = current.id
     if current is record:
         record.self_wakes += 1  # it waits from the end of its poll on: see `_settle`
+        if record.details is not None:
+            record.details.waker = record.waker
     else:
         record.since = monotonic_ns()
+    record.waker = current.id
     if not record.dirty:
         record.dirty = True
         record.name = task.get_name()
@@ -458,6 +481,7 @@ def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecor
     record._loop = loop
     record._cancelled = False
     record._callback = record._repr = record._source_traceback = record.ref = record.name = None
+    record.details = None
     record.id = _next_id()
     record.stats = stats
     record.kind_stats = kind_stats

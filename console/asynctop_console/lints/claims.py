@@ -1,0 +1,153 @@
+"""Which lint a stall belongs to: one stall, one finding, said by the rule that knows most about it.
+
+The rules stand in one table and are asked in its order. A lint gets its stalls from `claimed`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+from asynctop_console.lints.nested_runs import NestedRunInAThread, is_nested_run
+from asynctop_console.model import Frame, Model
+from asynctop_console.model.places import is_users, users_frame
+from asynctop_console.model.stalls import share
+from asynctop_protocol.messages import Cause, Incident, Part, Stall
+
+Rule: TypeAlias = Callable[[Model, Stall], bool]
+"""Whether a stall, whose cause is known, is of this lint."""
+
+MOST = 0.5
+"""Share of a stall's samples from which on something is what it is about."""
+
+_LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
+_RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
+_LOCKS = re.compile(
+    r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
+)
+_LOCK_FILES = re.compile(r"[/\\](threading|queue|synchronize)\.py$")
+_LOCK_METHODS = re.compile(r"(Condition|Semaphore|BoundedSemaphore|_?RLock|SemLock|Barrier|Queue)\.\w+$")
+_FILES = re.compile(
+    r"""
+      (open|fcntl\.(flock|lockf)|mmap\.mmap\.flush|sqlite3\..*|g?dbm\..*
+    | io\.(FileIO|Buffered\w+|TextIOWrapper|open)\b.*
+    | os\.(f?sync|fdatasync|f?stat|lstat|open|pread|pwrite|preadv|pwritev|sendfile|copy_file_range|f?truncate
+      |listdir|scandir|DirEntry|ScandirIterator|rename|replace|link|symlink|unlink|remove|mkdir|rmdir|access
+      |chmod|chown|utime|posix_fallocate|statvfs)\b.*
+    )(\(\).*)?$
+    """,
+    re.VERBOSE,
+)
+"""C functions that work on files and file-like databases. Not `os.read`, which is for pipes."""
+
+
+def before_logging(stack: list[Frame]) -> list[Frame] | None:
+    """The stack down to the call of `logging`; None where there is none."""
+    for index, frame in enumerate(stack):
+        if _LOGGING.search(frame[1]) and not is_users(frame):
+            return stack[:index]
+    return None
+
+
+def before_resolving(part: Part) -> list[Frame] | None:
+    """The stack down to the call of what resolves a host's name; None where there is none."""
+    for index, frame in enumerate(part.rest):
+        if _RESOLVERS.search(frame[0].rpartition(".")[2]):
+            return part.rest[:index]
+    return part.rest if _RESOLVERS.search(part.callee) else None
+
+
+def lock_method(part: Part) -> str | None:
+    """The method of a lock or queue for threads that waits, as in "Queue.get"; "" where the lock itself is
+    asked, None where it is no such thing."""
+    if not _LOCKS.search(part.callee):
+        return None
+    own = users_frame(part.rest)
+    if own is None or part.rest[-1] == own:
+        return ""
+    entry, file, _ = part.rest[part.rest.index(own) + 1]
+    return entry if _LOCK_FILES.search(file) and _LOCK_METHODS.search(entry) else None
+
+
+def _collects(model: Model, stall: Stall) -> bool:
+    return stall.cause is Cause.GC
+
+
+def _logs(model: Model, stall: Stall) -> bool:
+    return share(stall, lambda part: bool(before_logging(part.rest))) > MOST
+
+
+def _resolves(model: Model, stall: Stall) -> bool:
+    return stall.cause is Cause.BLOCKING and share(stall, lambda part: bool(before_resolving(part))) > MOST
+
+
+def _waits_for_lock(model: Model, stall: Stall) -> bool:
+    return stall.cause is Cause.BLOCKING and share(stall, lambda part: lock_method(part) is not None) > MOST
+
+
+def _works_on_files(model: Model, stall: Stall) -> bool:
+    # What is in memory already is copied from there, which keeps the processor busy.
+    works = stall.cause in (Cause.BLOCKING, Cause.CPU)
+    return works and share(stall, lambda part: bool(_FILES.match(part.callee))) > MOST
+
+
+def _is_callback(model: Model, stall: Stall) -> bool:
+    return not stall.task
+
+
+def _never_yields(model: Model, stall: Stall) -> bool:
+    if stall.cause is not Cause.CPU or stall.poll != 1 or not (stall.last or _ends_at_once(model, stall)):
+        return False
+    file, line = model.kinds.defined(stall.kind)
+    spawned, _ = model.kinds.spawn(stall.kind)
+    # Where the spawn was not seen, polls may have gone before. A framework's coroutine awaits what it gets.
+    return bool(file and spawned) and is_users(("", file, line))
+
+
+def _ends_at_once(model: Model, stall: Stall) -> bool:
+    """Whether a first poll that goes on will be the last one, as for all tasks of its kind so far."""
+    kinds = model.kinds
+    known = stall.ongoing and 0 < stall.kind < kinds.rows
+    return known and bool(0 < kinds.ended[stall.kind] == kinds.polls[stall.kind])
+
+
+def _caused(cause: Cause) -> Rule:
+    return lambda model, stall: stall.cause is cause
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    (NestedRunInAThread.name, is_nested_run),
+    ("gc-pause", _collects),
+    ("blocking-logging-handler", _logs),
+    ("synchronous-dns", _resolves),
+    ("blocking-lock", _waits_for_lock),
+    ("synchronous-file-or-sqlite-io", _works_on_files),
+    ("blocking-callback", _is_callback),
+    ("slow-first-poll-never-yields", _never_yields),
+    ("long-poll-gil-held-in-c", _caused(Cause.GIL)),
+    ("long-poll-cpu", _caused(Cause.CPU)),
+    ("long-poll-blocking-call", _caused(Cause.BLOCKING)),
+)
+"""Lints by what is theirs, the one that says most first."""
+
+_Seen: TypeAlias = "list[Stall | Incident]"
+
+_latest: WeakKeyDictionary[Model, tuple[_Seen, dict[str, list[Stall]]]] = WeakKeyDictionary()
+
+
+def claimed(model: Model, lint: str) -> list[Stall]:
+    """The stalls that belong to a lint, oldest first."""
+    seen: _Seen = [*model.stalls, *model.incidents]
+    before, by_lint = _latest.get(model, ([], {}))
+    if len(before) != len(seen) or any(a is not b for a, b in zip(before, seen, strict=True)):
+        by_lint = {}
+        for stall in model.stalls:
+            if stall.cause is not Cause.UNKNOWN:
+                for name, rule in RULES:
+                    if rule(model, stall):
+                        by_lint.setdefault(name, []).append(stall)
+                        break
+        _latest[model] = seen, by_lint
+    return by_lint.get(lint, [])

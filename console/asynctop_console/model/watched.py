@@ -1,0 +1,164 @@
+"""Watched tasks: each of their last polls with the wake that led to it, and histograms of their times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from asynctop_console.model import limits
+from asynctop_console.model.columns import Ints, choice, clipped, whole
+from asynctop_console.model.kinds import BUCKETS, histogram_quantile_ns
+from asynctop_console.model.tasks import TaskTable
+from asynctop_protocol.messages import Histograms, History, WakerSource
+
+
+class Waker(NamedTuple):
+    """What wakes a task."""
+
+    source: int
+    """`WakerSource`."""
+    task: int
+    """0 where it was no task."""
+    name: int
+    """Text number."""
+
+
+class Poll(NamedTuple):
+    """One poll."""
+
+    woken_ns: int
+    waker: Waker
+    started_ns: int
+    ended_ns: int
+
+    @property
+    def waited_ns(self) -> int:
+        """From the wake to the poll."""
+        return max(self.started_ns - self.woken_ns, 0)
+
+    @property
+    def ran_ns(self) -> int:
+        """The poll itself."""
+        return max(self.ended_ns - self.started_ns, 0)
+
+
+class Times(NamedTuple):
+    """How long something took, over many times."""
+
+    counts: Ints
+    """By half octave, as in `Totals.histograms`."""
+    max_ns: int
+
+    def quantile_ns(self, q: float) -> int | None:
+        """The time that a share `q` (0..1) does not exceed, at most 19 % off; None for an empty histogram."""
+        found = histogram_quantile_ns(self.counts, q)
+        return None if found is None else min(found, self.max_ns)
+
+
+NO_TIMES = Times(np.zeros(0, np.int64), 0)
+
+
+_WOKEN, _STARTED, _ENDED = 0, 4, 5
+"""Columns of a watched task's rows; what woke it is between them."""
+
+
+_MOST = limits.LARGEST // 4
+"""Of one bucket: an octave of both histograms adds up within 64 bits."""
+
+
+class WatchedTask:
+    """What is known of one watched task."""
+
+    def __init__(self) -> None:
+        self.ran = self.waited = NO_TIMES
+        """Its polls, and its waits for them. The first few polls are not among them."""
+        self._rows: Ints = np.zeros((0, 6), np.int64)
+
+    @property
+    def polls(self) -> int:
+        """How many polls are kept."""
+        return len(self._rows)
+
+    def last(self, count: int) -> list[Poll]:
+        """The last polls, newest first."""
+        rows = self._rows[-count:][::-1].tolist() if count > 0 else []
+        return [Poll(woken, Waker(*waker), start, end) for woken, *waker, start, end in rows]
+
+    @property
+    def since_ns(self) -> int:
+        """When the oldest poll that is kept began; 0 where there is none."""
+        return int(self._rows[0, _STARTED]) if len(self._rows) else 0
+
+    def longest(self, now: int, span_ns: int, cells: int) -> tuple[Ints, Ints]:
+        """The longest poll, and the longest wait for one, in each of so many equal parts of the time up to
+        `now`; 0 where there was none. Parts begin at multiples of their length, so that they move as one."""
+        step = max(span_ns // cells, 1)
+        rows = self._rows
+        part = rows[:, _ENDED] // step - now // step + cells - 1
+        shown = (part >= 0) & (part < cells)
+        ran, waited = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+        # A time too short to be measured is still one.
+        np.maximum.at(ran, part[shown], np.maximum(rows[:, _ENDED] - rows[:, _STARTED], 1)[shown])
+        np.maximum.at(waited, part[shown], np.maximum(rows[:, _STARTED] - rows[:, _WOKEN], 1)[shown])
+        return ran, waited
+
+    def wakers(self) -> list[tuple[Waker, int]]:
+        """What woke it for the polls that are kept, and how often; the most frequent first."""
+        wakers, counts = np.unique(self._rows[:, _WOKEN + 1 : _STARTED], axis=0, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return [(Waker(*wakers[index].tolist()), int(counts[index])) for index in order.tolist()]
+
+    def add(self, rows: Ints) -> None:
+        """More polls: a row each, in the order of `Poll`."""
+        self._rows = np.concatenate((self._rows, rows))[-limits.HISTORY :]
+
+
+class WatchedTasks:
+    """Those that the console watches, by id."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, WatchedTask] = {}
+
+    def get(self, task: int) -> WatchedTask | None:
+        """What is known of a task; None where it is not watched."""
+        return self._tasks.get(task)
+
+    def keep(self, tasks: Iterable[int]) -> None:
+        """Forget all but these."""
+        kept = set(tasks)
+        self._tasks = {task: known for task, known in self._tasks.items() if task in kept}
+
+    def polled(self, message: History) -> None:
+        """More polls."""
+        tasks = whole(message.task)
+        rows = np.stack(
+            (
+                whole(message.woken_ns),
+                choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN),
+                whole(message.waker_task),
+                whole(message.waker_name, limits.LARGEST_SMALL),
+                whole(message.started_ns),
+                whole(message.ended_ns),
+            ),
+            axis=1,
+        )
+        for task in np.unique(tasks).tolist():
+            self._of(task).add(rows[tasks == task])
+
+    def counted(self, message: Histograms, tasks: TaskTable) -> None:
+        """Histograms anew. `tasks` knows the longest polls."""
+        for index, task in enumerate(whole(message.task).tolist()):
+            watched, row = self._of(task), tasks.row(task)
+            most = int(tasks.max_poll_ns[row]) if row is not None else limits.LARGEST
+            longest = clipped(message.max_scheduled_ns[index])
+            watched.ran = Times(whole(message.polls[index], _MOST)[:BUCKETS], most)
+            watched.waited = Times(whole(message.scheduled[index], _MOST)[:BUCKETS], longest)
+
+    def _of(self, task: int) -> WatchedTask:
+        if task not in self._tasks:
+            self._tasks[task] = WatchedTask()
+            if len(self._tasks) > limits.WATCHED:
+                del self._tasks[next(iter(self._tasks))]
+        return self._tasks[task]

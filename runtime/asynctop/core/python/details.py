@@ -1,0 +1,85 @@
+"""What few tasks have beyond their sums: histograms of one that is polled often, and the history of one that
+is watched.
+
+A loop's thread writes; the publisher's thread attaches histories and reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from time import monotonic_ns
+from typing import Any, NamedTuple
+
+from asynctop.core.contract import POLLS_KEPT
+
+
+class WatchedPoll(NamedTuple):
+    """One poll, with the wake that led to it."""
+
+    number: int
+    """Counts up from 1."""
+    woken_ns: int
+    waker: int
+    """As in `TaskRecord.waker`."""
+    started_ns: int
+    ended_ns: int
+
+
+class History:
+    """The last polls of a watched task. `watchers` is the publisher's."""
+
+    def __init__(self) -> None:
+        self.began_ns = monotonic_ns()
+        self.watchers = 0
+        self.count = 0
+        self.polls: deque[WatchedPoll] = deque(maxlen=POLLS_KEPT)
+
+    def add(self, woken: int, waker: int, started: int, ended: int) -> None:
+        """A poll has ended. One is left out that began before the task was watched."""
+        if started >= self.began_ns:
+            self.count += 1
+            self.polls.append(WatchedPoll(self.count, woken, waker, started, ended))
+
+    def since(self, number: int) -> list[WatchedPoll]:
+        """Those after this number that are there still."""
+        # A list is made of a deque in one step under the interpreter's lock.
+        return [poll for poll in list(self.polls) if poll.number > number]
+
+
+class Details:
+    """See above."""
+
+    __slots__ = ("history", "max_wait_ns", "polls", "waits", "waker")
+
+    def __init__(self) -> None:
+        # Few buckets are ever hit: a list would be larger by far.
+        self.polls: defaultdict[int, int] = defaultdict(int)
+        """Polls by the bucket of their duration, as in `Totals.histograms`."""
+        self.waits: defaultdict[int, int] = defaultdict(int)
+        """The same by how long they waited."""
+        self.max_wait_ns = 0
+        self.waker = 0
+        """What led to the poll under way, where it has been woken again in it."""
+        self.history: History | None = None
+
+
+_making = threading.Lock()
+
+
+def details_of(record: Any) -> Details:
+    """A record's details, made where there are none. On either side."""
+    with _making:
+        if record.details is None:
+            record.details = Details()
+        details: Details = record.details
+        return details
+
+
+def histogram(counts: dict[int, int]) -> list[int]:
+    """As it travels, without empty buckets at the end."""
+    counts = dict(counts)  # in one step, like the list above
+    row = [0] * (max(counts, default=-1) + 1)
+    for bucket, count in counts.items():
+        row[bucket] = count
+    return row
