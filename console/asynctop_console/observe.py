@@ -35,6 +35,8 @@ async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_
             await _watch(source, model, int(seconds * 1e9))
     except TimeoutError:
         pass
+    if not model.answered:
+        model.picture()
     if not model.ticks:
         raise SilentError(f"{source.target} has sent nothing to show: is it stopped, or has it just ended?")
     return model

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from itertools import takewhile
 
 from asynctop.causes import Collections, Evidence, Place
-from asynctop.core.contract import Core, Look, Running
+from asynctop.core.contract import OWN_CALLBACK, Core, Look, Running
 from asynctop.queues import Queues
 from asynctop.stacks import Sight, poll_stack
 from asynctop.stall_log import StallLog
@@ -168,6 +168,8 @@ class StallWatcher:
 
     def _keep(self, watched: _Watched, took_ns: int, *, ongoing: bool) -> None:
         running = watched.running
+        if not running.task and running.name.startswith(OWN_CALLBACK):
+            return
         with self._lock:
             if not watched.number:
                 self._count += 1

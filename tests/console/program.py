@@ -18,6 +18,7 @@ from asynctop_protocol.messages import (
     Ended,
     Hello,
     History,
+    Holding,
     Inspect,
     Kinds,
     Loops,
@@ -171,6 +172,30 @@ def stall(
         ("get", "/venv/lib/python3.13/site-packages/requests/api.py", 73),
     ]
     return Stall(number, task, 1, "worker", 1, SECOND, duration, ongoing, cause, 9, stack)
+
+
+def chain(
+    task: int,
+    waiting: Waiting | None = None,
+    awaits: Sequence[int] = (),
+    holds: Sequence[int] = (),
+    line: int = 41,
+    any_of: bool = False,
+) -> Chain:
+    """A chain of two frames, the outer one of which holds asyncio locks with these ids."""
+    frames = [("handler", "/srv/app/web.py", line), ("acquire", "/usr/lib/python3.13/asyncio/locks.py", 9)]
+    held = [Holding("lock", lock, "asyncio.Lock", 0) for lock in holds]
+    return Chain(task, frames, waiting, 2, list(awaits), any_of, held)
+
+
+def lock(number: int) -> Waiting:
+    """Waiting for an asyncio lock."""
+    return Waiting("lock", number, "asyncio.Lock, in acquire()", attributes={"locked": 1, "waiters": 1})
+
+
+def gather(of: int) -> Waiting:
+    """Waiting for so many tasks."""
+    return Waiting("gather", 900, f"gather() of {of}")
 
 
 def history(

@@ -68,7 +68,7 @@ def test_polls_their_times_and_wakers_are_shown(size: tuple[int, int]) -> None:
             assert "  ran         1.76ms   1.76ms   1.76ms   9.00ms" in screen.page
             assert "  waited      2.49ms   2.49ms   2.49ms   4.00ms" in screen.page
             assert "  89%         timer on_timer" in screen.page
-            assert "  11%         task worker →" in screen.page
+            assert "→ 11%         task worker" in screen.page
             assert all(len(line) <= size[0] for line in lines if "/" not in line)
 
     asyncio.run(run())

@@ -10,17 +10,16 @@ import numpy as np
 
 from asynctop_console.lints.finding import Finding, Lint, Severity, at
 from asynctop_console.model import Frame, Model, Resource, duration, users_frame
-from asynctop_protocol.messages import State
 
 _MS = 1_000_000
 
 
 def idle_ns(model: Model, task: int) -> int:
-    """For how long a task has been waiting, 0 where it is not."""
-    row = model.tasks.row(task)
-    if row is None or model.tasks.state[row] != State.IDLE:
-        return 0
-    return max(model.now_ns - int(model.tasks.since_ns[row]), 0)
+    """For how long a task had been waiting when its chain was read, 0 where it was not.
+
+    By now it may have gone on and wait for something else: what it waited for and for how long go together.
+    """
+    return model.waits.idle_ns(task)
 
 
 def place_of(model: Model, task: int) -> Frame | None:
@@ -129,6 +128,8 @@ class LockHeldLongWhileWaiting(Lint):
         """One finding for each lock."""
         stuck = {task for ring in _rings(model, 0) for task in ring}
         for lock in _contended(model):
+            if len(lock.holders) != 1:
+                continue
             holder = lock.holders[0]
             held_ns = idle_ns(model, holder)
             longest = max(idle_ns(model, task) for task in lock.waiters)
@@ -172,12 +173,14 @@ class LockConvoy(Lint):
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each lock."""
         for lock in _contended(model):
-            holder = lock.holders[0]
             longest = max(idle_ns(model, task) for task in lock.waiters)
+            # Nobody holds it in the moment in which it changes hands.
+            held_ns = max((idle_ns(model, task) for task in lock.holders), default=0)
             if (
                 len(lock.waiters) < self.least_waiters
                 or longest < self.least_ms * _MS
-                or idle_ns(model, holder) >= self.most_held_ms * _MS
+                or held_ns >= self.most_held_ms * _MS
+                or any(chain.stranded for task in lock.waiters if (chain := model.waits.chain(task)))
             ):
                 continue
             kind = model.tasks.kind[model.tasks.rows_of(np.array(lock.waiters))]
@@ -188,7 +191,7 @@ class LockConvoy(Lint):
                 most,
                 f"{len(lock.waiters):,} tasks queue for {lock.description}{at(place)}, the first for "
                 f"{duration(longest)}: one at a time gets on. Do less under the lock, or use several.",
-                [*lock.waiters, holder],
+                [*lock.waiters, *lock.holders],
                 place=place,
             )
 
@@ -244,7 +247,7 @@ def _by_locks(model: Model, ring: list[int]) -> bool:
 
 
 def _contended(model: Model) -> Iterator[Resource]:
-    """The locks that somebody waits for, and whose holder is known."""
+    """The locks that somebody waits for."""
     for resource in model.waits.resources.values():
-        if resource.type in ("lock", "condition") and resource.waiters and len(resource.holders) == 1:
+        if resource.type in ("lock", "condition") and resource.waiters:
             yield resource

@@ -34,7 +34,7 @@ class OrphanedTask(Lint):
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each kind, about the task that has been an orphan for longest."""
         orphans: dict[int, list[tuple[int, int]]] = {}
-        for chain in model.chains.values():
+        for chain in model.waits.chains.values():
             alone_ns = 0 if chain.held else _alone_ns(model, chain.task)
             if alone_ns >= self.least_ms * 1_000_000:
                 row = model.tasks.row(chain.task)
@@ -44,7 +44,7 @@ class OrphanedTask(Lint):
             file, line = model.kinds.spawn(kind)
             place: Frame | None = ("", file, line) if file else None
             spawned = f": spawned at {short(file, line, width=60)}" if place else ""
-            waits = at(users_frame(model.chains[task].frames))
+            waits = at(users_frame(model.waits.chains[task].frames))
             more = f" So do {len(found) - 1:,} more of its kind." if len(found) > 1 else ""
             yield self.about_task(
                 model,

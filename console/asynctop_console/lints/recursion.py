@@ -32,7 +32,7 @@ class DeepAwaitRecursion(Lint):
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each recursive call, about the deepest of its tasks."""
         groups: dict[Frame, list[Chain]] = {}
-        for chain in model.chains.values():
+        for chain in model.waits.chains.values():
             if chain.depth >= self.least_depth:
                 place = self._recursive_call(chain)
                 if place is not None:

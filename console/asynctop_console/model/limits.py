@@ -56,3 +56,7 @@ FRAMES = 200
 
 NOTES = 100
 """Names of what was dropped, and faults: there are a handful of hooks."""
+
+PICTURE_NS = 15_000_000_000
+"""How long after the last await chain was heard of the picture of who waits for whom still counts: consoles
+inspect every few seconds, where they inspect at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain as joined
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from asynctop_console.model.stalls import clean_stall
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
-from asynctop_console.model.waits import Waits
+from asynctop_console.model.waits import NOBODY, Waits
 from asynctop_console.model.watched import WatchedTasks
 from asynctop_protocol.messages import (
     Chain,
@@ -80,7 +81,12 @@ class Model:
         """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
         """The last chain read of each task, by task id."""
-        self._waits: tuple[int, Waits] | None = None
+        self._read: dict[int, tuple[int, int]] = {}
+        """When each of `chains` came: (request, time of the tick before); the same keys in the same order."""
+        self._heard_ns = 0
+        self._complete = False
+        self._pictured = 0
+        self._waits = NOBODY
         self.cancellations = Cancellations()
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
@@ -106,14 +112,9 @@ class Model:
 
     @property
     def waits(self) -> Waits:
-        """Who waits for whom and for what, of the tasks that still live."""
-        if self._waits is None or self._waits[0] != self.ticks:
-            tasks = self.tasks
-            rows = tasks.rows_of(np.fromiter(self.chains, np.int64, len(self.chains)))
-            live = (rows >= 0) & (tasks.state[rows] != State.DONE) if tasks.rows else rows >= 0
-            chains = {task: self.chains[task] for task, lives in zip(self.chains, live, strict=True) if lives}
-            self._waits = self.ticks, Waits(chains)
-        return self._waits[1]
+        """Who waits for whom and for what: the picture that the last inspection gave, the same object until
+        the next. Empty where that is so long ago that nobody can vouch for it."""
+        return NOBODY if self.now_ns - self._heard_ns > limits.PICTURE_NS else self._waits
 
     def text(self, number: int) -> str:
         """The text with this number, "" where it was never announced."""
@@ -137,6 +138,7 @@ class Model:
                 tasks.ended(message)
                 for task in message.id if self.chains else ():
                     self.chains.pop(task, None)
+                    self._read.pop(task, None)
             case Texts():
                 self._texts.add(message.first, message.texts)
             case Kinds():
@@ -187,11 +189,39 @@ class Model:
         self.tasks.evict()
         self.tasks.mark(self.now_ns, anew)
         self.cancellations.settle(self.tasks, self.now_ns)
+        # The first answer is shown as it comes, in ever larger steps.
+        if self._complete or (not self.answered and len(self.chains) > 2 * self._pictured):
+            self._complete = False
+            self.picture()
         self.meters.sample(self.now_ns, self.loops)
         self.turns.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live, self.kinds.spawned)
         self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
+
+    def picture(self) -> None:
+        """Join the chains that have come so far to `waits`, though more are on their way.
+
+        What came with the latest request belongs together. Of chains read before, only those still hold whose
+        tasks have not been polled since.
+        """
+        self._pictured, self._heard_ns = len(self.chains), self.now_ns
+        if not self.chains:
+            return
+        tasks, count = self.tasks, len(self.chains)
+        rows = tasks.rows_of(np.fromiter(self.chains, np.int64, count))
+        read = np.fromiter(joined.from_iterable(self._read.values()), np.int64, 2 * count).reshape(count, 2)
+        idle_ns = np.zeros(count, np.int64)
+        hold = rows >= 0
+        if tasks.rows:
+            state, since_ns = tasks.state[rows], tasks.since_ns[rows]
+            hold &= (state != State.DONE) & ((read[:, 0] == read[:, 0].max()) | (since_ns <= read[:, 1]))
+            idle_ns = np.where(state == State.IDLE, np.maximum(self.now_ns - since_ns, 0), 0)
+        kept = zip(self.chains.items(), idle_ns.tolist(), hold.tolist(), strict=True)
+        found = [(task, chain, idle) for (task, chain), idle, holds in kept if holds]
+        self._waits = Waits(
+            {task: chain for task, chain, _ in found}, {task: idle for task, _, idle in found}, self.now_ns
+        )
 
     def _stalled(self, message: Stalls) -> None:
         for stall in message.stalls:
@@ -217,6 +247,7 @@ class Model:
                 del self._incidents[next(iter(self._incidents))]
 
     def _inspected(self, message: Chains) -> None:
+        self._heard_ns = self.now_ns
         for chain in message.chains:
             waiting = chain.waiting_on
             if waiting is not None:
@@ -229,6 +260,8 @@ class Model:
                 )
             # Taken out first, so that the order stays that of the last answers.
             self.chains.pop(chain.task, None)
+            self._read.pop(chain.task, None)
+            self._read[chain.task] = message.request, self.now_ns
             kept = self.chains[chain.task] = replace(
                 chain,
                 frames=clean_frames(chain.frames),
@@ -242,8 +275,10 @@ class Model:
             self.cancellations.looked(kept, self.now_ns)
             if len(self.chains) > limits.CHAINS:
                 del self.chains[next(iter(self.chains))]
+                del self._read[next(iter(self._read))]
         if message.done:
             self.answered = max(self.answered, message.request)
+            self._complete = True
 
 
 def _numbers(numbers: dict[str, int]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from asynctop_protocol.messages import Chain, Holding
 
@@ -28,33 +29,87 @@ class Resource:
 
 
 class Waits:
-    """The graph of what the chains say. Tasks that have no chain are not in it."""
+    """The graph of what the chains say, as it was at one moment. Tasks that have no chain are not in it."""
 
-    def __init__(self, chains: Mapping[int, Chain]) -> None:
-        self._chains = chains
-        self.resources: dict[int, Resource] = {}
+    def __init__(
+        self, chains: Mapping[int, Chain], idle_ns: Mapping[int, int] | None = None, at_ns: int = 0
+    ) -> None:
+        """`idle_ns`: for how long each task had been waiting at that moment, `at_ns`."""
+        self.chains = chains
+        """By task id."""
+        self._idle_ns = idle_ns or {}
+        self.at_ns = at_ns
+
+    @cached_property
+    def resources(self) -> dict[int, Resource]:
         """What some task waits for or holds, by the resource's id."""
-        self.awaited_by: dict[int, list[int]] = {}
-        """Tasks that wait for a task, by that one's id."""
-        for task, chain in chains.items():
+        found: dict[int, Resource] = {}
+
+        def resource(number: int, type_: str, description: str) -> Resource:
+            return found.setdefault(number, Resource(number, type_, description))
+
+        for task, chain in self.chains.items():
             waiting = chain.waiting_on
             if waiting is not None and waiting.type not in _NOT_SHARED:
-                resource = self._resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
-                resource.waiters.append(task)
-                resource.attributes = waiting.attributes
+                awaited = resource(waiting.id, waiting.type, waiting.description.partition(",")[0])
+                awaited.waiters.append(task)
+                awaited.attributes = waiting.attributes
                 if waiting.holder:
-                    resource.holders.append(waiting.holder)
+                    awaited.holders.append(waiting.holder)
             for held in chain.holds:
-                self._resource(held.id, held.type, held.description).holders.append(task)
-            for awaited in chain.awaits:
-                self.awaited_by.setdefault(awaited, []).append(task)
+                resource(held.id, held.type, held.description).holders.append(task)
+        for each in found.values():
+            each.holders = list(dict.fromkeys(each.holders))
+            if each.type in _ONE_HOLDER:
+                # Slices of one answer are read one after the other; by the last it may have changed hands.
+                del each.holders[:-1]
+        return found
 
-    def _resource(self, number: int, type_: str, description: str) -> Resource:
-        return self.resources.setdefault(number, Resource(number, type_, description))
+    @cached_property
+    def awaited_by(self) -> dict[int, list[int]]:
+        """Tasks that wait for a task, by that one's id."""
+        found: dict[int, list[int]] = {}
+        for task, chain in self.chains.items():
+            for awaited in chain.awaits:
+                found.setdefault(awaited, []).append(task)
+        return found
+
+    @cached_property
+    def awaiting(self) -> list[int]:
+        """Tasks that wait for other tasks."""
+        return [task for task, chain in self.chains.items() if len(chain.awaits)]
+
+    @cached_property
+    def heads(self) -> list[int]:
+        """Of tasks that somebody awaits, but nobody who is not awaited in turn: the oldest of each ring."""
+        left = set(self.awaited_by)
+        below = [task for task in self.awaiting if task not in left]
+        found = []
+        for oldest in sorted(self.awaited_by):
+            while below and left:
+                for task in self.chains[below.pop()].awaits:
+                    if task in left:
+                        left.discard(task)
+                        if task in self.chains:
+                            below.append(task)
+            if oldest in left:
+                left.discard(oldest)
+                found.append(oldest)
+                if oldest in self.chains:
+                    below.append(oldest)
+        return found
+
+    def __len__(self) -> int:
+        """How many tasks are in it."""
+        return len(self.chains)
+
+    def idle_ns(self, task: int) -> int:
+        """For how long a task had been waiting, 0 where it was not."""
+        return self._idle_ns.get(task, 0)
 
     def chain(self, task: int) -> Chain | None:
         """The await chain of a task, None where it is not known."""
-        return self._chains.get(task)
+        return self.chains.get(task)
 
     def holder(self, task: int) -> int:
         """The task that holds what this one waits for; 0 where there is none, or it is not known."""
@@ -63,18 +118,18 @@ class Waits:
 
     def awaited_resource(self, task: int) -> Resource | None:
         """The resource that a task waits for."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         waiting = chain.waiting_on if chain is not None else None
         return self.resources.get(waiting.id) if waiting is not None else None
 
     def holding(self, task: int, resource: int) -> Holding | None:
         """How a task holds a resource."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         return next((held for held in chain.holds if held.id == resource), None) if chain else None
 
     def needs(self, task: int) -> Iterator[int]:
         """The tasks without which this one cannot go on: each of them."""
-        chain = self._chains.get(task)
+        chain = self.chains.get(task)
         if chain is None:
             return
         if not chain.any_of or len(chain.awaits) == 1:
@@ -86,9 +141,13 @@ class Waits:
     def cycles(self) -> list[list[int]]:
         """Rings of tasks of which each needs the next one, and the last one the first. Each ring once,
         beginning with its oldest task; of rings that share a task, one."""
+        return self._cycles
+
+    @cached_property
+    def _cycles(self) -> list[list[int]]:
         found: list[list[int]] = []
         done: set[int] = set()
-        for start in self._chains:
+        for start in self.chains:
             path: list[int] = []
             at: dict[int, int] = {}
             branches: list[Iterator[int]] = []
@@ -112,3 +171,7 @@ class Waits:
                     del at[left]
                     done.add(left)
         return found
+
+
+NOBODY = Waits({})
+"""Where nothing is known."""

@@ -27,16 +27,19 @@ from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import MAX_WATCHED, ProtocolError
-from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick, Watch
+from asynctop_protocol.messages import Chains, Hello, Message, Subscribe, Tick, Watch
 
 SCREENS: dict[str, str] = {
     "tasks": "asynctop_console.views.tasks:Tasks",
     "kinds": "asynctop_console.views.kinds:KindsScreen",
     "stalls": "asynctop_console.views.stalls:StallsScreen",
+    "tree": "asynctop_console.views.tree:TreeScreen",
+    "resources": "asynctop_console.views.resources:ResourcesScreen",
     "warnings": "asynctop_console.views.warnings:Warnings",
 }
 """The screens in the order of Tab, imported when first shown: the first paint should not wait for the last
@@ -54,7 +57,9 @@ _SLOWEST_PAINT_NS = 80_000_000
 """What is taken for the cost of a painting at most, so that the screen never stands still for more than
 2 s."""
 _FINDINGS_NS = 1_000_000_000
-"""Lints look at the whole model, so they run no more often than this."""
+"""Lints look at the whole model, so they run no more often than this, and"""
+_FINDINGS_SHARE = 10
+"""take no more than this part of the time."""
 _MOST_HELD = 500
 """Ticks held while paused. Then reading stops, and the runtime makes a larger step when it goes on."""
 _SEARCH_S = 1.0
@@ -95,14 +100,14 @@ class ConsoleApp(App[None]):
         self._ticked_ns = clock_ns()
         self._tick_gap_ns = 0
         self._findings: list[Finding] = []
-        self._found_ns = -_FINDINGS_NS
+        self._find_ns = 0
         self._paused: Frame | None = None
         self._held: deque[Message] = deque()
         self._held_ticks = 0
         self._resumed = asyncio.Event()
         self._resumed.set()
         self._failure = ""
-        self._requests = 0
+        self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
         self._period = _USUAL_PERIOD
         self._paint_ns = 0
@@ -150,6 +155,10 @@ class ConsoleApp(App[None]):
 
     async def _take(self, message: Message) -> None:
         """Fold a message, or hold it while the screen is held."""
+        if isinstance(message, Hello):
+            self._inspection.restart()
+        elif isinstance(message, Chains):
+            self._inspection.heard(message)
         if self._paused is None:
             self._fold(message)
         else:
@@ -159,7 +168,7 @@ class ConsoleApp(App[None]):
                 if self._held_ticks >= _MOST_HELD:
                     self._resumed.clear()
                     await self._resumed.wait()
-        if isinstance(message, Tick):
+        if isinstance(message, Tick | Chains):
             # A source with much to say must not keep keys waiting.
             await asyncio.sleep(0)
 
@@ -180,8 +189,10 @@ class ConsoleApp(App[None]):
             self._paused = self._at_this_moment(self._paused)
             return self._paused
         now, model = self.clock_ns(), self.model
-        if now - self._found_ns >= _FINDINGS_NS and model.ticks:
-            self._findings, self._found_ns = check_all(model, self._rules), now
+        if now >= self._find_ns and model.ticks:
+            began = monotonic_ns()
+            self._findings = check_all(model, self._rules)
+            self._find_ns = now + max(_FINDINGS_NS, _FINDINGS_SHARE * (monotonic_ns() - began))
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
@@ -272,9 +283,13 @@ class ConsoleApp(App[None]):
         """Open the stalls of one place."""
         self.push_screen(import_module("asynctop_console.views.detail").StallDetail(place))
 
+    def show_resource(self, id: int) -> None:
+        """Open a resource: who holds it and who waits for it."""
+        self.push_screen(import_module("asynctop_console.views.resources").ResourceDetail(id))
+
     def show_finding(self, finding: Finding) -> None:
-        """Open a warning's whole sentence, and the tasks it is about."""
-        self.push_screen(import_module("asynctop_console.views.detail").FindingDetail(finding))
+        """Open a warning's whole sentence, its subject, and the tasks it is about."""
+        self.push_screen(import_module("asynctop_console.views.finding").FindingDetail(finding))
 
     def show_tasks_of(self, kind: str) -> None:
         """Go to the tasks of a kind, by way of the filter."""
@@ -318,10 +333,10 @@ class ConsoleApp(App[None]):
         names = list(PALETTES)
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else DEFAULT
 
-    def inspect_task(self, id: int) -> None:
-        """Ask the program what a task is suspended on."""
-        self._requests += 1
-        self._send(Inspect(self._requests, [id]))
+    def keep_up(self, frame: Frame, shown: tuple[int, ...] | None) -> None:
+        """Have the await chains read that the open screen shows; see `Inspection`."""
+        if not frame.paused and frame.link.phase is Phase.LIVE:
+            self._inspection.keep_up(frame.model, shown)
 
     def watch_task(self, id: int) -> None:
         """Have the program tell of each poll of a task, until as many `leave_task` as this."""

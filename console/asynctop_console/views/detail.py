@@ -1,4 +1,4 @@
-"""The details of a task, of the stalls of a place, and of a warning."""
+"""The details of a task, and of the stalls of a place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from asynctop_console.lints import Finding
 from asynctop_console.model.places import full, is_users, short
 from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
@@ -15,25 +14,22 @@ from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import history_lines, times_lines, waker_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
+from asynctop_console.views.links import links, task_pieces
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
 from asynctop_console.views.stalls import place_of
 from asynctop_console.views.status import CAUSES
 from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
 from asynctop_protocol.messages import Stall
 
-_INSPECT_NS = 1_000_000_000
 _MOST_STALLS = 5
-_MOST_TASKS = 200
 
 
 class Detail(Page):
-    """Everything about one task. While it is open the task is watched, and the program is asked once a second
-    what it waits for."""
+    """Everything about one task, and where one can go from it. While it is open the task is watched."""
 
     def __init__(self, task: int) -> None:
         super().__init__()
         self.about = task
-        self._asked_ns = -_INSPECT_NS
         self._rows = TaskRows()
 
     def on_mount(self) -> None:
@@ -44,15 +40,11 @@ class Detail(Page):
         """Watch it no more."""
         self.console.leave_task(self.about)
 
-    def paint(self, frame: Frame, reorder: bool = False) -> None:
-        """Show this frame, and ask for the next await chain."""
-        now = self.console.clock_ns()
-        row = frame.model.tasks.row(self.about)
-        if not frame.paused and row is not None and now - self._asked_ns >= _INSPECT_NS:
-            if not frame.model.tasks.ended_ns[row]:
-                self.console.inspect_task(self.about)
-            self._asked_ns = now
-        super().paint(frame, reorder)
+    def inspected(self) -> tuple[int, ...] | None:
+        """This task, while it lives."""
+        tasks = self.console.model.tasks
+        row = tasks.row(self.about)
+        return None if row is None or tasks.ended_ns[row] else (self.about,)
 
     def copied(self, frame: Frame) -> str:
         """The task's name."""
@@ -98,26 +90,7 @@ class Detail(Page):
         if chain is None:
             return [*lines, *paragraph("asking the program ...", width, "muted")]
         lines += stack_lines(chain.frames, width) or paragraph("not suspended anywhere", width, "muted")
-        waiting = chain.waiting_on
-        if waiting is not None:
-            goal = waiting.id if waiting.type == "task" else None
-            lines.append(
-                labelled(
-                    "waiting on", Piece(f"{waiting.type} ", "accent"), Piece(waiting.description), goal=goal
-                )
-            )
-            if waiting.holder:
-                lines.append(labelled("held by", *_task(frame, waiting.holder), goal=waiting.holder))
-        return lines
-
-
-def _task(frame: Frame, id: int) -> tuple[Piece, ...]:
-    tasks = frame.model.tasks
-    row = tasks.row(id)
-    if row is None:
-        return (Piece(f"task {id} ", "muted"), Piece("(no longer known)", "faint"))
-    kind = frame.model.kinds.label(int(tasks.kind[row]))
-    return (Piece(f"{tasks.name(row) or f'task {id}'} ", "name"), Piece(kind, "kind"))
+        return lines + links(frame, self.about, width)
 
 
 def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
@@ -144,7 +117,7 @@ def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
         ),
     ]
     if parent:
-        lines.append(labelled("spawned by", *_task(frame, parent), goal=parent))
+        lines.append(labelled("spawned by", *task_pieces(frame, parent), goal=parent))
     else:
         lines.append(labelled("spawned by", Piece("no task", "muted")))
     if loop is not None and len(model.loops) > 1:
@@ -296,32 +269,8 @@ class StallDetail(Page):
             labelled("cause", Piece(CAUSES[worst.cause], "warn")),
         ]
         tasks = list(dict.fromkeys(stall.task for stall in reversed(stalls) if stall.task))
-        lines += [labelled("by task", *_task(frame, task), goal=task) for task in tasks[:_MOST_STALLS]]
+        lines += [labelled("by task", *task_pieces(frame, task), goal=task) for task in tasks[:_MOST_STALLS]]
         lines += heading("Stacks, newest first")
         for stall in reversed(stalls[-_MOST_STALLS:]):
             lines += _stall(frame, stall, width)
-        return lines
-
-
-class FindingDetail(Page):
-    """A warning's whole sentence, and the tasks it is about."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__()
-        self.finding = finding
-
-    def lines(self, frame: Frame) -> list[TextLine]:
-        """The sentence and the tasks."""
-        finding = self.finding
-        lines = [
-            TextLine((Piece(f" {finding.lint}", "strong"), Piece(f"  {finding.severity}", "warn"))),
-            TextLine(),
-            *paragraph(finding.message, self.app.size.width),
-        ]
-        tasks = sorted(finding.tasks)
-        if tasks:
-            lines += heading(f"Tasks: {len(tasks)}")
-            lines += [labelled(str(task), *_task(frame, task), goal=task) for task in tasks[:_MOST_TASKS]]
-            if len(tasks) > _MOST_TASKS:
-                lines += paragraph(f"and {len(tasks) - _MOST_TASKS} more", 80, "muted")
         return lines

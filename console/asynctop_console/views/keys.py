@@ -9,8 +9,9 @@ from textual.binding import Binding
 APP = "app"
 """Whatever is open: palette, filter, any screen."""
 
-EVERYWHERE = ("tasks", "kinds", "stalls", "warnings", "detail")
-LISTS = ("tasks", "kinds", "stalls", "warnings")
+TABLES = ("tasks", "kinds", "stalls", "resources", "warnings")
+LISTS = (*TABLES, "tree")
+EVERYWHERE = (*LISTS, "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,29 @@ KEYS: tuple[Key, ...] = (
     Key("quit", "q", "q ^C", "app.quit", "", "quit"),
     Key("quit.anyway", "ctrl+c", "", "quit", "", "quit", (APP,), priority=True),
     Key("back", "escape", "Esc", "back", "", "back: out of a detail, a filter, a chosen row"),
-    Key("open", "enter", "Enter", "open", "detail", "see more of the row", group="Look"),
+    Key(
+        "open",
+        "enter",
+        "Enter",
+        "open",
+        "open",
+        "see more of the row, or go where the line leads",
+        group="Look",
+    ),
+    Key(
+        "expand",
+        "plus,right,l",
+        "+ - → ←",
+        "expand(1)",
+        "more",
+        "show what the task waits for",
+        ("tree",),
+        "Look",
+    ),
+    Key("collapse", "minus,left,h", "", "expand(-1)", "", "hide what the task waits for", ("tree",), "Look"),
+    Key(
+        "expand.all", "asterisk", "*", "expand_all", "", "show everything, or tasks alone", ("tree",), "Look"
+    ),
     Key(
         "filter",
         "slash",
@@ -53,20 +76,21 @@ KEYS: tuple[Key, ...] = (
     Key("previous", "N", "", "match(-1)", "", "previous match", LISTS, "Look"),
     Key("flagged", "exclamation_mark", "!", "flagged", "", "only tasks with warnings", ("tasks",), "Look"),
     Key("finished", "d", "d", "finished", "", "hide finished tasks, or show them", ("tasks",), "Look"),
-    Key(
-        "pause",
-        "space",
-        "space",
-        "app.hold",
-        "pause",
-        "hold the screen still; the program runs on",
-        group="Look",
-    ),
     Key("follow", "f", "f", "follow", "", "keep the chosen row in sight", LISTS, "Look"),
     Key("screen.tasks", "1", "1", "app.screen('tasks')", "tasks", "tasks", group="Screens"),
     Key("screen.kinds", "2", "2", "app.screen('kinds')", "kinds", "tasks by what they are", group="Screens"),
     Key(
         "screen.stalls", "3", "3", "app.screen('stalls')", "stalls", "what blocked the loop", group="Screens"
+    ),
+    Key("screen.tree", "4", "4", "app.screen('tree')", "tree", "who awaits whom", group="Screens"),
+    Key(
+        "screen.resources",
+        "5",
+        "5",
+        "app.screen('resources')",
+        "res",
+        "locks, queues and the like: who holds them, who waits",
+        group="Screens",
     ),
     Key(
         "screen.warnings",
@@ -77,11 +101,24 @@ KEYS: tuple[Key, ...] = (
         "warnings in sentences",
         group="Screens",
     ),
+    Key(
+        "pause",
+        "space",
+        "space",
+        "app.hold",
+        "pause",
+        "hold the screen still; the program runs on",
+        group="Look",
+    ),
     Key("screen.next", "tab", "Tab", "app.beside(1)", "", "next screen", group="Screens"),
     Key("screen.previous", "shift+tab", "", "app.beside(-1)", "", "previous screen", group="Screens"),
-    Key("sort.left", "left,h", "← → h l", "sort_beside(-1)", "", "sort by the column beside", LISTS, "Order"),
-    Key("sort.right", "right,l", "", "sort_beside(1)", "", "sort by the column on the right", LISTS, "Order"),
-    Key("sort.invert", "i", "i", "invert", "", "the other way round", LISTS, "Order"),
+    Key(
+        "sort.left", "left,h", "← → h l", "sort_beside(-1)", "", "sort by the column beside", TABLES, "Order"
+    ),
+    Key(
+        "sort.right", "right,l", "", "sort_beside(1)", "", "sort by the column on the right", TABLES, "Order"
+    ),
+    Key("sort.invert", "i", "i", "invert", "", "the other way round", TABLES, "Order"),
     Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds"), "Order"),
     Key("sort.max", "M", "M", "sort('max')", "", "by longest poll", ("tasks", "kinds", "stalls"), "Order"),
     Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds"), "Order"),

@@ -45,8 +45,28 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__()
         self.palette = palette
         self.lines: list[TextLine] = []
-        self.goal: Hashable = None
-        """Where the line leads that the cursor is on."""
+        self._stops: list[int] = []
+        """Which lines lead somewhere."""
+        self._chosen: tuple[Hashable, int] | None = None
+        """Where the chosen line leads, and how many lines above it lead there too: lines come and go."""
+
+    @property
+    def goal(self) -> Hashable:
+        """Where the line leads that the cursor is on; None for no such line."""
+        return None if self._chosen is None else self._chosen[0]
+
+    @property
+    def cursor(self) -> int | None:
+        """Which line the cursor is on."""
+        if self._chosen is None:
+            return None
+        goal, above = self._chosen
+        return [index for index in self._stops if self.lines[index].goal == goal][above]
+
+    def _choose(self, index: int) -> None:
+        goal = self.lines[index].goal
+        self._chosen = goal, sum(self.lines[stop].goal == goal for stop in self._stops if stop < index)
+        self.refresh()
 
     @property
     def text(self) -> str:
@@ -55,26 +75,29 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, lines: list[TextLine]) -> None:
         """Show these lines."""
-        old, self.lines = self.lines, lines
-        if self.goal is not None and self.goal not in {line.goal for line in lines}:
-            self.goal = None
+        old, before_at = self.lines, self.cursor
+        self.lines, self._stops = lines, [i for i, line in enumerate(lines) if line.goal is not None]
+        if self._chosen is not None:
+            goal, above = self._chosen
+            same = sum(lines[index].goal == goal for index in self._stops)
+            self._chosen = (goal, min(above, same - 1)) if same else None
         if len(old) != len(lines):
             self.virtual_size = Size(self.size.width, len(lines))
-        top = self.scroll_offset.y
+        at, top = self.cursor, self.scroll_offset.y
         for y in range(self.size.height):
             index = top + y
             before = old[index] if index < len(old) else None
             now = lines[index] if index < len(lines) else None
-            if before != now:
+            if before != now or (index in (before_at, at) and before_at != at):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def move(self, step: int) -> None:
         """To the next line that leads somewhere, else scroll; by more than one line only scroll."""
-        goals = [index for index, line in enumerate(self.lines) if line.goal is not None]
+        goals = self._stops
         if abs(step) != 1 or not goals:
             self.scroll_to(y=self.scroll_offset.y + step, animate=False)
             return
-        here = next((i for i in goals if self.lines[i].goal == self.goal), None)
+        here = self.cursor
         top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
         if here is None:
             ahead = [index for index in goals if top <= index < bottom]
@@ -82,10 +105,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
             ahead = [i for i in (goals if step > 0 else goals[::-1]) if (i - here) * step > 0]
         # A line far beyond the edge is come near to by scrolling, so that nothing is skipped unread.
         if ahead and top - 1 <= ahead[0] <= bottom:
-            self.goal = self.lines[ahead[0]].goal
+            self._choose(ahead[0])
             if not top <= ahead[0] < bottom:
                 self.scroll_to(y=top + step, animate=False)
-            self.refresh()
         else:
             self.scroll_to(y=top + step, animate=False)
 
@@ -96,7 +118,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         if index >= len(self.lines):
             return Strip.blank(width, palette["text"])
         line = self.lines[index]
-        ground = "cursor" if line.goal is not None and line.goal == self.goal else "ground"
+        ground = "cursor" if index == self.cursor else "ground"
         drawn: list[tuple[str, Style]] = []
         room = width
         for piece in line.pieces:
@@ -113,6 +135,5 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """A click goes where the line leads."""
         index = event.y + self.scroll_offset.y
         if index < len(self.lines) and self.lines[index].goal is not None:
-            self.goal = self.lines[index].goal
-            self.refresh()
+            self._choose(index)
             self.post_message(self.Chosen(self.goal))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -20,15 +21,29 @@ LABEL = 12
 """Cells of a label in front of a line."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToResource:
+    """A line that leads to a resource."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToKind:
+    """A line that leads to the tasks of a kind."""
+
+    label: str
+
+
 def heading(text: str) -> list[TextLine]:
     """A heading, with a blank line before it."""
     return [TextLine(), TextLine((Piece(f" {text}", "title"),))]
 
 
 def labelled(label: str, *pieces: Piece, goal: Hashable = None) -> TextLine:
-    """A line with a label; with a `goal`, marked as leading somewhere."""
-    sign = (Piece(" →", "accent"),) if goal is not None else ()
-    return TextLine((Piece(f"  {label:<{LABEL}}", "muted"), *pieces, *sign), goal)
+    """A line with a label; with a `goal`, marked as leading somewhere: in front, where nothing is cut."""
+    sign = Piece("→ " if goal is not None else "  ", "accent")
+    return TextLine((sign, Piece(f"{label:<{LABEL}}", "muted"), *pieces), goal)
 
 
 def paragraph(text: str, width: int, role: str = "text") -> list[TextLine]:
@@ -45,7 +60,7 @@ def stack_lines(stack: list[tuple[str, str, int]], width: int) -> list[TextLine]
         mark = "►" if index == own else " "
         role = "strong" if index == own else "text" if index in users else "faint"
         place = f"{file}:{line}"
-        room = max(width - 8 - min(len(function), 32), 20)
+        room = max(width - 38, 20)
         place = place if len(place) <= room else "…" + place[len(place) - room + 1 :]
         lines.append(
             TextLine(
@@ -75,8 +90,13 @@ class Page(View):
 
     def follow(self, goal: Hashable) -> None:
         """Go where a line leads: tasks by their number."""
-        if isinstance(goal, int):
-            self.console.show_task(goal)
+        match goal:
+            case int():
+                self.console.show_task(goal)
+            case ToResource(id):
+                self.console.show_resource(id)
+            case ToKind(label):
+                self.console.show_tasks_of(label)
 
     def body(self) -> list[Widget]:
         """The lines."""

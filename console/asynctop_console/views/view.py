@@ -41,11 +41,16 @@ class View(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The lines and the body."""
-        yield Line("status", self.palette, id="status")
-        yield Line("ground", self.palette, id="meters")
+        # Kept, as they are painted up to the very end, when Textual has taken them off the screen already.
+        self._status = Line("status", self.palette, id="status")
+        self._meters = Line("ground", self.palette, id="meters")
+        self._banner = Line("footer", self.palette, id="banner")
+        self._keys = Line("footer", self.palette, id="footer")
+        yield self._status
+        yield self._meters
         yield from self.body()
-        yield Line("footer", self.palette, id="banner")
-        yield Line("footer", self.palette, id="footer")
+        yield self._banner
+        yield self._keys
 
     def body(self) -> list[Widget]:
         """What stands between the lines."""
@@ -63,6 +68,10 @@ class View(Screen[None]):
         """Paint at once, as after a key."""
         self.paint(self.console.frame(), reorder=True)
 
+    def inspected(self) -> tuple[int, ...] | None:
+        """The tasks whose await chains it shows: `inspection.ALL`, one, or None for none."""
+        return None
+
     def badges(self, frame: Frame) -> list[str]:
         """What hides or holds rows, in a few words each."""
         return []
@@ -71,16 +80,16 @@ class View(Screen[None]):
         """Show this frame."""
         if not self.is_mounted:
             return
+        self.console.keep_up(frame, self.inspected())
         groups, right, ground = status.status(frame, self.badges(frame))
-        self.query_one("#status", Line).show(groups, right, ground)
-        self.query_one("#meters", Line).show(status.meters(frame, self.app.size.width))
+        self._status.show(groups, right, ground)
+        self._meters.show(status.meters(frame, self.app.size.width))
         said = status.banner(frame)
-        banner = self.query_one("#banner", Line)
         if said is not None:
-            banner.show(said[0], ground=said[1])
-        if banner.display != (said is not None):
-            banner.display = said is not None
-        self.query_one("#footer", Line).show(self._footer())
+            self._banner.show(said[0], ground=said[1])
+        if self._banner.display != (said is not None):
+            self._banner.display = said is not None
+        self._keys.show(self._footer())
 
     def _footer(self) -> list[Group]:
         width, height = self.app.size
@@ -88,10 +97,11 @@ class View(Screen[None]):
             return [
                 (Piece(f" {width}x{height}: asynctop needs {SMALLEST[0]}x{SMALLEST[1]} ", ground="notice"),)
             ]
+        gap = "  " if width >= 120 else " "
         return [
             (
-                Piece(f" {key.shown.split()[0]}", "accent", key.action),
-                Piece(f" {key.short} ", "muted", key.action),
+                Piece(f"{gap}{key.shown.split()[0]}", "accent", key.action),
+                Piece(f" {key.short}", "muted", key.action),
             )
             for key in keys.keys_of(self.KEYS_OF)
             if key.short

@@ -11,16 +11,12 @@ from textual.binding import BindingType
 from asynctop_console.lints import Finding, Severity
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Text
+from asynctop_console.views.finding import ROLES, identity
 from asynctop_console.views.frame import Frame
+from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
 from asynctop_console.views.order import Ids
-
-_ROLES = {
-    Severity.ERROR: ("✗ error", "bad"),
-    Severity.WARNING: ("! warning", "warn"),
-    Severity.INFO: ("i info", "muted"),
-}
 
 
 class FindingRows(ListRows[tuple[int, Finding]]):
@@ -34,8 +30,7 @@ class FindingRows(ListRows[tuple[int, Finding]]):
         """All of them, by ascending id: the same lint about the same subject keeps its own."""
         numbered: dict[int, Finding] = {}
         for finding in frame.findings:
-            key = (finding.lint, finding.subject_type, finding.subject_id)
-            numbered.setdefault(self._numbers[key], finding)
+            numbered.setdefault(self._numbers[identity(finding)], finding)
         return sorted(numbered.items(), key=lambda item: item[0])
 
     def ids(self, frame: Frame) -> Ids:
@@ -83,7 +78,7 @@ class Warnings(ListScreen[tuple[int, Finding]]):
                 "severity",
                 "severity",
                 9,
-                lambda r: Cell(*_ROLES[r[1].severity]),
+                lambda r: Cell(*ROLES[r[1].severity]),
                 lambda f: column(severities.index(finding.severity) for _, finding in rows.findings(f)),
             ),
             Column(
@@ -92,6 +87,10 @@ class Warnings(ListScreen[tuple[int, Finding]]):
             Column("message", "what is wrong, and where", 40, lambda r: Cell(r[1].message, "text"), grow=1),
         )
         super().__init__(columns, rows, "severity", fields)
+
+    def inspected(self) -> tuple[int, ...]:
+        """Many lints look at what all tasks wait for."""
+        return ALL
 
     def total(self, frame: Frame) -> tuple[int, str]:
         """How many there are, and what they are called."""

@@ -22,6 +22,10 @@ POLLS_KEPT = 2048
 """Polls of a watched task that are kept for the next batch: no message holds more."""
 
 
+OWN_CALLBACK = "asynctop: "
+"""How the names of callbacks begin by which we use a program's loop."""
+
+
 class Patch(NamedTuple):
     """One attribute to replace while hooks are in place."""
 

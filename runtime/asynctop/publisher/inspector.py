@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from asynctop.awaits import Reach, Waiter, await_chain, is_cancelled, is_held, read, references, waiter
-from asynctop.core.contract import Core
+from asynctop.core.contract import OWN_CALLBACK, Core
 from asynctop_protocol import Chain, Chains, Inspect
 
 SLICE = 40
@@ -86,6 +86,11 @@ class Inspection:
         except Exception:
             self._search = None
         self._deliver(self, Chains(self._request, chains, done=False))
+
+
+# It is a callback of the program's loop, and no concern of the program's.
+for _method in (Inspection._read, Inspection._look):
+    _method.__qualname__ = f"{OWN_CALLBACK}reading await chains"
 
 
 class _Search:

@@ -1,0 +1,89 @@
+"""The page of a warning: the sentence, the place, its subject and the tasks it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from asynctop_console.lints import LINTS, Finding, Severity
+from asynctop_console.model.places import full
+from asynctop_console.views.cells import fit
+from asynctop_console.views.frame import Frame
+from asynctop_console.views.inspection import ALL
+from asynctop_console.views.line import Piece
+from asynctop_console.views.lines import TextLine
+from asynctop_console.views.links import task_pieces, waiting_lines
+from asynctop_console.views.page import LABEL, Page, ToKind, ToResource, heading, labelled, paragraph
+
+ROLES = {
+    Severity.ERROR: ("✗ error", "bad"),
+    Severity.WARNING: ("! warning", "warn"),
+    Severity.INFO: ("i info", "muted"),
+}
+"""How bad it is, in a sign and a word, and their role."""
+
+_MOST_TASKS = 200
+
+
+def identity(finding: Finding) -> Hashable:
+    """What a finding has in common with the same one a second later."""
+    return finding.lint, finding.subject_type, finding.subject_id
+
+
+class FindingDetail(Page):
+    """A warning as it is by now; where it no longer holds, as it was."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__()
+        self.finding = finding
+
+    def inspected(self) -> tuple[int, ...]:
+        """Whatever the lint looked at."""
+        return ALL
+
+    def copied(self, frame: Frame) -> str:
+        """The sentence."""
+        return self.finding.message
+
+    def lines(self, frame: Frame) -> list[TextLine]:
+        """The sentence, and everything one can go to."""
+        about = identity(self.finding)
+        now = next((each for each in frame.findings if identity(each) == about), None)
+        finding = self.finding = now or self.finding
+        width = self.app.size.width
+        word, role = ROLES[finding.severity]
+        lines = [
+            TextLine((Piece(f" {finding.lint}", "strong"), Piece(f"  {word}", role))),
+            *paragraph(_summary(finding.lint), width, "muted"),
+            TextLine(),
+            *paragraph(finding.message, width),
+        ]
+        if now is None:
+            lines += paragraph("It is no longer so.", width, "muted")
+        lines += [TextLine(), _subject(frame, finding)]
+        if finding.place is not None:
+            function, file, line = finding.place
+            place = fit(full(file, line) or "", max(width - LABEL - 3, 20), cut="left")
+            lines.append(labelled("where", Piece(place, "place")))
+            if function:
+                lines.append(labelled("in", Piece(function)))
+        if finding.tasks:
+            lines += heading(f"Tasks: {len(finding.tasks):,}")
+            lines += waiting_lines(frame, sorted(finding.tasks), width, most=_MOST_TASKS)
+        return lines
+
+
+def _summary(lint: str) -> str:
+    return next((each.summary for each in LINTS if each.name == lint), "")
+
+
+def _subject(frame: Frame, finding: Finding) -> TextLine:
+    id, name = finding.subject_id, finding.subject_name
+    match finding.subject_type:
+        case "task":
+            return labelled("task", *task_pieces(frame, id), goal=id)
+        case "kind":
+            return labelled("kind", Piece(name, "kind"), goal=ToKind(name))
+        case "resource":
+            return labelled("resource", Piece(name), goal=ToResource(id))
+        case other:
+            return labelled(other, Piece(name or str(id)))
