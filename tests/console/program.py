@@ -269,6 +269,7 @@ class FakeRuntime:
                 return [Chains(message.request, [], done=True)]
             case Inspect():
                 chain = Chain(1, [("handler", "/srv/app/web.py", 41)], Waiting("lock", 5, "a lock", holder=2))
-                return [Chains(message.request, [chain], done=True), Tick(21 * SECOND)]
+                holder = Chain(2, [("load", "/srv/app/web.py", 44)], Waiting("timer", 6, "sleep(60)"))
+                return [Chains(message.request, [chain, holder], done=True), Tick(21 * SECOND)]
             case _:
                 return []
