@@ -15,7 +15,14 @@ from asynctop_protocol.messages import State
 
 @dataclass(frozen=True)
 class CancellationSwallowed(Lint):
-    """A task was cancelled, but caught the CancelledError and goes on as if nothing had happened."""
+    """A task was cancelled, but caught the CancelledError and goes on as if nothing had happened.
+
+    `cancel()` raises `CancelledError` at the task's `await`. A bare `except:`, or one of `BaseException`,
+    catches it, and a loop around it goes on. Whoever cancelled the task waits for ever, timeouts do not end
+    it, and the program does not stop.
+
+    Catch `Exception`, or raise `CancelledError` again after cleaning up.
+    """
 
     name: ClassVar[str] = "cancellation-swallowed"
     severity: ClassVar[Severity] = Severity.ERROR
@@ -39,7 +46,14 @@ class CancellationSwallowed(Lint):
 
 @dataclass(frozen=True)
 class CancellationSlow(Lint):
-    """A cancelled task is still busy with its cleanup: whoever waits for its end waits for that too."""
+    """A cancelled task is still busy with its cleanup: whoever waits for its end waits for that too.
+
+    After `cancel()` a task may clean up, in `finally` or `except CancelledError`, and await things there.
+    Whoever cancelled it mostly awaits its end, so a slow cleanup makes shutdowns and timeouts late.
+
+    Put a timeout on the cleanup (`async with asyncio.timeout(...)`), or leave what takes long to a task of
+    its own.
+    """
 
     name: ClassVar[str] = "cancellation-slow"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -95,7 +109,15 @@ def _finding(model: Model, lint: Lint, group: list[Cancelled], does: str, did: s
 @dataclass(frozen=True)
 class StateLostOnCancel(Lint):
     """A coroutine was cancelled in the middle of a message, so what it had read of that is lost: the stream
-    was read again as if a message began there."""
+    was read again as if a message began there.
+
+    A reader was cancelled, mostly by a timeout, after it had read the beginning of a message. What it had
+    read was in its local variables and is gone, so the next read takes the middle of that message for a new
+    one.
+
+    Close the connection after such a cancellation. Or let one task do nothing but read whole messages into a
+    queue, and put the timeout on `queue.get()`; or keep what was read in an attribute and go on from there.
+    """
 
     name: ClassVar[str] = "state-lost-on-cancel"
     severity: ClassVar[Severity] = Severity.ERROR
