@@ -29,8 +29,8 @@ DIFFERS = {
     r"0x[0-9a-f]{8,}|(?<=started )\d+": "ADDRESS",
     # Two runs of the same program differ in this, and so do two ways to call a function at the top.
     r"(?<=repeated )\d+(?= more times)": "MANY",
-    # The Python core's handle runs a callback in the place of asyncio's.
-    r'  File ".*(asyncio/events|asynctop/core/python/\w+)\.py", line \d+, in _run\w*\n    .*\n(    [ ~^]+\n)?': "",
+    # What runs a callback, and a turn of the loop, has no frame in the C core, and its own in the Python core.
+    r'  File ".*(asyncio/(base_)?events|asynctop/core/python/\w+)\.py", line \d+, in _run\w*\n    .*\n(    [ ~^]+\n)?': "",
 }
 """What may be different."""
 
