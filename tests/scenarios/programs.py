@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 OBSERVED_S = 2.5
 """For how long a program is observed."""
-AT_A_TIME = 6
+AT_A_TIME = 4
 """Programs that run side by side. Those that burn their processor must not starve the others."""
 
 CORES = tuple(os.environ.get("ASYNCTOP_TEST_CORES", "c python").split())
