@@ -88,8 +88,11 @@ class Evidence:
         else:
             self._held_by_others_ns += held_ns
 
-    def cause(self, took_ns: int, collecting_ns: int, threshold_ns: int = 0) -> Cause:
-        """The verdict on a poll that took so long, of which so much garbage was collected.
+    def cause(
+        self, took_ns: int, collecting_ns: int, collecting_busy_ns: int = 1, threshold_ns: int = 0
+    ) -> Cause:
+        """The verdict on a poll that took so long, of which so long garbage was collected, with a processor
+        for so much of that.
 
         Unknown where it would not have taken longer than the threshold, had it had a processor.
         """
@@ -97,7 +100,7 @@ class Evidence:
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            return Cause.GC
+            return Cause.GC if collecting_busy_ns > MOST * threshold_ns else Cause.UNKNOWN
         if self._held_ns > MOST * own_ns:
             return Cause.GIL
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
@@ -126,6 +129,7 @@ class Collections:
         # Numbers in one block: objects made while a program's memory grows keep it from shrinking again.
         self._starts = array("q", bytes(8 * self.KEPT))
         self._ends = array("q", bytes(8 * self.KEPT))
+        self._busy = array("q", bytes(8 * self.KEPT))
         self._generations = array("b", bytes(self.KEPT))
         self._generation = 0
         self._busy_ns = 0
@@ -146,20 +150,22 @@ class Collections:
         """Whether one runs just now."""
         return self._started_ns != 0
 
-    def within(self, since_ns: int, took_ns: int) -> tuple[int, int]:
-        """How many ns of a span of time were spent collecting, and the oldest generation that was collected
-        then."""
+    def within(self, since_ns: int, took_ns: int) -> tuple[int, int, int]:
+        """How many ns of a span of time were spent collecting, for how many of them with a processor, and the
+        oldest generation that was collected then."""
         until_ns = since_ns + took_ns
-        spent, oldest = 0, 0
+        spent, busy, oldest = 0, 0, 0
         if 0 < self._started_ns < until_ns:
             spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
+            busy = spent  # as far as can be told
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
             start, end = self._starts[number], self._ends[number]
             if end > since_ns and start < until_ns:
                 spent += min(end, until_ns) - max(start, since_ns)
+                busy += self._busy[number]
                 oldest = max(oldest, self._generations[number])
-        return spent, oldest
+        return spent, busy, oldest
 
     def _notice(self, phase: str, info: dict[str, int]) -> None:
         now = time.monotonic_ns()
@@ -170,9 +176,8 @@ class Collections:
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
                 self._starts[self._count % self.KEPT] = self._started_ns
-                # What it would have taken, had it had a processor all the time.
-                took_ns = time.thread_time_ns() - self._busy_ns
-                self._ends[self._count % self.KEPT] = self._started_ns + took_ns
+                self._ends[self._count % self.KEPT] = now
+                self._busy[self._count % self.KEPT] = time.thread_time_ns() - self._busy_ns
                 self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0

@@ -175,8 +175,8 @@ class StallWatcher:
                 self._count += 1
                 watched.number = self._count
             self._version += 1
-            collecting_ns, generation = self._collections.within(running.since_ns, took_ns)
-            cause = watched.evidence.cause(took_ns, collecting_ns, self._threshold_ns)
+            collecting_ns, busy_ns, generation = self._collections.within(running.since_ns, took_ns)
+            cause = watched.evidence.cause(took_ns, collecting_ns, busy_ns, self._threshold_ns)
             seen = watched.sights.most_common(MOST_PARTS)
             usual = seen[0][0] if seen else Sight((), "", "", False)
             callee = f"gc.collect({generation})" if cause is Cause.GC else usual.callee

@@ -239,10 +239,10 @@ def test_a_collection_says_its_generation() -> None:
     collections = Collections()
     collections._notice("start", {"generation": 2})
     collections._starts[0], collections._ends[0], collections._generations[0] = 100, 200, 1
-    assert collections.within(150, 100) == (50, 1)
-    assert collections.within(300, 100) == (0, 0)
+    assert collections.within(150, 100) == (50, 0, 1)
+    assert collections.within(300, 100) == (0, 0, 0)
     now = time.monotonic_ns()
-    spent, generation = collections.within(now - MS, 3600 * 10**9)
+    spent, busy, generation = collections.within(now - MS, 3600 * 10**9)
     assert (spent > 0, generation) == (True, 2)
 
 
