@@ -100,7 +100,7 @@ class Evidence:
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            return Cause.GC if collecting_busy_ns > MOST * threshold_ns else Cause.UNKNOWN
+            return Cause.GC if collecting_busy_ns > threshold_ns else Cause.UNKNOWN
         if self._held_ns > MOST * own_ns:
             return Cause.GIL
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
