@@ -451,7 +451,7 @@ def order(loop: Any) -> object:
             loop.call_soon_threadsafe(seen.append, f"safe {n}")
         start = loop.time()
         for n in (3, 1, 2):
-            loop.call_at(start + n * 0.004, timers.append, n)
+            loop.call_at(start + n * 0.05, timers.append, n)
         for n in range(6):
             await queue.put(n)
             seen.append(f"put {n}")
