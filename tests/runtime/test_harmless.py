@@ -457,7 +457,7 @@ def order(loop: Any) -> object:
             seen.append(f"put {n}")
         await asyncio.gather(*tasks, *consumers)
         with suppress(TimeoutError):
-            await asyncio.wait_for(loop.create_future(), 0.02)
+            await asyncio.wait_for(loop.create_future(), 0.25)
         seen.append("end")
 
     loop.run_until_complete(main())
