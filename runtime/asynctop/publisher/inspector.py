@@ -68,7 +68,8 @@ class Inspection:
             for (number, task), count in zip(found, references(found), strict=True):
                 reading = read(task)
                 chain = await_chain(number, reading, self._core.identify)
-                chains.append(chain := replace(chain, held=is_held(reading, count)))
+                chain = replace(chain, held=is_held(reading, count))
+                chains.append(chain)
                 if self._search is not None:
                     self._search.add(chain, task, waiter(number, reading))
         except Exception:
