@@ -430,7 +430,7 @@ def test_a_fault_in_a_callback_stays_ours(
         return str(await done)
 
     with hooks(core), monkeypatch.context() as patch:
-        patch.setattr("asynctop.core.python.handles.Settings.threshold_ns", -1)
+        patch.setattr("asynctop.core.python.handles.settings.threshold_ns", -1)
         patch.setattr("asynctop.core.python.handles.describe", fails)
         assert run(main()) == "well"
     assert faults

@@ -27,8 +27,8 @@ class PythonCore:
     sends = False
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
-        handles.Settings.threshold_ns = threshold_ns
-        handles.Settings.on_fault = staticmethod(on_fault)
+        handles.settings.threshold_ns = threshold_ns
+        handles.settings.on_fault = on_fault
         registry.open = True
         self._collector = Collector()
         self._watch = Watch(0, self.threads)
@@ -36,7 +36,11 @@ class PythonCore:
 
     def loop_patches(self) -> Iterable[Patch]:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
-        yield Patch(base_events.BaseEventLoop, "_call_soon", tasks.call_soon)
+        loop_class = base_events.BaseEventLoop
+        outer = loop_class.call_soon
+        if outer.__code__.co_filename == base_events.__file__:  # else somebody has replaced it
+            yield Patch(loop_class, "call_soon", tasks.call_soon_for(outer))
+        yield Patch(loop_class, "_call_soon", tasks.call_soon)
         yield Patch(events, "Handle", handles.Handle)
         yield Patch(events, "TimerHandle", handles.TimerHandle)
         if sys.version_info >= (3, 14):
@@ -67,12 +71,12 @@ class PythonCore:
     def report_foreign_calls(self, report: Callable[[Any, Any], None] | None) -> None:
         """From now on call `report(loop, callback)` where a loop was given a callback in another thread than
         its own."""
-        handles.Settings.on_foreign_call = staticmethod(report) if report is not None else None
+        handles.settings.on_foreign_call = report
 
     def restart(self) -> None:
         """The process has forked: forget everything, and begin anew."""
         self.forget()
-        self.__init__(handles.Settings.threshold_ns, handles.Settings.on_fault)  # type: ignore[misc]
+        self.__init__(handles.settings.threshold_ns, handles.settings.on_fault)  # type: ignore[misc]
 
     def forget(self) -> None:
         """The hooks are gone: let go of everything."""

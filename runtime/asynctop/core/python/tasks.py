@@ -10,6 +10,7 @@ No function here may raise on its own account. What they cost is measured by `be
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import sys
@@ -25,16 +26,16 @@ from typing import Any
 from asynctop.core.contract import EARNED
 from asynctop.core.describe import clipped, code_of, exception_text
 from asynctop.core.methods import wrapping_method
-from asynctop.core.python.details import Details, details_of
+from asynctop.core.python.details import Details, count_in, details_of
 from asynctop.core.python.handles import (
     Callback,
     Handle,
-    Settings,
     StandIn,
     fault,
     foreign_call,
     is_foreign,
     set_timer,
+    settings,
 )
 from asynctop.core.python.records import (
     NOTHING,
@@ -45,7 +46,7 @@ from asynctop.core.python.records import (
     loop_stats,
     registry,
 )
-from asynctop.core.sites import spawn_site
+from asynctop.core.sites import USER, depths, owner, spawn_site
 from asynctop.core.stock import PyTask, StockHandle, first_step, report
 from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import Outcome, WakerSource
@@ -54,6 +55,8 @@ from asynctop_protocol import Outcome, WakerSource
 CALLBACK, THREAD = WakerSource.CALLBACK, WakerSource.THREAD
 RETURNED, RAISED, CANCELLED = Outcome.RETURNED, Outcome.RAISED, Outcome.CANCELLED
 _new = object.__new__
+_getframe = sys._getframe
+_find_depth = depths.get
 _next_id = itertools.count(1).__next__
 
 
@@ -125,7 +128,7 @@ class Step(StandIn):
             leave_out(error)
             raise
         finally:
-            _settle(record, callback.__self__, callback, stats, before, started, waited)
+            _settle(record, None, callback, stats, before, started, waited)
             self = record = callback = args = before = None  # type: ignore[assignment]  # as in `TaskRecord._run`
 
 
@@ -215,8 +218,9 @@ class TaskRecord(StockHandle):
         before = stats.current
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
-        waited = started - self.since
-        if self.since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
+        since = self.since
+        waited = started - since
+        if since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
             stats.turns += 1
             stats.turn_began = started
             stats.turn_polls = stats.turn_ns = 0
@@ -233,7 +237,7 @@ class TaskRecord(StockHandle):
             leave_out(error)
             report(self, error)
         finally:
-            _settle(self, callback.__self__, callback, stats, before, started, waited)
+            _settle(self, None, callback, stats, before, started, waited)
             # A traceback keeps this frame: it must not keep the task, or one that failed would be a cycle.
             self = callback = args = before = None  # type: ignore[assignment]
 
@@ -291,8 +295,8 @@ def name_of(record: TaskRecord) -> str:
 def _settle(
     record: TaskRecord, task: Any, callback: Any, stats: LoopStats, before: Any, started: int, waited: int
 ) -> None:
-    """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager
-    one."""
+    """Account for a poll of `record` that ends now. `callback` is the step that was run; an eager one has
+    none, and is told by its `task`."""
     try:
         ended = monotonic_ns()
         stats.current = before
@@ -307,8 +311,15 @@ def _settle(
         kind.histogram[bucket] += 1
         details = record.details
         if details is not None:
-            details.polls[bucket] += 1
-            details.waits[(waited * waited).bit_length()] += 1
+            try:
+                details.polls[bucket] += 1
+            except IndexError:
+                count_in(details.polls, bucket)
+            bucket = (waited * waited).bit_length()
+            try:
+                details.waits[bucket] += 1
+            except IndexError:
+                count_in(details.waits, bucket)
             if waited > details.max_wait_ns:
                 details.max_wait_ns = waited
             if details.history is not None:
@@ -321,25 +332,31 @@ def _settle(
         if before is NOTHING:
             stats.left = ended
             stats.turn_polls += 1
-            stats.turn_ns += took
-            if stats.turn_ns > stats.turn_mark_ns:
+            stats.turn_ns = turn_ns = stats.turn_ns + took
+            if turn_ns > stats.turn_mark_ns:
                 stats.note_turn(kind, took)
         if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
                 kind.max_poll_ns = took
-        if task.done():
-            _finish(record, task, ended)
-        else:
-            if record._callback is callback:  # else it has been woken again by now
+        if record._callback is callback:  # else it has been woken again by now, so it has not ended
+            if task is None:
+                task = callback.__self__
+            if task.done():
+                _finish(record, task, ended)
+            else:
                 record._callback = record._args = None
                 record.since = ended
-            elif record.waker == record.id:
-                record.since = ended
-            if record.ref is None:
-                record.ref = weakref.ref(task, record.gone)
-                record.name = task.get_name()  # not earlier: some factories name a task after making it
-        if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
+        elif record.waker == record.id:
+            record.since = ended
+        if record.ref is None and not record.ended_ns:
+            if task is None:
+                task = callback.__self__
+            record.ref = weakref.ref(task, record.gone)
+            record.name = task.get_name()  # not earlier: some factories name a task after making it
+        if took > settings.threshold_ns and took - stats.inside(started) > settings.threshold_ns:
+            if task is None:
+                task = callback.__self__
             name = clipped(task.get_name())
             stats.note_long_poll(
                 LongPollNote(record.id, kind.number, name, started, took, record.polls, task.done())
@@ -382,6 +399,29 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
         stats.changed.append(record)
 
 
+def call_soon_for(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """What to put in place of `BaseEventLoop.call_soon`, which is `stock`: the same with fewer calls."""
+
+    @functools.wraps(stock)
+    def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        try:
+            quick = not self._debug and not self._closed and self._asynctop_stats.stock_checks
+        except AttributeError:  # it is new
+            quick = False
+        if quick:
+            return self._call_soon(callback, args, context)
+        try:
+            handle = stock(self, callback, *args, context=context)
+        except BaseException as error:
+            leave_out(error)
+            raise
+        if handle._source_traceback:
+            del handle._source_traceback[-1]  # this frame
+        return handle
+
+    return call_soon
+
+
 def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
     """In place of `BaseEventLoop._call_soon`: through here goes every wake, every spawn and every plain
     callback."""
@@ -414,8 +454,11 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         handle._args = args
         handle._cancelled = False
         handle._repr = handle._source_traceback = None
-        handle.turn = loop_stats(loop).turns
-        foreign = is_foreign(loop)
+        try:
+            handle.turn = loop._asynctop_stats.turns
+        except AttributeError:
+            handle.turn = loop_stats(loop).turns
+        foreign = get_ident() != loop._thread_id and is_foreign(loop)
         handle.source = THREAD if foreign else CALLBACK
         if loop._debug:
             handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
@@ -435,7 +478,8 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
             record.polls = 1  # started eagerly by its maker: its first poll is over, and nobody saw it
             record.kind_stats.histogram[0] += 1
         return record
-    current = record.stats.current
+    stats = record.stats
+    current = stats.current
     if current is record:
         record.self_wakes += 1  # it waits from the end of its poll on: see `_settle`
         if record.details is not None:
@@ -446,7 +490,7 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
     if not record.dirty:
         record.dirty = True
         record.name = task.get_name()
-        record.stats.changed.append(record)
+        stats.changed.append(record)
     return record
 
 
@@ -510,17 +554,23 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
     except AttributeError:
         factory = loop.get_task_factory()
     code_id = id(code)
-    frame = spawn_site(code_id, factory)
-    if frame is None:
+    if factory is None:
+        # Where its like was spawned last time, as far up the stack: one frame is looked at, and no file's name.
+        try:
+            frame = _getframe(_find_depth(code_id))
+            kind = stats.kinds[code_id, id(frame.f_code), frame.f_lasti]
+            if kind.by_user:
+                return kind
+        except (KeyError, TypeError, ValueError):
+            pass  # it is the first of its like; or the stack is not that deep
+    found = spawn_site(code_id, factory)
+    if found is None:
         return stats.kinds.get((code_id, 0, 0)) or _new_kind(
             stats, (code_id, 0, 0), coroutine, code, (None, 0)
         )
-    site = frame.f_code
-    key = (code_id, id(site), frame.f_lasti)
-    try:
-        return stats.kinds[key]
-    except KeyError:
-        return _new_kind(stats, key, coroutine, code, (site, frame.f_lineno))
+    site = found.f_code
+    key = (code_id, id(site), found.f_lasti)
+    return stats.kinds.get(key) or _new_kind(stats, key, coroutine, code, (site, found.f_lineno))
 
 
 def _new_kind(
@@ -537,7 +587,9 @@ def _new_kind(
     number = registry.kind(info)
     if number == 0:
         key, code, spawned_in = (0, 0, 0), None, None
-    return registry.kind_stats(stats, key, number, (code, spawned_in))
+    kind = registry.kind_stats(stats, key, number, (code, spawned_in))
+    kind.by_user = number != 0 and spawned_in is not None and owner(spawned_in.co_filename) == USER
+    return kind
 
 
 def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
