@@ -1,6 +1,6 @@
 """Where a task was spawned: a code object and a place in it, taken without walking the whole stack.
 
-Reading one frame costs about as much as recording a poll, so who asks looks first where a coroutine's spawning
+Reading one frame costs about as much as recording a poll, so who asks looks first where a coroutine was
 frame was last time: see `depths`. Only where nothing is known of that place are the frames walked, up to the
 loop's own.
 """
