@@ -1,8 +1,8 @@
 """Where a task was spawned: a code object and a place in it, taken without walking the whole stack.
 
-Reading one frame costs about as much as recording a poll, so who asks looks first where a coroutine was
-frame was last time: see `depths`. Only where nothing is known of that place are the frames walked, up to the
-loop's own.
+Reading one frame costs about as much as recording a poll, so who asks looks first at where a coroutine's
+like was spawned last time: see `depths`. Only where nothing is known of that place are the frames walked, up
+to the loop's own.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete
 def spawn_site(coroutine_code: int, factory: Any) -> FrameType | None:
     """The frame that spawns a task, from inside the hook that `call_soon` reached.
 
-    `coroutine_code` is the id of the coroutine's code object, the key of `depths`. `factory` is the loop's task
-    factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is preferred to a
-    library's; frames beyond the loop's callback runner belong to somebody else and do not count. None where
-    there is none, as for `loop.call_soon(loop.create_task, coroutine)`.
+    `coroutine_code` is the id of the coroutine's code object, the key of `depths`. `factory` is the loop's
+    task factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is preferred
+    to a library's; frames beyond the loop's callback runner belong to somebody else and do not count. None
+    where there is none, as for `loop.call_soon(loop.create_task, coroutine)`.
     """
     return _walk(coroutine_code, None if factory is None else _code_of(factory))
 

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from asynctop.core.contract import Look, Outlet, Patch, Running
-from asynctop.core.python import handles, tasks
+from asynctop.core.python import handles, spawns, tasks, wakes
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
 from asynctop.core.python.watch import Watch
@@ -39,21 +39,21 @@ class PythonCore:
         loop_class = base_events.BaseEventLoop
         outer = loop_class.call_soon
         if outer.__code__.co_filename == base_events.__file__:  # else somebody has replaced it
-            yield Patch(loop_class, "call_soon", tasks.call_soon_for(outer))
-        yield Patch(loop_class, "_call_soon", tasks.call_soon)
+            yield Patch(loop_class, "call_soon", wakes.call_soon_for(outer))
+        yield Patch(loop_class, "_call_soon", wakes.call_soon)
         yield Patch(events, "Handle", handles.Handle)
         yield Patch(events, "TimerHandle", handles.TimerHandle)
         if sys.version_info >= (3, 14):
             yield Patch(events, "_ThreadSafeHandle", handles.ThreadSafeHandle)
 
-    wrap = staticmethod(tasks.wrap)
-    wrapping = staticmethod(tasks.wrapping)
-    create_task = staticmethod(tasks.create_task)
+    wrap = staticmethod(wakes.wrap)
+    wrapping = staticmethod(wakes.wrapping)
+    create_task = staticmethod(spawns.create_task)
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""
         try:
-            tasks.adopt(task, loop)
+            spawns.adopt(task, loop)
         except Exception as error:
             handles.fault(error)
 
@@ -83,7 +83,7 @@ class PythonCore:
         for record in tuple(tasks.records.values()):
             task = record.task()
             if task is not None:
-                task.remove_done_callback(tasks.adopted_ended)
+                task.remove_done_callback(spawns.adopted_ended)
             record.ref = None
             record.key = -1
         tasks.records.clear()
