@@ -87,15 +87,16 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
     except AttributeError:
         factory = loop.get_task_factory()
     code_id = id(code)
-    if factory is None:
+    depth = _find_depth(code_id)
+    if depth is not None and factory is None:
         # As far up the stack as last time: one frame is looked at, and no name of a file.
         try:
-            frame = _getframe(_find_depth(code_id))
-            kind = stats.kinds[code_id, id(frame.f_code), frame.f_lasti]
-            if kind.by_user:
+            frame = _getframe(depth)
+            kind = stats.kinds.get((code_id, id(frame.f_code), frame.f_lasti))
+            if kind is not None and kind.by_user:
                 return kind
-        except (KeyError, TypeError, ValueError):
-            pass  # it is the first of its like; or the stack is not that deep
+        except ValueError:
+            pass  # the stack is not that deep this time
     found = spawn_site(code_id, factory)
     if found is None:
         return stats.kinds.get((code_id, 0, 0)) or _new_kind(
