@@ -400,7 +400,7 @@ if "eager" in LOOPS:
 
 
 @python_core_only
-@pytest.mark.parametrize("place", ["woken", "_finish", "_kind_of"])
+@pytest.mark.parametrize("place", ["wakes.woken", "tasks.finish", "spawns._kind_of"])
 def test_a_fault_of_ours_stays_ours(
     run: Run, core: Core, faults: list[Exception], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -412,7 +412,7 @@ def test_a_fault_of_ours_stays_ours(
         return "well"
 
     with hooks(core), monkeypatch.context() as patch:
-        patch.setattr(f"asynctop.core.python.tasks.{place}", fails)
+        patch.setattr(f"asynctop.core.python.{place}", fails)
         assert run(main()) == "well"
     assert {str(fault) for fault in faults} == {f"fault in {place}"}
 
@@ -430,7 +430,7 @@ def test_a_fault_in_a_callback_stays_ours(
         return str(await done)
 
     with hooks(core), monkeypatch.context() as patch:
-        patch.setattr("asynctop.core.python.handles.Settings.threshold_ns", -1)
+        patch.setattr("asynctop.core.python.handles.settings.threshold_ns", -1)
         patch.setattr("asynctop.core.python.handles.describe", fails)
         assert run(main()) == "well"
     assert faults

@@ -61,7 +61,7 @@ def test_a_hook_that_fails_is_switched_off_and_says_so(
         return "well"
 
     with monkeypatch.context() as patch:
-        patch.setattr("asynctop.core.python.tasks._kind_of", fails)
+        patch.setattr("asynctop.core.python.spawns._kind_of", fails)
         assert asyncio.run(main()) == "well"
     assert asyncio.events.Handle is StockHandle
     _, tick = first_tick(installed)

@@ -1,8 +1,8 @@
 """Where a task was spawned: a code object and a place in it, taken without walking the whole stack.
 
-Reading one frame costs about as much as recording a poll, so the depth at which a coroutine's spawning frame
-was found last time is tried first. Only where that guess fails are the frames walked, up to the loop's own
-frames.
+Reading one frame costs about as much as recording a poll, so who asks looks first at where a coroutine's
+like was spawned last time: see `depths`. Only where nothing is known of that place are the frames walked, up
+to the loop's own.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LIBRARY_DIRECTORIES = (
 MACHINERY, LIBRARY, USER = range(3)
 """Whose code a file is: asyncio's and ours, a library's, the user's own."""
 
-_getframe = sys._getframe
 _owners: dict[str, int] = {}
-_depths: dict[int, int] = {}
+depths: dict[int, int] = {}
+"""How far above `spawn_site`'s caller the user's frame was that spawned a coroutine last."""
 
 
 def owner(filename: str) -> int:
@@ -50,32 +50,18 @@ RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete
 def spawn_site(coroutine_code: int, factory: Any) -> FrameType | None:
     """The frame that spawns a task, from inside the hook that `call_soon` reached.
 
-    `coroutine_code` is the id of the coroutine's code object, the key of the guess. `factory` is the loop's
-    task factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is
-    preferred to a library's; frames beyond the loop's callback runner belong to somebody else and do not
-    count. None where there is none, as for `loop.call_soon(loop.create_task, coroutine)`.
+    `coroutine_code` is the id of the coroutine's code object, the key of `depths`. `factory` is the loop's
+    task factory: what calls *it* spawns, so its own frames are passed over. The user's own frame is preferred
+    to a library's; frames beyond the loop's callback runner belong to somebody else and do not count. None
+    where there is none, as for `loop.call_soon(loop.create_task, coroutine)`.
     """
-    if factory is None:
-        depth = _depths.get(coroutine_code)
-        if depth is not None:
-            try:
-                frame = _getframe(depth)
-                called = _getframe(depth - 1).f_code
-                if (
-                    _owners.get(frame.f_code.co_filename) == USER
-                    and _owners.get(called.co_filename) == MACHINERY
-                    and called.co_name not in RUNNERS
-                ):
-                    return frame
-            except ValueError:  # the stack is not that deep this time
-                pass
     return _walk(coroutine_code, None if factory is None else _code_of(factory))
 
 
 def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType | None:
     first: FrameType | None = None
-    frame: FrameType | None = _getframe(2)
-    depth = 1  # as counted from spawn_site
+    frame: FrameType | None = sys._getframe(2)
+    depth = 0
     while frame is not None:
         code = frame.f_code
         belongs = owner(code.co_filename)
@@ -85,7 +71,7 @@ def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType | Non
         elif code is factory_code:
             first = None
         elif belongs == USER and factory_code is None:
-            _depths[coroutine_code] = depth
+            depths[coroutine_code] = depth
             return frame
         elif first is None or (belongs == USER and owner(first.f_code.co_filename) != USER):
             first = frame

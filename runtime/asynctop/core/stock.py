@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import events
+from asyncio import base_events, events
 from typing import Any
 
 StockHandle = events.Handle
 StockTimerHandle = events.TimerHandle
 PyTask: Any = getattr(asyncio.tasks, "_PyTask", asyncio.Task)
 """The task class written in Python."""
+
+stock_check_closed: Any = base_events.BaseEventLoop._check_closed  # type: ignore[attr-defined]
 
 
 def first_step() -> tuple[Any, Any]:

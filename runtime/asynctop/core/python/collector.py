@@ -20,7 +20,7 @@ from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.python.details import WatchedPoll
-from asynctop.core.python.handles import Settings
+from asynctop.core.python.handles import settings
 from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
 from asynctop.core.python.watching import Watching
@@ -364,7 +364,7 @@ def _loops(text_number: Callable[[str], int]) -> Loops:
         elif current is NOTHING:
             state = LoopState.IDLE
         else:
-            state = LoopState.STALLED if now - since > Settings.threshold_ns else LoopState.RUNNING
+            state = LoopState.STALLED if now - since > settings.threshold_ns else LoopState.RUNNING
         lag, stats.lag_ns = stats.lag_ns, 0
         turn, stats.worst_turn = stats.worst_turn, NO_TURN
         stats.turn_mark_ns = 0

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from asynctop.core.contract import Look, Outlet, Patch, Running
-from asynctop.core.python import handles, tasks
+from asynctop.core.python import handles, spawns, tasks, wakes
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
 from asynctop.core.python.watch import Watch
@@ -27,8 +27,8 @@ class PythonCore:
     sends = False
 
     def __init__(self, threshold_ns: int, on_fault: Callable[[Exception], None]) -> None:
-        handles.Settings.threshold_ns = threshold_ns
-        handles.Settings.on_fault = staticmethod(on_fault)
+        handles.settings.threshold_ns = threshold_ns
+        handles.settings.on_fault = on_fault
         registry.open = True
         self._collector = Collector()
         self._watch = Watch(0, self.threads)
@@ -36,20 +36,24 @@ class PythonCore:
 
     def loop_patches(self) -> Iterable[Patch]:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
-        yield Patch(base_events.BaseEventLoop, "_call_soon", tasks.call_soon)
+        loop_class = base_events.BaseEventLoop
+        outer = loop_class.call_soon
+        if outer.__code__.co_filename == base_events.__file__:  # else somebody has replaced it
+            yield Patch(loop_class, "call_soon", wakes.call_soon_for(outer))
+        yield Patch(loop_class, "_call_soon", wakes.call_soon)
         yield Patch(events, "Handle", handles.Handle)
         yield Patch(events, "TimerHandle", handles.TimerHandle)
         if sys.version_info >= (3, 14):
             yield Patch(events, "_ThreadSafeHandle", handles.ThreadSafeHandle)
 
-    wrap = staticmethod(tasks.wrap)
-    wrapping = staticmethod(tasks.wrapping)
-    create_task = staticmethod(tasks.create_task)
+    wrap = staticmethod(wakes.wrap)
+    wrapping = staticmethod(wakes.wrapping)
+    create_task = staticmethod(spawns.create_task)
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""
         try:
-            tasks.adopt(task, loop)
+            spawns.adopt(task, loop)
         except Exception as error:
             handles.fault(error)
 
@@ -67,19 +71,19 @@ class PythonCore:
     def report_foreign_calls(self, report: Callable[[Any, Any], None] | None) -> None:
         """From now on call `report(loop, callback)` where a loop was given a callback in another thread than
         its own."""
-        handles.Settings.on_foreign_call = staticmethod(report) if report is not None else None
+        handles.settings.on_foreign_call = report
 
     def restart(self) -> None:
         """The process has forked: forget everything, and begin anew."""
         self.forget()
-        self.__init__(handles.Settings.threshold_ns, handles.Settings.on_fault)  # type: ignore[misc]
+        self.__init__(handles.settings.threshold_ns, handles.settings.on_fault)  # type: ignore[misc]
 
     def forget(self) -> None:
         """The hooks are gone: let go of everything."""
         for record in tuple(tasks.records.values()):
             task = record.task()
             if task is not None:
-                task.remove_done_callback(tasks.adopted_ended)
+                task.remove_done_callback(spawns.adopted_ended)
             record.ref = None
             record.key = -1
         tasks.records.clear()

@@ -7,7 +7,7 @@ A loop's thread writes; the publisher's thread attaches histories and reads.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
@@ -53,10 +53,10 @@ class Details:
     __slots__ = ("history", "max_wait_ns", "polls", "waits", "waker")
 
     def __init__(self) -> None:
-        # Few buckets are ever hit: a list would be larger by far.
-        self.polls: defaultdict[int, int] = defaultdict(int)
+        # As long as the last bucket hit requires: counted faster than a dict, and hardly larger.
+        self.polls: list[int] = []
         """Polls by the bucket of their duration, as in `Totals.histograms`."""
-        self.waits: defaultdict[int, int] = defaultdict(int)
+        self.waits: list[int] = []
         """The same by how long they waited."""
         self.max_wait_ns = 0
         self.waker = 0
@@ -76,10 +76,7 @@ def details_of(record: Any) -> Details:
         return details
 
 
-def histogram(counts: dict[int, int]) -> list[int]:
-    """As it travels, without empty buckets at the end."""
-    counts = dict(counts)  # in one step, like the list above
-    row = [0] * (max(counts, default=-1) + 1)
-    for bucket, count in counts.items():
-        row[bucket] = count
-    return row
+def count_in(histogram: list[int], bucket: int) -> None:
+    """Count one that is beyond the histogram's end."""
+    histogram += [0] * (bucket - len(histogram))
+    histogram.append(1)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.describe import clipped
+from asynctop.core.stock import stock_check_closed
 from asynctop_protocol import WakerSource
 
 BUCKETS = 130
@@ -63,6 +64,7 @@ class KindStats:
 
     __slots__ = (
         "busy_ns",
+        "by_user",
         "cancelled",
         "destroyed",
         "histogram",
@@ -83,6 +85,8 @@ class KindStats:
         self.number = number
         self.keeps = keeps
         """The code objects whose ids are this kind's key: their ids must not be given to others."""
+        self.by_user = False
+        """Whether its spawn site is the user's own code."""
         self.spawned = self.returned = self.raised = self.cancelled = 0
         self.busy_ns = self.scheduled_ns = self.max_poll_ns = 0
         self.histogram = [0] * BUCKETS
@@ -176,6 +180,7 @@ class LoopStats:
         "setter",
         "setter_votes",
         "since",
+        "stock_checks",
         "thread",
         "timers",
         "timers_fired",
@@ -192,6 +197,8 @@ class LoopStats:
         self.number = number
         self.loop = weakref.ref(loop)
         self.runtime = "uvloop" if type(loop).__module__.partition(".")[0] == "uvloop" else "asyncio"
+        self.stock_checks = getattr(type(loop), "_check_closed", None) is stock_check_closed
+        """Whether `_closed` is all that the loop looks at before it takes a callback."""
         self.thread: int | None = None
         """For loops that do not say it themselves: the thread of the last step."""
         self.current: Any = NOTHING

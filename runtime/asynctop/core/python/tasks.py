@@ -1,4 +1,5 @@
-"""The pure-Python core's hot path: what a loop calls at every wake, poll, spawn and end.
+"""Tasks as the pure-Python core knows them, and their polls: the half of the hot path that a loop runs. The
+other halves are `wakes` and `spawns`.
 
 One `TaskRecord` per task is both the task's statistics and the handle that its loop runs. asyncio makes a
 new `Handle` at every wake only to call it once, so handing out the same one again pays for the bookkeeping.
@@ -10,65 +11,22 @@ No function here may raise on its own account. What they cost is measured by `be
 
 from __future__ import annotations
 
-import inspect
-import itertools
-import sys
 import weakref
 from _thread import get_ident
-from asyncio import format_helpers
-from collections.abc import Callable
-from contextvars import copy_context
 from time import monotonic_ns
-from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from asynctop.core.contract import EARNED
-from asynctop.core.describe import clipped, code_of, exception_text
-from asynctop.core.methods import wrapping_method
-from asynctop.core.python.details import Details, details_of
-from asynctop.core.python.handles import (
-    Callback,
-    Handle,
-    Settings,
-    StandIn,
-    fault,
-    foreign_call,
-    is_foreign,
-    set_timer,
-)
-from asynctop.core.python.records import (
-    NOTHING,
-    KindInfo,
-    KindStats,
-    LongPollNote,
-    LoopStats,
-    loop_stats,
-    registry,
-)
-from asynctop.core.sites import spawn_site
-from asynctop.core.stock import PyTask, StockHandle, first_step, report
+from asynctop.core.describe import clipped, exception_text
+from asynctop.core.python.details import Details, count_in, details_of
+from asynctop.core.python.handles import StandIn, fault, settings
+from asynctop.core.python.records import NOTHING, KindStats, LongPollNote, LoopStats
+from asynctop.core.stock import StockHandle, report
 from asynctop.core.tracebacks import leave_out
-from asynctop_protocol import Outcome, WakerSource
+from asynctop_protocol import Outcome
 
 # A member of an enumeration costs several attribute look-ups at each use.
-CALLBACK, THREAD = WakerSource.CALLBACK, WakerSource.THREAD
 RETURNED, RAISED, CANCELLED = Outcome.RETURNED, Outcome.RAISED, Outcome.CANCELLED
-_new = object.__new__
-_next_id = itertools.count(1).__next__
-
-
-_CStep = type(first_step()[1])
-_PY_STEPS = {PyTask.__dict__.get("_Task__step"), PyTask.__dict__.get("_Task__wakeup")} - {None}
-
-
-def is_step(callback: Any) -> bool:
-    """Whether a loop's callback is a step of a task: its `__self__` is the task then."""
-    kind = type(callback)
-    return (
-        kind is _CStep
-        or (kind is BuiltinMethodType and callback.__name__ == "task_wakeup")
-        or (kind is MethodType and callback.__func__ in _PY_STEPS)
-    )
 
 
 class DebugHandle(StockHandle):
@@ -125,7 +83,7 @@ class Step(StandIn):
             leave_out(error)
             raise
         finally:
-            _settle(record, callback.__self__, callback, stats, before, started, waited)
+            settle(record, None, callback, stats, before, started, waited)
             self = record = callback = args = before = None  # type: ignore[assignment]  # as in `TaskRecord._run`
 
 
@@ -215,8 +173,9 @@ class TaskRecord(StockHandle):
         before = stats.current
         stats.since = started = monotonic_ns()  # before `current`: who reads both must not see an old one
         stats.current = self
-        waited = started - self.since
-        if self.since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
+        since = self.since
+        waited = started - since
+        if since >= stats.turn_began and before is NOTHING:  # it was woken in the turn before
             stats.turns += 1
             stats.turn_began = started
             stats.turn_polls = stats.turn_ns = 0
@@ -233,7 +192,7 @@ class TaskRecord(StockHandle):
             leave_out(error)
             report(self, error)
         finally:
-            _settle(self, callback.__self__, callback, stats, before, started, waited)
+            settle(self, None, callback, stats, before, started, waited)
             # A traceback keeps this frame: it must not keep the task, or one that failed would be a cycle.
             self = callback = args = before = None  # type: ignore[assignment]
 
@@ -270,7 +229,6 @@ class TaskRecord(StockHandle):
 
 records: dict[int, TaskRecord] = {}
 """Records of the live tasks, by the id of the task object, in the order of their spawns."""
-_find = records.get
 destroyed: list[TaskRecord] = []
 """Records of tasks collected while pending, until the collector has counted them."""
 
@@ -288,11 +246,11 @@ def name_of(record: TaskRecord) -> str:
     return clipped(record.name or "")
 
 
-def _settle(
+def settle(
     record: TaskRecord, task: Any, callback: Any, stats: LoopStats, before: Any, started: int, waited: int
 ) -> None:
-    """Account for a poll of `record` that ends now. `callback` is the step that was run, None for an eager
-    one."""
+    """Account for a poll of `record` that ends now. `callback` is the step that was run; an eager one has
+    none, and is told by its `task`."""
     try:
         ended = monotonic_ns()
         stats.current = before
@@ -307,8 +265,15 @@ def _settle(
         kind.histogram[bucket] += 1
         details = record.details
         if details is not None:
-            details.polls[bucket] += 1
-            details.waits[(waited * waited).bit_length()] += 1
+            try:
+                details.polls[bucket] += 1
+            except IndexError:
+                count_in(details.polls, bucket)
+            bucket = (waited * waited).bit_length()
+            try:
+                details.waits[bucket] += 1
+            except IndexError:
+                count_in(details.waits, bucket)
             if waited > details.max_wait_ns:
                 details.max_wait_ns = waited
             if details.history is not None:
@@ -321,25 +286,31 @@ def _settle(
         if before is NOTHING:
             stats.left = ended
             stats.turn_polls += 1
-            stats.turn_ns += took
-            if stats.turn_ns > stats.turn_mark_ns:
+            stats.turn_ns = turn_ns = stats.turn_ns + took
+            if turn_ns > stats.turn_mark_ns:
                 stats.note_turn(kind, took)
         if took > record.max_poll_ns:
             record.max_poll_ns = took
             if took > kind.max_poll_ns:
                 kind.max_poll_ns = took
-        if task.done():
-            _finish(record, task, ended)
-        else:
-            if record._callback is callback:  # else it has been woken again by now
+        if record._callback is callback:  # else it has been woken again by now, so it has not ended
+            if task is None:
+                task = callback.__self__
+            if task.done():
+                finish(record, task, ended)
+            else:
                 record._callback = record._args = None
                 record.since = ended
-            elif record.waker == record.id:
-                record.since = ended
-            if record.ref is None:
-                record.ref = weakref.ref(task, record.gone)
-                record.name = task.get_name()  # not earlier: some factories name a task after making it
-        if took > Settings.threshold_ns and took - stats.inside(started) > Settings.threshold_ns:
+        elif record.waker == record.id:
+            record.since = ended
+        if record.ref is None and not record.ended_ns:
+            if task is None:
+                task = callback.__self__
+            record.ref = weakref.ref(task, record.gone)
+            record.name = task.get_name()  # not earlier: some factories name a task after making it
+        if took > settings.threshold_ns and took - stats.inside(started) > settings.threshold_ns:
+            if task is None:
+                task = callback.__self__
             name = clipped(task.get_name())
             stats.note_long_poll(
                 LongPollNote(record.id, kind.number, name, started, took, record.polls, task.done())
@@ -348,7 +319,7 @@ def _settle(
         fault(error)
 
 
-def _finish(record: TaskRecord, task: Any, ended: int) -> None:
+def finish(record: TaskRecord, task: Any, ended: int) -> None:
     """`task` has ended, at `ended`."""
     try:
         del records[record.key]
@@ -380,274 +351,3 @@ def _finish(record: TaskRecord, task: Any, ended: int) -> None:
     if not record.dirty:
         record.dirty = True
         stats.changed.append(record)
-
-
-def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
-    """In place of `BaseEventLoop._call_soon`: through here goes every wake, every spawn and every plain
-    callback."""
-    # The same test as `is_step`, whose call would cost a tenth of the whole wake.
-    kind = type(callback)
-    if (
-        kind is _CStep
-        or (kind is BuiltinMethodType and callback.__name__ == "task_wakeup")
-        or (kind is MethodType and callback.__func__ in _PY_STEPS)
-    ):
-        try:
-            handle: Any = woken(loop, callback)
-        except Exception as error:
-            fault(error)
-            handle = StockHandle(callback, args, loop, context)
-            loop._ready.append(handle)
-            return handle
-        handle._context = context
-        handle._callback = callback
-        handle._args = args
-        # A task that wakes itself does so in its own thread.
-        foreign = handle.stats.current is not handle and get_ident() != loop._thread_id and is_foreign(loop)
-        if loop._debug:
-            handle = DebugHandle(handle, callback, args, loop, context)
-    else:
-        handle = _new(Handle)
-        handle._context = copy_context() if context is None else context
-        handle._loop = loop
-        handle._callback = callback
-        handle._args = args
-        handle._cancelled = False
-        handle._repr = handle._source_traceback = None
-        handle.turn = loop_stats(loop).turns
-        foreign = is_foreign(loop)
-        handle.source = THREAD if foreign else CALLBACK
-        if loop._debug:
-            handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
-    loop._ready.append(handle)
-    if foreign and sys._getframe(1).f_code.co_name != "call_soon_threadsafe":
-        foreign_call(loop, callback)
-    return handle
-
-
-def woken(loop: Any, callback: Any) -> TaskRecord:
-    """The record of the task whose step is `callback`, now scheduled."""
-    task = callback.__self__
-    record = _find(id(task))
-    if record is None:
-        record = _spawn(task, loop)
-        if type(callback) is BuiltinMethodType and record.stats.current is not record:
-            record.polls = 1  # started eagerly by its maker: its first poll is over, and nobody saw it
-            record.kind_stats.histogram[0] += 1
-        return record
-    current = record.stats.current
-    if current is record:
-        record.self_wakes += 1  # it waits from the end of its poll on: see `_settle`
-        if record.details is not None:
-            record.details.waker = record.waker
-    else:
-        record.since = monotonic_ns()
-    record.waker = current.id
-    if not record.dirty:
-        record.dirty = True
-        record.name = task.get_name()
-        record.stats.changed.append(record)
-    return record
-
-
-def _spawn(task: Any, loop: Any) -> TaskRecord:
-    """Begin the record of a task whose first step is being scheduled."""
-    try:
-        stats = loop._asynctop_stats
-    except AttributeError:
-        stats = loop_stats(loop)
-    current = stats.current
-    coroutine = task.get_coro()
-    if type(current) is not TaskRecord or current.key:
-        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-        record.parent = record.waker = current.id
-    elif current.ref is coroutine:  # being made by create_task, below
-        record = current
-        if getattr(coroutine, "cr_suspended", False):  # its first poll made it ready for the next
-            record.waker = record.id
-            record.self_wakes = 1
-    else:
-        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-        running = getattr(current.ref, "cr_running", False)
-        record.parent = record.waker = current.id if running else current.waker
-    _register(record, task)
-    return record
-
-
-def _new_record(stats: LoopStats, kind_stats: KindStats, loop: Any) -> TaskRecord:
-    """A record without a task. The rest of its fields is set by `_register`, at the first step, or by the
-    collector."""
-    record: TaskRecord = _new(TaskRecord)
-    record._loop = loop
-    record._cancelled = False
-    record._callback = record._repr = record._source_traceback = record.ref = record.name = None
-    record.details = None
-    record.id = _next_id()
-    record.stats = stats
-    record.kind_stats = kind_stats
-    record.exception = None
-    record.key = record.polls = record.busy_ns = record.scheduled_ns = record.max_poll_ns = 0
-    record.self_wakes = record.ended_ns = record.outcome = record.born = 0
-    record.created_ns = record.since = monotonic_ns()
-    return record
-
-
-def _register(record: TaskRecord, task: Any) -> None:
-    """`record` is `task`'s from now on."""
-    record.kind_stats.spawned += 1
-    record.key = key = id(task)
-    records[key] = record
-    record.dirty = True  # the collector finds it among `records`
-
-
-def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
-    try:
-        code = coroutine.cr_code
-    except AttributeError:
-        code = code_of(coroutine) or type(coroutine)
-    try:
-        factory = loop._task_factory
-    except AttributeError:
-        factory = loop.get_task_factory()
-    code_id = id(code)
-    frame = spawn_site(code_id, factory)
-    if frame is None:
-        return stats.kinds.get((code_id, 0, 0)) or _new_kind(
-            stats, (code_id, 0, 0), coroutine, code, (None, 0)
-        )
-    site = frame.f_code
-    key = (code_id, id(site), frame.f_lasti)
-    try:
-        return stats.kinds[key]
-    except KeyError:
-        return _new_kind(stats, key, coroutine, code, (site, frame.f_lineno))
-
-
-def _new_kind(
-    stats: LoopStats, key: tuple[int, int, int], coroutine: Any, code: Any, site: tuple[Any, int]
-) -> KindStats:
-    spawned_in, line = site
-    info = KindInfo(
-        getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__,
-        getattr(code, "co_filename", ""),
-        getattr(code, "co_firstlineno", 0),
-        spawned_in.co_filename if spawned_in else "",
-        line,
-    )
-    number = registry.kind(info)
-    if number == 0:
-        key, code, spawned_in = (0, 0, 0), None, None
-    return registry.kind_stats(stats, key, number, (code, spawned_in))
-
-
-def create_task(loop: Any, create: Callable[..., Any], coroutine: Any, kwargs: dict[str, Any]) -> Any:
-    """Call `create(coroutine, **kwargs)` on a loop with a task factory.
-
-    An eager factory runs the first poll inside that call, and where the coroutine ends in it the loop never
-    hears of the task. So a record stands ready, without a key yet: `_spawn` takes it if the task schedules a
-    step the usual way.
-    """
-    try:
-        stats = loop_stats(loop)
-        before, since = stats.current, stats.since
-        foreign = is_foreign(loop)
-        record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)
-        record.parent = record.waker = before.id
-    except Exception as error:
-        fault(error)
-        return create(coroutine, **kwargs)
-    record.ref = coroutine
-    record.name = getattr(coroutine, "__qualname__", "")
-    stats.since = started = monotonic_ns()
-    stats.current = record
-    try:
-        task = create(coroutine, **kwargs)
-    except BaseException as error:
-        leave_out(error)
-        raise
-    finally:
-        stats.current, stats.since = before, since
-        if record.ref is coroutine:
-            record.ref = None
-    if foreign:
-        foreign_call(loop, task)
-    try:
-        seen = record.key != 0
-        polled = task.done() or (
-            task.get_coro() is coroutine and inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
-        )
-    except AttributeError:  # the factory made something else than a task
-        return task
-    if polled:
-        if not seen:
-            _register(record, task)
-        _settle(record, task, None, stats, before, started, 0)
-        stats.since = since
-        if before is not NOTHING:
-            stats.note_inside(since, record.max_poll_ns)
-        if not record.ended_ns:
-            record.name = None  # its maker may name it yet
-    try:
-        return task
-    finally:
-        del task, coroutine  # as in `TaskRecord._run`
-
-
-def adopt(task: Any, loop: Any) -> None:
-    """Begin the record of a task that was there before the hooks: where it was spawned is not known."""
-    if id(task) in records or task.done():
-        return
-    stats = loop_stats(loop)
-    coroutine = task.get_coro()
-    code = code_of(coroutine) or type(coroutine)
-    key = (id(code), 0, 0)
-    kind = stats.kinds.get(key) or _new_kind(stats, key, coroutine, code, (None, 0))
-    record = _new_record(stats, kind, loop)
-    record.parent = record.waker = 0
-    _register(record, task)
-    record.name = task.get_name()
-    record.ref = weakref.ref(task, record.gone)
-    # A step that was scheduled before the hooks runs unseen, and the task may end in it.
-    task.add_done_callback(adopted_ended)
-
-
-def adopted_ended(task: Any) -> None:
-    """An adopted task has ended. Where its last poll was seen, this comes too late to matter."""
-    record = _find(id(task))
-    if record is not None:
-        try:
-            _finish(record, task, monotonic_ns())
-        except Exception as error:
-            fault(error)
-
-
-_OWN_THREADS = (CALLBACK, WakerSource.TIMER)
-"""What is for the loop's own thread to ask for."""
-
-
-def wrap(loop: Any, callback: Callable[..., object], source: WakerSource) -> Callable[..., object]:
-    """What to give to a loop with handles of its own in place of `callback`."""
-    try:
-        stats = loop_stats(loop)
-        if stats.closed:
-            return callback  # the loop is about to refuse it
-        # One such method calls another: uvloop's call_at its call_later.
-        if type(callback) is Callback:
-            return callback
-        record = woken(loop, callback) if is_step(callback) else None
-        if source in _OWN_THREADS and stats.thread not in (None, get_ident()):
-            foreign_call(loop, callback)
-        if record is None:
-            if source is WakerSource.TIMER:
-                set_timer(stats)
-            return Callback(callback, source, stats)
-    except Exception as error:
-        fault(error)
-        return callback
-    record._callback = callback
-    return Step(record, callback)
-
-
-def wrapping(method: Callable[..., Any], position: int, source: WakerSource) -> Callable[..., Any]:
-    """What to put in place of a loop class's `method`, which takes a callback at `position` or by name."""
-    return wrapping_method(wrap, method, position, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from asynctop.core.python.details import History, WatchedPoll, details_of, histogram
+from asynctop.core.python.details import History, WatchedPoll, details_of
 from asynctop.core.python.tasks import TaskRecord
 from asynctop_protocol import MAX_WATCHED, Histograms
 
@@ -77,6 +77,6 @@ class Watching:
             yield Histograms(
                 task=[watched.record.id for watched in changed],
                 max_scheduled_ns=[watched.details.max_wait_ns for watched in changed],
-                polls=[histogram(watched.details.polls) for watched in changed],
-                scheduled=[histogram(watched.details.waits) for watched in changed],
+                polls=[watched.details.polls[:] for watched in changed],
+                scheduled=[watched.details.waits[:] for watched in changed],
             )
