@@ -38,7 +38,8 @@ class PythonCore:
         """Replacements that make loops built on `BaseEventLoop` report task steps, callbacks and timers."""
         loop_class = base_events.BaseEventLoop
         outer = loop_class.call_soon
-        if outer.__code__.co_filename == base_events.__file__:  # else somebody has replaced it
+        code = getattr(outer, "__code__", None)
+        if code is not None and code.co_filename == base_events.__file__:  # else somebody has replaced it
             yield Patch(loop_class, "call_soon", wakes.call_soon_for(outer))
         yield Patch(loop_class, "_call_soon", wakes.call_soon)
         yield Patch(events, "Handle", handles.Handle)
