@@ -283,7 +283,7 @@ static PyType_Slot method_slots[] = {
 static PyType_Spec method_spec = {
     .name = "asynctop.core.native.Method",
     .basicsize = sizeof(Method),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_IMMUTABLETYPE
              | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = method_slots,
 };
