@@ -8,6 +8,7 @@ Does SHARE of the workload and says how many seconds it took.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from random import Random
 from time import perf_counter
@@ -70,6 +71,7 @@ WORKLOADS = {workload.__name__: workload for workload in (sleep0, pingpong, spaw
 async def timed(name: str, share: float) -> None:
     """Seconds that the workload takes, in a task of its own: nothing of ours is between it and the loop."""
     await ready()
+    gc.collect()  # each run begins at the same distance from the next full collection
     began = perf_counter()
     await asyncio.create_task(WORKLOADS[name](share))
     await say(perf_counter() - began)

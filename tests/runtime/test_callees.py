@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import threading
 import weakref
@@ -187,6 +188,26 @@ def test_nothing_of_the_programs_is_run() -> None:
     behind_getattr()
     behind_a_proxy()
     assert store.asked == ["mine", "whatever"]
+
+
+class Plain:
+    def __init__(self) -> None:
+        self.numbers = [2, 1]
+
+
+plain = Plain()
+
+
+def attribute() -> None:
+    plain.numbers.sort(key=look)
+
+
+def test_an_object_gets_no_dictionary_by_being_asked() -> None:
+    seen.clear()
+    attribute()
+
+    assert seen == ["list.sort"] * 2
+    assert dict not in map(type, gc.get_referents(plain))
 
 
 def let_go() -> bool:

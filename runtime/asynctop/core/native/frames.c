@@ -42,9 +42,9 @@ static PyCodeObject *code(Frame *frame)
 }
 
 /* The innermost frame, to compare with. */
-void *frame_now(void)
+void *frame_now(PyThreadState *thread)
 {
-    return current(PyThreadState_Get());
+    return current(thread);
 }
 
 /* The code that called us: borrowed; NULL where there is none. */

@@ -363,8 +363,7 @@ static PyObject *run_in_context(PyObject *context, PyObject *callback, PyObject 
     if (PyContext_Enter(context) < 0) {
         return NULL;
     }
-    PyObject *result = PyObject_Vectorcall(callback, ((PyTupleObject *)args)->ob_item,
-                                           (size_t)PyTuple_GET_SIZE(args), NULL);
+    PyObject *result = call_with(callback, args);
     if (result == NULL) {
         PyObject *error = take_exception();
         if (PyContext_Exit(context) < 0) {

@@ -6,17 +6,14 @@
 
 static PyObject *s_module, *s_uvloop, *s_get_debug, *s_time, *s_check_closed, *s_call_soon_inner;
 static PyObject *s_process_events;
-static LoopStats *latest; /* the loop that was asked for last */
+LoopStats *loop_latest;
 static PyObject *stock_get_debug, *stock_time, *stock_check_closed, *stock_process_events; /* asyncio's own */
 
-LoopStats *loop_known(PyObject *loop)
+LoopStats *loop_found(PyObject *loop)
 {
-    if (latest != NULL && latest->loop == loop) {
-        return latest;
-    }
     for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
         if (stats->loop == loop) {
-            return latest = stats;
+            return loop_latest = stats;
         }
     }
     return NULL;
@@ -124,13 +121,9 @@ static void forget_oldest(void)
     }
 }
 
-LoopStats *loop_stats(PyObject *loop)
+LoopStats *loop_begun(PyObject *loop)
 {
-    LoopStats *stats = loop_known(loop);
-    if (stats != NULL || !core.open) {
-        return stats;
-    }
-    stats = calloc(1, sizeof(LoopStats));
+    LoopStats *stats = calloc(1, sizeof(LoopStats));
     PyObject *weak = stats != NULL ? PyWeakref_NewRef(loop, collected) : NULL;
     if (weak == NULL) {
         PyErr_Clear();
@@ -151,7 +144,7 @@ LoopStats *loop_stats(PyObject *loop)
     }
     *last = stats;
     pthread_mutex_unlock(&registry_lock);
-    return latest = stats;
+    return loop_latest = stats;
 }
 
 void loop_hold(LoopStats *stats)
@@ -172,7 +165,7 @@ void loop_release(LoopStats *stats)
 static void retire(LoopStats *stats)
 {
     core.closures++;
-    latest = NULL;
+    loop_latest = NULL;
     KindStats **parts = stats->kinds;
     size_t size = stats->kinds_size, position = 0;
     for (TaskRecord *record; (record = record_next(&position)) != NULL;) {

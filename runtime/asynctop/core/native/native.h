@@ -327,8 +327,18 @@ int kinds_init(void);
 void kinds_forget(void);
 
 /* loops.c */
-LoopStats *loop_stats(PyObject *loop); /* NULL, without an error set, where nothing is to be recorded */
-LoopStats *loop_known(PyObject *loop); /* NULL where there is none */
+extern LoopStats *loop_latest;          /* the loop that was asked for last */
+LoopStats *loop_found(PyObject *loop);  /* another one that is known; NULL where there is none */
+LoopStats *loop_begun(PyObject *loop);  /* one that is not known yet */
+static inline LoopStats *loop_known(PyObject *loop) /* NULL where there is none */
+{
+    return loop_latest != NULL && loop_latest->loop == loop ? loop_latest : loop_found(loop);
+}
+static inline LoopStats *loop_stats(PyObject *loop) /* NULL, without an error set, where nothing is to be recorded */
+{
+    LoopStats *stats = loop_known(loop);
+    return stats != NULL || !core.open ? stats : loop_begun(loop);
+}
 LoopStats *loop_parts_changed(LoopStats *, PyObject *loop);
 /* With `stock_...` as its class is now, which may be patched at any time. NULL where it is known no longer. */
 static inline LoopStats *loop_parts(LoopStats *stats, PyObject *loop)
@@ -343,7 +353,7 @@ void loop_closed(LoopStats *);
 void loop_release(LoopStats *);
 static inline bool is_foreign(const LoopStats *stats) /* the thread that runs this, to a loop that has run */
 {
-    return stats != NULL && stats->thread != 0 && stats->thread != PyThread_get_thread_ident();
+    return stats != NULL && stats->thread != 0 && stats->thread != (unsigned long)pthread_self(); /* as Python has it */
 }
 void foreign_call(PyObject *loop, PyObject *callback);
 void note_long_poll(LoopStats *, LongPoll);
@@ -373,6 +383,7 @@ void texts_forget(void);
 /* recorder.c */
 bool is_step(PyObject *callback);
 PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
+PyObject *call_with(PyObject *callback, PyObject *args); /* callback(*args), `args` a tuple */
 TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
 void poll_begin(TaskRecord *, Running *before);
 void poll_end(TaskRecord *, PyObject *task, const Running *before);
@@ -424,7 +435,7 @@ void slots_forget(void);
 int slots_init(void);
 
 /* frames.c */
-void *frame_now(void);
+void *frame_now(PyThreadState *);
 PyCodeObject *frame_code_now(void);
 int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **code, int *lasti);
 int frames_above(PyThreadState *, void *bottom);

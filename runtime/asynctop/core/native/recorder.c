@@ -70,6 +70,20 @@ PyObject *step_task(PyObject *callback)
     return PyMethod_Check(callback) ? PyMethod_GET_SELF(callback) : NULL;
 }
 
+/* A first step has no vectorcall: its way in is known. */
+PyObject *call_with(PyObject *callback, PyObject *args)
+{
+    if (Py_TYPE(callback) != step_type) {
+        return PyObject_Vectorcall(callback, ((PyTupleObject *)args)->ob_item, (size_t)PyTuple_GET_SIZE(args), NULL);
+    }
+    if (Py_EnterRecursiveCall(" while calling a Python object")) {
+        return NULL;
+    }
+    PyObject *result = step_type->tp_call(callback, args, NULL);
+    Py_LeaveRecursiveCall();
+    return result;
+}
+
 /* A method of a task without arguments: by way of the C Task's own function where it is one. */
 static PyObject *ask(PyObject *task, PyCFunction own, PyObject *name)
 {
@@ -300,9 +314,8 @@ static void note_thread(LoopStats *stats, PyThreadState *state)
 }
 
 /* Whether Python code was run: then only what is held is there still. */
-static inline bool in_thread(LoopStats *stats)
+static inline bool in_thread(LoopStats *stats, PyThreadState *state)
 {
-    PyThreadState *state = PyThreadState_Get();
     if (state->id == stats->interpreter_id) {
         return false;
     }
@@ -355,10 +368,11 @@ static inline void turn_begins(LoopStats *stats)
     stats->turn.polls = stats->turn.took_ns = 0;
 }
 
-static inline void enter(LoopStats *stats, TaskRecord *record, PyObject *callback, int64_t waker, Running *before)
+static inline void enter(LoopStats *stats, PyThreadState *state, TaskRecord *record, PyObject *callback, int64_t waker,
+                         Running *before)
 {
     *before = stats->now;
-    stats->now.bottom = frame_now();
+    stats->now.bottom = frame_now(state);
     stats->now.callback = callback;
     STORE(stats->now.since_ns, now_ns()); /* before the rest: who reads both must not see an old one */
     __atomic_store_n(&stats->now.waker, waker, __ATOMIC_RELEASE);
@@ -406,11 +420,12 @@ static int64_t own_time(LoopStats *stats, int64_t started, int64_t took, const R
 void poll_begin(TaskRecord *record, Running *before)
 {
     LoopStats *stats = record->stats;
-    if (in_thread(stats) && record->task == NULL) {
+    PyThreadState *state = PyThreadState_Get();
+    if (in_thread(stats, state) && record->task == NULL) {
         *before = stats->now;
         return; /* forgotten meanwhile */
     }
-    enter(stats, record, NULL, record->id, before);
+    enter(stats, state, record, NULL, record->id, before);
     if (before->waker == 0 && record->since_ns >= stats->turn.began_ns) {
         turn_begins(stats); /* it was woken in the one before */
     }
@@ -587,11 +602,12 @@ LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32
     }
     int64_t waker = waker_of(source, callback);
     LoopStats *stats = loop_stats(loop);
-    if (stats != NULL && in_thread(stats)) {
+    PyThreadState *state = PyThreadState_Get();
+    if (stats != NULL && in_thread(stats, state)) {
         stats = loop_known(loop);
     }
     if (stats != NULL) {
-        enter(stats, NULL, callback, waker, before);
+        enter(stats, state, NULL, callback, waker, before);
         if (before->waker == 0) {
             if (*turn == stats->turns || stats->now.since_ns - stats->left_ns > PAUSE_NS) {
                 turn_begins(stats);
@@ -680,8 +696,9 @@ TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Run
         LoopStats *stats = record->stats;
         record->parent = record->waker = stats->now.waker;
         record->pins++;
-        in_thread(stats);
-        enter(stats, record, NULL, record->id, before);
+        PyThreadState *state = PyThreadState_Get();
+        in_thread(stats, state);
+        enter(stats, state, record, NULL, record->id, before);
     }
     return record;
 }

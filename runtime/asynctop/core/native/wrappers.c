@@ -26,6 +26,14 @@ static Wrapper *latest[BY_SIGNAL + 1];
 static Wrapper *spare[SPARE_WRAPPERS];
 static int spares;
 
+static PyObject *no_arguments;
+
+static PyObject *call(PyObject *callback, PyObject *const *args, size_t count, PyObject *keywords)
+{
+    return PyVectorcall_NARGS(count) == 0 && keywords == NULL ? call_with(callback, no_arguments)
+                                                              : PyObject_Vectorcall(callback, args, count, keywords);
+}
+
 static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Wrapper *self = (Wrapper *)callable;
@@ -41,7 +49,7 @@ static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t coun
         Py_INCREF(task);
         Running before;
         poll_begin(record, &before);
-        result = PyObject_Vectorcall(callback, args, count, keywords);
+        result = call(callback, args, count, keywords);
         PyObject *error = result == NULL ? take_exception() : NULL;
         poll_end(record, task, &before);
         record_unpin(record);
@@ -283,7 +291,7 @@ static PyType_Slot method_slots[] = {
 static PyType_Spec method_spec = {
     .name = "asynctop.core.native.Method",
     .basicsize = sizeof(Method),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_IMMUTABLETYPE
              | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = method_slots,
 };
@@ -305,5 +313,6 @@ int wrappers_init(void)
 {
     wrapper_type = (PyTypeObject *)PyType_FromSpec(&wrapper_spec);
     method_type = (PyTypeObject *)PyType_FromSpec(&method_spec);
-    return wrapper_type == NULL || method_type == NULL ? -1 : 0;
+    no_arguments = PyTuple_New(0);
+    return wrapper_type == NULL || method_type == NULL || no_arguments == NULL ? -1 : 0;
 }
