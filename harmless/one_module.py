@@ -23,8 +23,9 @@ def main() -> None:
     # As with `python -m unittest`, where the tests find nothing of ours to import.
     sys.argv = [f"python -m {runner}", module]
     sys.path[0] = ""
-    # Ignored in what a shell starts in the background, and a test of it would then never end.
+    # Ignored in what a shell starts in the background, or nohup: tests of them would then never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     stock = events.Handle
     if how == "instrumented":
         import asynctop
