@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -85,7 +86,11 @@ def compare(suite: Suite, core: str, *, debug: bool) -> int:
         environment["PYTHONASYNCIODEBUG"] = "1"
 
     def run(job: tuple[str, str]) -> Round:
-        return run_module(suite, *job, environment)
+        done = run_module(suite, *job, environment)
+        passed = sum(outcome.what == "passed" for outcome in done.outcomes.values())
+        words = f"{passed} of {len(done.outcomes)} tests passed in {done.seconds:.0f} s {done.problem[:80]}"
+        print(f"{' '.join(job)}: {words}", file=sys.stderr, flush=True)
+        return done
 
     with ThreadPoolExecutor(2) as pool:
         jobs = [(module, way) for module in suite.modules for way in WAYS]
