@@ -11,7 +11,7 @@ from noting import Notes
 OPTIONS = (
     "--override-ini=addopts=",  # one process, no coverage
     "--strict-markers",
-    "-mnot dev_mode and not autobahn and not internal",
+    "-mnot dev_mode and not autobahn and not internal",  # as in aiohttp's own options
     "-pno:cacheprovider",
 )
 
