@@ -47,11 +47,12 @@ lint: $(STAMP)
 	$(BIN)/mypy harmless/*.py
 	$(BIN)/mypy docs/*.py
 
-# CPython's and uvloop's own tests, with asynctop and without, on both cores: no test may end differently.
+# CPython's, uvloop's and aiohttp's own tests, with asynctop and without, on both cores: no test may end differently.
 harmless: $(STAMP)
 	for core in c python; do \
 	    $(BIN)/python harmless/cpython.py --core $$core && $(BIN)/python harmless/cpython.py --core $$core --debug \
-	        && $(BIN)/python harmless/uvloop_suite.py --core $$core || exit 1; \
+	        && $(BIN)/python harmless/uvloop_suite.py --core $$core \
+        && $(BIN)/python harmless/aiohttp_suite.py --core $$core || exit 1; \
 	done
 
 # The runtime's tests with the C core under AddressSanitizer and UndefinedBehaviorSanitizer. Needs gcc.

@@ -4,7 +4,7 @@
 
 live: TASKS wait for what never comes. ended: TASKS have ended, and ours remembers all of them. through: TASKS
 are spawned and end, a hundred at a time, and ours remembers as many as it always does. Says how many bytes of
-its memory that took, and waits for a last line; with `through`, how many it had after each twentieth.
+its memory that took, and waits for a last line; with `through`, how many it has, after each twentieth.
 Linux only.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from program import ready, run, say, told
 
 _TOGETHER = 100
-_SAMPLES = 20
+SAMPLES = 20
 _SETTLED = 0.005
 """Memory that changes by less than this share in a second."""
 
@@ -82,11 +82,9 @@ async def ended(tasks: int) -> None:
 async def through(tasks: int) -> None:
     """Bytes after each twentieth."""
     await ready()
-    found = []
-    for _ in range(_SAMPLES):
-        await through_the_loop(tasks // _SAMPLES)
-        found.append(private_bytes())
-    await say(found)
+    for _ in range(SAMPLES):
+        await through_the_loop(tasks // SAMPLES)
+        await say(private_bytes())
 
 
 PROGRAMS = {"live": live, "ended": ended, "through": through}

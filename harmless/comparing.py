@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -62,6 +63,8 @@ class Suite:
     """Ids of tests that may differ, as shell patterns, and the reason."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What is added to the environment."""
+    runner: str = "unittest"
+    """Or "pytest"."""
 
 
 def arguments(about: str | None) -> argparse.ArgumentParser:
@@ -83,7 +86,11 @@ def compare(suite: Suite, core: str, *, debug: bool) -> int:
         environment["PYTHONASYNCIODEBUG"] = "1"
 
     def run(job: tuple[str, str]) -> Round:
-        return run_module(suite.python, *job, environment)
+        done = run_module(suite, *job, environment)
+        passed = sum(outcome.what == "passed" for outcome in done.outcomes.values())
+        words = f"{passed} of {len(done.outcomes)} tests passed in {done.seconds:.0f} s {done.problem[:80]}"
+        print(f"{' '.join(job)}: {words}", file=sys.stderr, flush=True)
+        return done
 
     with ThreadPoolExecutor(2) as pool:
         jobs = [(module, way) for module in suite.modules for way in WAYS]
@@ -150,7 +157,7 @@ def judged(suite: Suite, suspects: list[str], plain: list[Round], ours: list[Rou
     return lines, differences
 
 
-def run_module(python: Path, module: str, way: str, environment: Mapping[str, str]) -> Round:
+def run_module(suite: Suite, module: str, way: str, environment: Mapping[str, str]) -> Round:
     """Run one module in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="harmless-") as name:
         scratch = Path(name)
@@ -160,7 +167,7 @@ def run_module(python: Path, module: str, way: str, environment: Mapping[str, st
         began = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [python, "-X", "faulthandler", CHILD, module, results, way],
+                [suite.python, "-X", "faulthandler", CHILD, suite.runner, module, results, way],
                 cwd=cwd,
                 env={**environment, "ASYNCTOP_DIR": str(sockets)},
                 stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -125,6 +126,63 @@ def errors_in_callbacks(loop: Any) -> object:
     loop.call_later(0, fails, 3)
     turns(loop)
     return contexts
+
+
+@observation
+def errors_are_handled_while_the_handler_runs(loop: Any) -> object:
+    """So that logging.exception() in it has a traceback, and what it raises a context."""
+    seen: list[object] = []
+
+    def handler(loop: Any, context: dict[str, Any]) -> None:
+        handled = sys.exc_info()[1]
+        seen.append([handled is context["exception"], repr(handled)])
+        raise SystemExit
+
+    loop.set_exception_handler(handler)
+    for schedule in (loop.call_soon, partial(loop.call_later, 0)):
+        schedule(fails)
+        try:
+            turns(loop)
+        except SystemExit as error:
+            seen.append(repr(error.__context__))
+    seen.append(repr(sys.exc_info()))
+    return seen
+
+
+@observation
+def signatures(loop: Any) -> object:
+    return [str(inspect.signature(getattr(loop, name))) for name in ("call_soon", "call_later", "call_at")]
+
+
+@observation
+def a_create_task_of_the_programs_own(loop: Any) -> object:
+    """Put on the loop before it has a task factory, and after."""
+    seen: list[object] = []
+
+    async def nothing() -> None: ...
+
+    def factory(loop: Any, coro: Any, **options: Any) -> Any:
+        return asyncio.Task(coro, loop=loop, **options)
+
+    def own(coro: Any, **options: Any) -> Any:
+        seen.append("own")
+        return type(loop).create_task(loop, coro, **options)
+
+    async def spawn() -> None:
+        await asyncio.create_task(nothing())
+
+    for before in (True, False):
+        if before:
+            loop.create_task = own
+        loop.set_task_factory(factory)
+        if not before:
+            loop.create_task = own
+        loop.run_until_complete(spawn())
+        loop.set_task_factory(None)
+        seen.append(loop.create_task is own)
+        del loop.create_task
+        loop.run_until_complete(spawn())
+    return seen
 
 
 @observation

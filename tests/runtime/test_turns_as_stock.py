@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from asyncio import events, selector_events
+from asyncio import base_events, events, selector_events
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -178,6 +178,20 @@ def other_containers(loop: Any) -> object:
     return loop.turn()
 
 
+def the_longest_wait_is_changed(loop: Any) -> object:
+    loop.call_at(1000, loop.seen.append, "later")
+    with patch.object(base_events, "MAXIMUM_SELECT_TIMEOUT", 7):
+        loop.turn()
+    return loop.turn()
+
+
+def a_count_of_cancelled_timers_that_is_none(loop: Any) -> object:
+    """It matters where there are many timers only."""
+    loop._timer_cancelled_count = "none"
+    loop.call_at(1, loop.seen.append, "due")
+    return loop.turn(1)
+
+
 OBSERVATIONS: list[Observation] = [
     timers_in_order,
     timers_that_are_cancelled,
@@ -189,6 +203,8 @@ OBSERVATIONS: list[Observation] = [
     callbacks_scheduled_by_a_patched_method,
     events_processed_by_a_patched_method,
     other_containers,
+    the_longest_wait_is_changed,
+    a_count_of_cancelled_timers_that_is_none,
 ]
 
 

@@ -77,19 +77,17 @@ def _common(core: Core, loop_class: Any) -> Iterator[Patch]:
     yield Patch(loop_class, "set_task_factory", patched_set_task_factory)
 
 
-_watched: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The loops whose `create_task` is ours."""
+_watched: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""The loops that were given a `create_task` of ours, and its function."""
 
 
 def watch_factory(core: Core, loop: Any) -> None:
     """A task factory may be eager and run polls that never meet the loop: see to it that they are counted.
 
-    Only a loop that has a factory pays for this.
+    Only a loop that has a factory pays for this. A `create_task` that the program has put on the loop stays.
     """
-    if loop.get_task_factory() is None:
-        if loop in _watched:
-            _watched.remove(loop)
-            del loop.create_task
+    _unwatch(loop)
+    if loop.get_task_factory() is None or "create_task" in vars(loop):
         return
     create = type(loop).create_task
 
@@ -106,11 +104,16 @@ def watch_factory(core: Core, loop: Any) -> None:
             task = coro = None  # a traceback may keep this frame: it must not keep the task
 
     loop.create_task = MethodType(create_task, loop)
-    _watched.add(loop)
+    _watched[loop] = create_task
+
+
+def _unwatch(loop: Any) -> None:
+    ours = _watched.pop(loop, None)
+    if ours is not None and getattr(vars(loop).get("create_task"), "__func__", None) is ours:
+        del loop.create_task
 
 
 def unwatch_factories() -> None:
     """Undo every `watch_factory`."""
     for loop in tuple(_watched):
-        vars(loop).pop("create_task", None)
-    _watched.clear()
+        _unwatch(loop)

@@ -7,8 +7,9 @@
 #define LONG_ENOUGH_NS 20000000 /* between two instants that a rate is made from: 1 in a million, then */
 #define ASTRAY_NS 1000000       /* the counter and the clock may not differ by so much: the machine was asleep, or moved */
 
-/* A reader may still be at the one before the latest. */
-static Anchor anchors[4];
+#define ANCHORS 64
+/* A reader may still be at an earlier one, and may have lost the processor there. */
+static Anchor anchors[ANCHORS];
 static unsigned latest;
 Anchor *clock_anchor = &anchors[0];
 
@@ -47,7 +48,7 @@ static Anchor both(void)
 
 static void set(Anchor anchor)
 {
-    latest = (latest + 1) % 4;
+    latest = (latest + 1) % ANCHORS;
     anchors[latest] = anchor;
     __atomic_store_n(&clock_anchor, &anchors[latest], __ATOMIC_RELEASE);
 }

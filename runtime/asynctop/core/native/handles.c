@@ -325,8 +325,10 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
 }
 
 static PyMethodDef inner_def = {"_call_soon", (PyCFunction)(void (*)(void))call_soon_inner, METH_FASTCALL, NULL};
-static PyMethodDef call_soon_def = {"call_soon", (PyCFunction)(void (*)(void))call_soon,
-                                    METH_FASTCALL | METH_KEYWORDS, NULL};
+/* With a signature, as the stock method has one. */
+static PyMethodDef call_soon_def = {"call_soon", (PyCFunction)(void (*)(void))call_soon, METH_FASTCALL | METH_KEYWORDS,
+                                    "call_soon($self, callback, *args, context=None)\n--\n\n"
+                                    "Have `callback(*args)` called in the loop's next turn."};
 
 /* (call_soon, _call_soon) for a class of loops whose own ones they stand in for. */
 PyObject *call_soon_descriptors(PyObject *loop_class)
@@ -384,8 +386,12 @@ static PyObject *raised(PyObject *self)
     if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         return NULL;
     }
-    PyObject *error = take_exception();
+    /* For the program's exception handler it is the one being handled: sys.exc_info(), logging.exception(). */
+    PyObject *error = take_exception(), *before = PyErr_GetHandledException();
+    PyErr_SetHandledException(error);
     PyObject *reported = PyObject_CallFunctionObjArgs(report, self, error, NULL);
+    PyErr_SetHandledException(before);
+    Py_XDECREF(before);
     Py_DECREF(error);
     return reported;
 }

@@ -10,8 +10,8 @@
 static PyObject *stock_run_once; /* BaseEventLoop's own */
 static PyTypeObject *deque_type;
 static PyCFunction deque_popleft; /* deque's own */
-static PyObject *heappop, *zero, *longest; /* longest: MAXIMUM_SELECT_TIMEOUT */
-static PyObject *s_debug, *s_ready, *s_scheduled, *s_cancelled_count, *s_stopping, *s_selector, *s_select;
+static PyObject *heappop, *zero, *settings; /* the last: what MAXIMUM_SELECT_TIMEOUT stands in */
+static PyObject *s_debug, *s_ready, *s_scheduled, *s_cancelled_count, *s_stopping, *s_selector, *s_select, *s_longest;
 static PyObject *s_process_events, *s_time, *s_resolution, *s_when, *s_popleft;
 
 /* -1 with an error. */
@@ -28,16 +28,18 @@ static int is_true(PyObject *object, PyObject *attribute)
 static int cancelled_timers(PyObject *loop, PyObject *scheduled)
 {
     Py_ssize_t count = PyList_GET_SIZE(scheduled);
-    if (count == 0) {
-        return 0;
+    if (count > FEW_TIMERS) {
+        PyObject *value = PyObject_GetAttr(loop, s_cancelled_count);
+        Py_ssize_t cancelled = value != NULL ? PyNumber_AsSsize_t(value, NULL) : -1;
+        Py_XDECREF(value);
+        if (cancelled == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+        if (cancelled > count / 2) {
+            return 1;
+        }
     }
-    PyObject *value = PyObject_GetAttr(loop, s_cancelled_count);
-    Py_ssize_t cancelled = value != NULL ? PyNumber_AsSsize_t(value, NULL) : -1;
-    Py_XDECREF(value);
-    if (cancelled == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    return count > FEW_TIMERS && cancelled > count / 2 ? 1 : handle_cancelled(PyList_GET_ITEM(scheduled, 0));
+    return count > 0 ? handle_cancelled(PyList_GET_ITEM(scheduled, 0)) : 0;
 }
 
 /* The first timer's time. */
@@ -53,8 +55,10 @@ static PyObject *until(PyObject *loop, PyObject *when)
 {
     PyObject *now = PyObject_CallMethodNoArgs(loop, s_time);
     PyObject *left = now != NULL ? PyNumber_Subtract(when, now) : NULL;
+    PyObject *longest = left != NULL ? PyObject_GetAttr(settings, s_longest) : NULL;
     Py_XDECREF(now);
-    if (left == NULL) {
+    if (longest == NULL) {
+        Py_XDECREF(left);
         return NULL;
     }
     int long_after = PyObject_RichCompareBool(left, longest, Py_GT);
@@ -69,6 +73,7 @@ static PyObject *until(PyObject *loop, PyObject *when)
     else if (long_after || over) {
         Py_SETREF(left, Py_NewRef(long_after ? longest : zero));
     }
+    Py_DECREF(longest);
     return left;
 }
 
@@ -202,20 +207,19 @@ int turns_init(void)
     const Interned names[] = {
         {&s_debug, "_debug"}, {&s_ready, "_ready"}, {&s_scheduled, "_scheduled"},
         {&s_cancelled_count, "_timer_cancelled_count"}, {&s_stopping, "_stopping"}, {&s_selector, "_selector"},
-        {&s_select, "select"}, {&s_process_events, "_process_events"}, {&s_time, "time"},
+        {&s_select, "select"}, {&s_longest, "MAXIMUM_SELECT_TIMEOUT"}, {&s_process_events, "_process_events"}, {&s_time, "time"},
         {&s_resolution, "_clock_resolution"}, {&s_when, "_when"},
         {&s_popleft, "popleft"},
     };
-    PyObject *heapq = PyImport_ImportModule("heapq"), *events = PyImport_ImportModule("asyncio.base_events");
+    PyObject *heapq = PyImport_ImportModule("heapq");
     PyObject *collections = PyImport_ImportModule("collections");
     heappop = heapq != NULL ? PyObject_GetAttrString(heapq, "heappop") : NULL;
-    longest = events != NULL ? PyObject_GetAttrString(events, "MAXIMUM_SELECT_TIMEOUT") : NULL;
+    settings = PyImport_ImportModule("asyncio.base_events");
     deque_type = collections != NULL ? (PyTypeObject *)PyObject_GetAttrString(collections, "deque") : NULL;
     zero = PyLong_FromLong(0);
     Py_XDECREF(heapq);
-    Py_XDECREF(events);
     Py_XDECREF(collections);
-    if (heappop == NULL || longest == NULL || deque_type == NULL || zero == NULL) {
+    if (heappop == NULL || settings == NULL || deque_type == NULL || zero == NULL) {
         return -1;
     }
     deque_popleft = own_method(deque_type, "popleft", METH_NOARGS);
