@@ -2,8 +2,8 @@
 
 A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect` and `Watch`; a
 runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`, `Histograms`,
-`Totals`, `Loops`, `Stalls`, `Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived,
-everything before it is consistent as of its time.
+`Totals`, `Loops`, `Stalls`, `Incidents`, `Cancellations`) and closes each batch with a `Tick`: when a `Tick`
+has arrived, everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -427,6 +427,42 @@ class Incidents:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A cancellation has landed: it is raised where its task waits. Whether the task then ends is told
+    elsewhere. What happens again at the same place, for the same reason, is sent again with the same id and a
+    higher count."""
+
+    id: int
+    count: int
+    tasks: Column
+    """Ids of the tasks it happened to, the last of them at most, each once, newest last."""
+    requested_ns: int
+    """When it was requested, the last time; 0 where that is not known."""
+    landed_ns: int
+    """The last time."""
+    source: int
+    """`WakerSource` of who requested it."""
+    by: int
+    """Id of the task that did, the last time, else 0."""
+    name: str
+    """Of the callback or timer that did; may be empty."""
+    by_stack: list[tuple[str, str, int]]
+    """(function, file, line), outermost first: where that task was when it landed, the last time: mostly
+    in the await that came after the request; may be empty."""
+    stack: list[tuple[str, str, int]]
+    """Where it landed."""
+    timeout: list[tuple[str, str, int]]
+    """Where the timeout was set that requested it, outermost first; empty for anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellations:
+    """Cancellations that landed since the last batch."""
+
+    cancellations: list[Cancellation]
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What a task is suspended on."""
 
@@ -522,6 +558,7 @@ Message: TypeAlias = (
     | Loops
     | Stalls
     | Incidents
+    | Cancellations
     | Chains
     | Tick
 )
