@@ -41,7 +41,13 @@ if importlib.util.find_spec("uvloop"):
 
 def surroundings() -> dict[str, Any]:
     """What we touch while we are installed, as the very objects that stand there."""
-    owners: list[Any] = [base_events.BaseEventLoop, events, asyncio.StreamReader, asyncio.tasks, asyncio.CancelledError]
+    owners: list[Any] = [
+        base_events.BaseEventLoop,
+        events,
+        asyncio.StreamReader,
+        asyncio.tasks,
+        asyncio.CancelledError,
+    ]
     if "uvloop" in sys.modules:
         owners.append(sys.modules["uvloop"].Loop)
     found: dict[str, Any] = {

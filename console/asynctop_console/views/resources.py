@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from asynctop_console.model import Model, Resource, Waits
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.model.landings import place
+from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text
 from asynctop_console.views.frame import Frame
@@ -17,10 +18,10 @@ from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.links import attributes_text, waiting_line, waiting_lines
+from asynctop_console.views.links import attributes_text, task_pieces, waiting_line, waiting_lines
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
-from asynctop_console.views.page import Page, heading, labelled, paragraph
+from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
 from asynctop_protocol.messages import State
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
@@ -44,17 +45,19 @@ class ResourceRows(ListRows[ResourceRecord]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._of: Waits | None = None
+        self._of: tuple[Waits, int] | None = None
         self._ids: Ids = np.empty(0, np.int64)
         self._resources: list[Resource] = []
         self._since_ns: NDArray[np.int64] = np.empty(0, np.int64)
 
     def resources(self, frame: Frame) -> list[Resource]:
-        """All resources by ascending id, worked out once for each picture."""
-        waits = frame.model.waits
-        if waits is not self._of:
-            self._of = waits
-            self._resources = [waits.resources[id] for id in sorted(waits.resources)]
+        """All resources by ascending id, worked out once for each picture; and timeouts that fired."""
+        model = frame.model
+        of = model.waits, model.landings.version
+        if self._of is None or of[0] is not self._of[0] or of[1] != self._of[1]:
+            self._of = of
+            found = {**model.waits.resources, **fired(model)}
+            self._resources = [found[id] for id in sorted(found)]
             self._ids = column(each.id for each in self._resources)
             self._since_ns = _waiting_since(frame.model, self._resources)
         return self._resources
@@ -85,6 +88,17 @@ class ResourceRows(ListRows[ResourceRecord]):
     def ground(self, record: ResourceRecord) -> str:
         """All alike."""
         return "ground"
+
+
+def fired(model: Model) -> dict[int, Resource]:
+    """The timeouts that fired, by where they were set and what they interrupted, as resources of their own:
+    below 0 by number."""
+    return {
+        -landing.id: Resource(
+            -landing.id, "timeout", f"at {place(landing.timeout)}", attributes={"fired": landing.count}
+        )
+        for landing in model.landings.timeouts
+    }
 
 
 def _waiting_since(model: Model, resources: list[Resource]) -> NDArray[np.int64]:
@@ -238,6 +252,8 @@ class ResourceDetail(Page):
         """All about the resource."""
         waits, width = frame.model.waits, self.app.size.width
         resource = waits.resources.get(self.about)
+        if self.about < 0:
+            return self._timeout(frame, width)
         if resource is None:
             idle = self._known
             name = f"{idle.type} {idle.description}" if idle is not None else "It"
@@ -258,4 +274,25 @@ class ResourceDetail(Page):
             lines.append(waiting_line(frame, task, width, upto=held.frame + 1 if held is not None else None))
         lines += heading(f"Waiters: {len(resource.waiters):,}, and where each waits")
         lines += waiting_lines(frame, resource.waiters, width, most=_MOST_TASKS)
+        return lines
+
+    def _timeout(self, frame: Frame, width: int) -> list[TextLine]:
+        """A timeout that fired, and what it has interrupted."""
+        found = [each for each in frame.model.landings.timeouts if each.id == -self.about]
+        if not found:
+            return [TextLine(), *paragraph("This timeout is no longer known. Esc goes back.", width, "muted")]
+        (landing,) = found
+        self._known = fired(frame.model)[self.about]
+        last = ago(max(frame.now_ns - landing.landed_ns, 0))
+        lines = [
+            TextLine((Piece(f" {self._known.description}", "strong"), Piece("  timeout", "muted"))),
+            labelled("fired", Piece(f"{landing.count:,} times, the last one {last}")),
+            *heading("Where it was set"),
+            *stack_lines(landing.timeout, width),
+            *heading("What it interrupted, the last time"),
+            *stack_lines(landing.stack, width),
+            *heading(f"Tasks, the last {len(landing.tasks)}"),
+        ]
+        for task in reversed(landing.tasks):
+            lines.append(labelled("", *task_pieces(frame, task), goal=task))
         return lines
