@@ -443,7 +443,7 @@ class Cancellation:
     source: int
     """`WakerSource` of who requested it."""
     by: int
-    """Id of the task that did, the last time, else 0."""
+    """Id of the task that did, else 0; of a timeout, the last time."""
     name: str
     """Of the callback or timer that did; may be empty."""
     by_stack: list[tuple[str, str, int]]

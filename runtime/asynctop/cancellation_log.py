@@ -52,5 +52,5 @@ class CancellationLog(NewsLog[Cancellation]):
             )
 
         stacks = landing.stack, landing.by_stack, landing.timeout
-        reason = landing.source, landing.name
+        reason = landing.source, landing.name, 0 if landing.timeout else landing.by
         self.put((*reason, users_frame(landing.stack), users_frame(landing.timeout)), told, stacks)

@@ -16,7 +16,8 @@ from asynctop.stacks import Frame
 from asynctop_protocol import Cancellation, Incident, frames
 
 MAX_PLACES = 256
-"""Places kept at most, each with all that happened there; the oldest are forgotten first."""
+"""Places kept at most, each with all that happened there; those are forgotten
+first where it has not happened for longest."""
 
 MAX_BYTES = 512 * 1024
 """Bytes of text kept at most: a place with a deep stack takes several thousand."""
@@ -64,16 +65,17 @@ class NewsLog(Generic[Record]):
         told before. `stacks` are those in it. On any thread."""
         size = sum(len(function) + len(file) for stack in stacks for function, file, _ in stack)
         with self._lock:
-            entry = self._places.get(key)
+            entry = self._places.pop(key, None)
             self._version += 1
             if entry is None:
                 self._seen += 1
-                self._places[key] = _Place(make(self._seen, 1, None), self._version, size)
+                entry = _Place(make(self._seen, 1, None), self._version, size)
             else:
                 self._size -= entry.size
                 before = entry.record
                 entry.record = make(before.id, before.count + 1, before)
                 entry.version, entry.size = self._version, size
+            self._places[key] = entry
             self._size += size
             while len(self._places) > MAX_PLACES or (self._size > MAX_BYTES and len(self._places) > 1):
                 self._size -= self._places.pop(next(iter(self._places))).size

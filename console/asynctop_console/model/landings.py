@@ -42,8 +42,8 @@ class Landings:
             )
             _keep(self._places, each.id, known, limits.INCIDENTS)
             if tasks:
-                # Who and when is that of the last one; of the others, what all have in common.
-                common = replace(known, requested_ns=0, landed_ns=0, by=0, by_stack=[])
+                # When is that of the last one; of the others, what all have in common.
+                common = replace(known, requested_ns=0, landed_ns=0)
                 for task in tasks[:-1]:
                     if self._tasks.get(task, common).id != known.id or task not in self._tasks:
                         _keep(self._tasks, task, common, limits.LANDED)

@@ -13,6 +13,7 @@ from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import history_lines, times_lines, waker_lines
+from asynctop_console.views.incidents import incident_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
@@ -79,6 +80,9 @@ class Detail(Page):
         lines += _wakers(frame, row)
         lines += waker_lines(frame, watched) if watched else []
         lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += incident_lines(
+            frame, (each for each in frame.model.incidents if each.task == self.about), width
+        )
         stalls = [stall for stall in frame.stalls if stall.task == self.about]
         if stalls:
             lines += heading(f"Stalls of this task: {len(stalls)}")

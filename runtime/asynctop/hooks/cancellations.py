@@ -35,8 +35,10 @@ DEEPEST = 10
 WIDEST = 20
 """Callbacks of one task that are looked at."""
 
-LOOK_NS = 2_000_000
-"""Between two searches for the task that cancels: whoever cancels very many is seen now and then."""
+MOST_LOOKS = 100
+"""Searches for the task that cancels, within"""
+PERIOD_NS = 100_000_000
+"""this time: where very many are cancelled, not all of these are looked for."""
 
 _GATHERS = "gather.<locals>._done_callback"
 """The callback by which `gather()` hears of a task's end."""
@@ -57,7 +59,7 @@ class CancellationHooks:
         self._on_fault = on_fault
         self._patches = Patches()
         self._active = False
-        self._look_ns = 0
+        self._looks = self._period_ns = 0
         self._timed_out: weakref.WeakKeyDictionary[Any, list[Frame]] = weakref.WeakKeyDictionary()
         """What `wait_for()` of CPython 3.11 has just cancelled, and where that was called."""
 
@@ -165,9 +167,11 @@ class CancellationHooks:
 
     def _place(self, number: int, now: int) -> list[Frame]:
         """Where the task that has cancelled another one is suspended by now."""
-        if not number or now < self._look_ns:
+        if now - self._period_ns >= PERIOD_NS:
+            self._looks, self._period_ns = 0, now
+        if not number or self._looks >= MOST_LOOKS:
             return []
-        self._look_ns = now + LOOK_NS
+        self._looks += 1
         task = self._core.task(number)
         return _frames(step.frame for step in steps(task.get_coro())) if task is not None else []
 
