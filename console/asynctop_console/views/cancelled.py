@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asynctop_console.model.landings import place, reason
+from asynctop_console.model.places import users_frame
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import ago
 from asynctop_console.views.frame import Frame
@@ -30,7 +31,8 @@ def cancellation_lines(frame: Frame, task: int, width: int) -> list[TextLine]:
     late = landing.landed_ns - landing.requested_ns if landing.requested_ns else 0
     after = Piece(f"after {duration(late)}, " if late > 0 else "", "muted")
     landed = place(landing.stack, room) or "before its first step"
-    function = next((f"  in {name}" for name, _, _ in reversed(landing.stack)), "")
+    inner = users_frame(landing.stack)
+    function = f" in {inner[0]}()" if inner else ""
     lines = [
         *heading("Cancellation"),
         labelled("requested", *([when] if when else []), Piece(by), goal=landing.by or None),

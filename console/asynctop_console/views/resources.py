@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import BindingType
 
-from asynctop_console.model import Model, Resource, Waits
+from asynctop_console.model import Model, Resource, Waits, users_frame
 from asynctop_console.model.landings import place
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
@@ -22,7 +22,7 @@ from asynctop_console.views.links import attributes_text, task_pieces, waiting_l
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
-from asynctop_protocol.messages import State
+from asynctop_protocol.messages import Cancellation, State
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
 """What is said before the first answer."""
@@ -95,10 +95,16 @@ def fired(model: Model) -> dict[int, Resource]:
     below 0 by number."""
     return {
         -landing.id: Resource(
-            -landing.id, "timeout", f"at {place(landing.timeout)}", attributes={"fired": landing.count}
+            -landing.id, "timeout", _fired_text(landing), attributes={"fired": landing.count}
         )
         for landing in model.landings.timeouts
     }
+
+
+def _fired_text(landing: Cancellation) -> str:
+    inner = users_frame(landing.stack)
+    interrupted = f", interrupts {inner[0]}() at {place(landing.stack)}" if inner else ""
+    return f"at {place(landing.timeout)}{interrupted}"
 
 
 def _waiting_since(model: Model, resources: list[Resource]) -> NDArray[np.int64]:
@@ -163,8 +169,8 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
                 16,
                 lambda r: Cell(r.resource.description, "text"),
                 lambda f: rank(f, "description"),
-                grow=2,
-                most=48,
+                grow=3,
+                most=90,
             ),
             Column(
                 "holder",
