@@ -139,7 +139,10 @@ def refused(path: Path) -> str:
         (b"[lints.lock-convoy]\noff = 0", "lints.lock-convoy.off: expected true or false, found 0"),
         (b"[lints.lock-convoy]\nsilence = 'a'", 'silence: expected a list of texts, found "a"'),
         (b"[lints.lock-convoy]\nsilence = ['a', 1]", 'silence: expected a list of texts, found ["a", 1]'),
-        (b"[lints.lock-convoy]\nleast_ms = 1.5", "least_ms: expected a whole number, 0 to 1,000,000,000,000"),
+        (
+            b"[lints.lock-convoy]\nleast_waiters = 1.5",
+            "least_waiters: expected a whole number, 0 to 1,000,000,000,000",
+        ),
         (b"[lints.lock-convoy]\nleast_ms = true", "found true"),
         (b"[lints.lock-convoy]\nleast_ms = 2000-01-01", 'found "2000-01-01"'),
         (b"[lints.lock-convoy]\nleast_ms = -1", "found -1"),

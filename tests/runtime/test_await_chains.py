@@ -101,7 +101,7 @@ def test_a_task_that_waits_for_a_task(run: Run, hooked: Core, recorded: Recorded
 
 def test_every_live_task_in_slices(run: Run, hooked: Core, recorded: Recorded) -> None:
     async def main() -> list[Chains]:
-        tasks = [asyncio.create_task(asyncio.sleep(60)) for _ in range(100)]
+        tasks = [asyncio.create_task(asyncio.sleep(60)) for _ in range(200)]
         await asyncio.sleep(0)
         recorded.update()
         answers = await inspect(hooked, [])
@@ -111,8 +111,8 @@ def test_every_live_task_in_slices(run: Run, hooked: Core, recorded: Recorded) -
         return answers
 
     answers = run(main())
-    assert [len(answer.chains) for answer in answers] == [40, 40, 21, 0]
-    assert [answer.done for answer in answers] == [False, False, False, True]
+    assert [len(answer.chains) for answer in answers] == [160, 41, 0]
+    assert [answer.done for answer in answers] == [False, False, True]
 
 
 def test_a_loop_closed_meanwhile(hooked: Core, recorded: Recorded) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model, users_frame
 from asynctop_console.model.cancellations import Cancelled
 from asynctop_console.model.landings import reason
@@ -28,13 +28,13 @@ class CancellationSwallowed(Lint):
     name: ClassVar[str] = "cancellation-swallowed"
     severity: ClassVar[Severity] = Severity.ERROR
 
-    least_ns: Annotated[
-        int, "nanoseconds for which it goes on: some keep the error, clean up, and raise it after that"
-    ] = 300_000_000
+    least_ms: Annotated[
+        float, "ms for which it goes on: some keep the error, clean up, and raise it after that"
+    ] = 300.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each line that such tasks go on at."""
-        for group in _grouped(model, self.least_ns, handled=False):
+        for group in _grouped(model, self.least_ms, handled=False):
             yield _finding(
                 model,
                 self,
@@ -59,13 +59,11 @@ class CancellationSlow(Lint):
     name: ClassVar[str] = "cancellation-slow"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_ns: Annotated[int, "nanoseconds of cleanup: less is what closing a connection takes"] = (
-        1_000_000_000
-    )
+    least_ms: Annotated[float, "ms of cleanup: less is what closing a connection takes"] = 1_000.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each line that such tasks clean up at."""
-        for group in _grouped(model, self.least_ns, handled=True):
+        for group in _grouped(model, self.least_ms, handled=True):
             yield _finding(
                 model,
                 self,
@@ -76,11 +74,11 @@ class CancellationSlow(Lint):
             )
 
 
-def _grouped(model: Model, least_ns: int, *, handled: bool) -> list[list[Cancelled]]:
+def _grouped(model: Model, least_ms: float, *, handled: bool) -> list[list[Cancelled]]:
     """Those that went on for that long, those at the same line together."""
     groups: dict[object, list[Cancelled]] = {}
     for each in model.cancellations:
-        if each.handled is handled and each.lasted_ns >= least_ns:
+        if each.handled is handled and each.lasted_ns >= least_ms * MS:
             groups.setdefault(users_frame(each.chain.frames) or each.chain.task, []).append(each)
     return list(groups.values())
 

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
-from asynctop_console.lints.locks import idle_ns, place_of
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model, duration
-
-_MS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class ExecutorExhausted(Lint):
     name: ClassVar[str] = "executor-exhausted"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_ms: Annotated[int, "ms that a job has been waiting for a thread"] = 300
+    least_ms: Annotated[float, "ms that a job has been waiting for a thread"] = 300.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each executor."""
@@ -38,12 +35,12 @@ class ExecutorExhausted(Lint):
             threads = pool.attributes.get("threads", 0)
             if pool.type != "executor" or not threads:
                 continue
-            late = [task for task in pool.waiters if idle_ns(model, task) >= self.least_ms * _MS]
+            late = [task for task in pool.waiters if model.waits.idle_ns(task) >= self.least_ms * MS]
             if not late:
                 continue
-            places = Counter(place for task in late if (place := place_of(model, task)) is not None)
+            places = Counter(place for task in late if (place := model.waits.place(task)) is not None)
             place = places.most_common(1)[0][0] if places else None
-            longest = duration(max(idle_ns(model, task) for task in late))
+            longest = duration(max(model.waits.idle_ns(task) for task in late))
             queued = pool.attributes.get("queued", len(late))
             yield Finding(
                 self.name,

@@ -11,6 +11,9 @@ from typing import ClassVar
 
 from asynctop_console.model import Frame, Model, places
 
+MS = 1_000_000
+"""Nanoseconds in a millisecond: thresholds are in these, the model's times in those."""
+
 
 class Severity(enum.StrEnum):
     """How bad it is; in this order, worst first."""
@@ -70,9 +73,7 @@ class Lint(ABC):
         others: Iterable[int] = (),
     ) -> Finding:
         """A finding with this task as its subject; `others` trip the lint too."""
-        row = model.tasks.row(task)
-        kind = int(model.tasks.kind[row]) if row is not None else 0
-        name = (model.tasks.name(row) if row is not None else "") or model.kinds.label(kind)
+        name = model.task_name(task)
         return Finding(
             self.name, self.severity, "task", task, name, message, frozenset({task, *others}), place
         )

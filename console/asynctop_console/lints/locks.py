@@ -8,36 +8,44 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
-from asynctop_console.model import Frame, Model, Resource, duration, users_frame
-
-_MS = 1_000_000
-
-
-def idle_ns(model: Model, task: int) -> int:
-    """For how long a task had been waiting when its chain was read, 0 where it was not.
-
-    By now it may have gone on and wait for something else: what it waited for and for how long go together.
-    """
-    return model.waits.idle_ns(task)
-
-
-def place_of(model: Model, task: int) -> Frame | None:
-    """The user's innermost line that a task is suspended at."""
-    chain = model.waits.chain(task)
-    return users_frame(chain.frames) if chain else None
-
-
-def name_of(model: Model, task: int) -> str:
-    """What a task is called, or its kind."""
-    row = model.tasks.row(task)
-    if row is None:
-        return f"task {task}"
-    return model.tasks.name(row) or model.kinds.label(int(model.tasks.kind[row]))
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
+from asynctop_console.model import Model, Resource, duration, users_frame
 
 
 @dataclass(frozen=True)
-class DeadlockTwoLocks(Lint):
+class _Deadlock(Lint):
+    """Tasks wait for each other in a ring."""
+
+    severity: ClassVar[Severity] = Severity.ERROR
+    by_locks: ClassVar[bool]
+    """Whether each waits for what the next one holds, or for the next one itself."""
+    advice: ClassVar[str]
+
+    least_ms: Annotated[float, "ms that all of them have been waiting: a timeout may be about to help"] = (
+        500.0
+    )
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """One finding for each ring."""
+        for ring in _rings(model, self.least_ms):
+            if all(model.waits.holder(task) in ring for task in ring) is not self.by_locks:
+                continue
+            steps = []
+            for task, following in zip(ring, ring[1:] + ring[:1], strict=True):
+                other = model.task_name(model.waits.holder(task) if self.by_locks else following)
+                wanted = f"a lock that {other} holds" if self.by_locks else other
+                steps.append(f"{model.task_name(task)} waits{at(model.waits.place(task))} for {wanted}")
+            yield self.about_task(
+                model,
+                ring[0],
+                f"Deadlock: {', '.join(steps)}. {self.advice}",
+                place=model.waits.place(ring[0]),
+                others=ring,
+            )
+
+
+@dataclass(frozen=True)
+class DeadlockTwoLocks(_Deadlock):
     """Tasks hold a lock each and wait for that of the next one, in a ring: none of them will ever go on.
 
     One task holds A and wants B, another holds B and wants A. Neither lets go before it has both. It needs
@@ -48,34 +56,12 @@ class DeadlockTwoLocks(Lint):
     """
 
     name: ClassVar[str] = "deadlock-two-locks"
-    severity: ClassVar[Severity] = Severity.ERROR
-
-    least_ms: Annotated[int, "ms that all of them have been waiting: a timeout may be about to help"] = 500
-
-    def check(self, model: Model) -> Iterator[Finding]:
-        """One finding for each ring."""
-        for ring in _rings(model, self.least_ms):
-            if not _by_locks(model, ring):
-                continue
-            steps = []
-            for task in ring:
-                wanted = model.waits.awaited_resource(task)
-                assert wanted is not None
-                steps.append(
-                    f"{name_of(model, task)} waits{at(place_of(model, task))} for a lock that "
-                    f"{name_of(model, wanted.holders[0])} holds"
-                )
-            yield self.about_task(
-                model,
-                ring[0],
-                f"Deadlock: {', '.join(steps)}. Take locks in the same order everywhere.",
-                place=place_of(model, ring[0]),
-                others=ring,
-            )
+    by_locks: ClassVar[bool] = True
+    advice: ClassVar[str] = "Take locks in the same order everywhere."
 
 
 @dataclass(frozen=True)
-class DeadlockTaskAwaitsItsOwnWaiter(Lint):
+class DeadlockTaskAwaitsItsOwnWaiter(_Deadlock):
     """Tasks await each other in a ring, so none of them will ever end.
 
     Task A awaits B, and B awaits A, perhaps by way of others, of `gather` or of a method such as `stop()`.
@@ -86,26 +72,8 @@ class DeadlockTaskAwaitsItsOwnWaiter(Lint):
     """
 
     name: ClassVar[str] = "deadlock-task-awaits-its-own-waiter"
-    severity: ClassVar[Severity] = Severity.ERROR
-
-    least_ms: Annotated[int, "ms that all of them have been waiting: a timeout may be about to help"] = 500
-
-    def check(self, model: Model) -> Iterator[Finding]:
-        """One finding for each ring."""
-        for ring in _rings(model, self.least_ms):
-            if _by_locks(model, ring):
-                continue
-            steps = [
-                f"{name_of(model, task)} waits{at(place_of(model, task))} for {name_of(model, following)}"
-                for task, following in zip(ring, ring[1:] + ring[:1], strict=True)
-            ]
-            yield self.about_task(
-                model,
-                ring[0],
-                f"Deadlock: {', '.join(steps)}. A task must not wait for one that waits for it.",
-                place=place_of(model, ring[0]),
-                others=ring,
-            )
+    by_locks: ClassVar[bool] = False
+    advice: ClassVar[str] = "A task must not wait for one that waits for it."
 
 
 @dataclass(frozen=True)
@@ -122,7 +90,7 @@ class LockHeldLongWhileWaiting(Lint):
     name: ClassVar[str] = "lock-held-long-while-waiting"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_ms: Annotated[int, "ms that the holder has been waiting, and somebody for the lock"] = 300
+    least_ms: Annotated[float, "ms that the holder has been waiting, and somebody for the lock"] = 300.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each lock."""
@@ -131,18 +99,18 @@ class LockHeldLongWhileWaiting(Lint):
             if len(lock.holders) != 1:
                 continue
             holder = lock.holders[0]
-            held_ns = idle_ns(model, holder)
-            longest = max(idle_ns(model, task) for task in lock.waiters)
-            if holder in stuck or min(held_ns, longest) < self.least_ms * _MS:
+            held_ns = model.waits.idle_ns(holder)
+            longest = max(model.waits.idle_ns(task) for task in lock.waiters)
+            if holder in stuck or min(held_ns, longest) < self.least_ms * MS:
                 continue
             waiting = model.waits.chain(holder)
             wanted = waiting.waiting_on.description if waiting and waiting.waiting_on else "something"
-            place = place_of(model, holder)
+            place = model.waits.place(holder)
             many = len(lock.waiters)
             yield self.about_task(
                 model,
                 holder,
-                f"Task {name_of(model, holder)} holds {lock.description} while it waits for {wanted}"
+                f"Task {model.task_name(holder)} holds {lock.description} while it waits for {wanted}"
                 f"{at(place)}, for {duration(held_ns)} so far: {many} task{'s' if many > 1 else ''} "
                 f"wait{'' if many > 1 else 's'} for the lock, {duration(longest)} at most. "
                 "Wait before taking the lock, or after letting go of it.",
@@ -167,25 +135,25 @@ class LockConvoy(Lint):
     severity: ClassVar[Severity] = Severity.WARNING
 
     least_waiters: Annotated[int, "tasks that wait for the lock"] = 8
-    least_ms: Annotated[int, "ms that the first in the queue has been waiting"] = 100
-    most_held_ms: Annotated[int, "ms the holder has been waiting: beyond, the lock is held long"] = 300
+    least_ms: Annotated[float, "ms that the first in the queue has been waiting"] = 100.0
+    most_held_ms: Annotated[float, "ms the holder has been waiting: beyond, the lock is held long"] = 300.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each lock."""
         for lock in _contended(model):
-            longest = max(idle_ns(model, task) for task in lock.waiters)
+            longest = max(model.waits.idle_ns(task) for task in lock.waiters)
             # Nobody holds it in the moment in which it changes hands.
-            held_ns = max((idle_ns(model, task) for task in lock.holders), default=0)
+            held_ns = max((model.waits.idle_ns(task) for task in lock.holders), default=0)
             if (
                 len(lock.waiters) < self.least_waiters
-                or longest < self.least_ms * _MS
-                or held_ns >= self.most_held_ms * _MS
+                or longest < self.least_ms * MS
+                or held_ns >= self.most_held_ms * MS
                 or any(chain.stranded for task in lock.waiters if (chain := model.waits.chain(task)))
             ):
                 continue
             kind = model.tasks.kind[model.tasks.rows_of(np.array(lock.waiters))]
             most = int(np.bincount(kind).argmax())
-            place = place_of(model, lock.waiters[0])
+            place = model.waits.place(lock.waiters[0])
             yield self.about_kind(
                 model,
                 most,
@@ -228,22 +196,17 @@ class SyncLockHeldAcrossAwait(Lint):
                 yield self.about_task(
                     model,
                     task,
-                    f"Task {name_of(model, task)} holds a {lock.description} while it is suspended"
+                    f"Task {model.task_name(task)} holds a {lock.description} while it is suspended"
                     f"{at(place)}: whatever else takes it on this loop blocks the loop, perhaps for ever. "
                     "Use asyncio.Lock, or let go of the lock before the await.",
                     place=place,
                 )
 
 
-def _rings(model: Model, least_ms: int) -> list[list[int]]:
-    return [
-        ring for ring in model.waits.cycles() if all(idle_ns(model, task) >= least_ms * _MS for task in ring)
-    ]
-
-
-def _by_locks(model: Model, ring: list[int]) -> bool:
-    """Whether each waits for a resource that the next one holds, rather than for the next one itself."""
-    return all(model.waits.holder(task) in ring for task in ring)
+def _rings(model: Model, least_ms: float) -> list[list[int]]:
+    """Rings of tasks that have all been waiting for that long."""
+    waits = model.waits
+    return [ring for ring in waits.cycles() if all(waits.idle_ns(task) >= least_ms * MS for task in ring)]
 
 
 def _contended(model: Model) -> Iterator[Resource]:

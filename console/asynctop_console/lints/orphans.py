@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
-from asynctop_console.lints.locks import name_of
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Frame, Model, duration, short, users_frame
 from asynctop_protocol.messages import State
 
@@ -27,16 +26,16 @@ class OrphanedTask(Lint):
     name: ClassVar[str] = "orphaned-task"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_ms: Annotated[int, "ms since the parent has ended: what it left behind may be about to end too"] = (
-        1_000
-    )
+    least_ms: Annotated[
+        float, "ms since the parent has ended: what it left behind may be about to end too"
+    ] = 1_000
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each kind, about the task that has been an orphan for longest."""
         orphans: dict[int, list[tuple[int, int]]] = {}
         for chain in model.waits.chains.values():
             alone_ns = 0 if chain.held else _alone_ns(model, chain.task)
-            if alone_ns >= self.least_ms * 1_000_000:
+            if alone_ns >= self.least_ms * MS:
                 row = model.tasks.row(chain.task)
                 orphans.setdefault(int(model.tasks.kind[row]), []).append((alone_ns, chain.task))
         for kind, found in orphans.items():
@@ -49,7 +48,7 @@ class OrphanedTask(Lint):
             yield self.about_task(
                 model,
                 task,
-                f"Task {name_of(model, task)} lives on {duration(alone_ns)} after its parent has ended, and "
+                f"Task {model.task_name(task)} lives on {duration(alone_ns)} after its parent has ended, and "
                 f"nobody holds or awaits it{spawned}{f', waiting{waits}' if waits else ''}.{more} "
                 "Keep what create_task() returns, or spawn it in a TaskGroup that outlives it.",
                 place=place,

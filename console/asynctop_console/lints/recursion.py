@@ -39,14 +39,12 @@ class DeepAwaitRecursion(Lint):
                     groups.setdefault(place, []).append(chain)
         for place, chains in groups.items():
             deepest = max(chains, key=lambda chain: chain.depth)
-            row = model.tasks.row(deepest.task)
-            name = model.tasks.name(row) if row is not None else ""
             others = f", and {len(chains) - 1:,} more likewise" if len(chains) > 1 else ""
             yield self.about_task(
                 model,
                 deepest.task,
-                f"Task {name} is {deepest.depth:,} frames deep in awaits, awaiting itself again and again"
-                f"{at(place)}{others}. Make it a loop.",
+                f"Task {model.task_name(deepest.task)} is {deepest.depth:,} frames deep in awaits, "
+                f"awaiting itself again and again{at(place)}{others}. Make it a loop.",
                 place=place,
                 others=(chain.task for chain in chains),
             )

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model
 from asynctop_protocol.messages import State
 
@@ -41,7 +41,7 @@ class SelfWakeSpin(Lint):
     least_of_crowd: Annotated[
         float, "the same for each of many of a kind that do nothing else: they share the loop's time"
     ] = 20.0
-    most_poll_ns: Annotated[int, "of those many, on average: who computes may yield"] = 50_000
+    most_poll_ms: Annotated[float, "ms a poll of those many takes: who computes may yield"] = 0.05
     most_told: Annotated[int, "tasks of one kind told one by one: more are told as their kind"] = 3
 
     def check(self, model: Model) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ class SelfWakeSpin(Lint):
             alive
             & (own >= self.least_of_crowd * seconds)
             & (own * 10 >= wakes * 9)
-            & (tasks.recent("busy_ns") <= self.most_poll_ns * own)
+            & (tasks.recent("busy_ns") <= self.most_poll_ms * MS * own)
         )
         for kind in np.unique(tasks.kind[spins | of_crowd]).tolist():
             ours = tasks.kind == kind
@@ -89,7 +89,8 @@ class SelfWakeSpin(Lint):
                 yield self.about_task(
                     model,
                     int(tasks.id[row]),
-                    f"Task {tasks.name(row) or label} wakes itself {int(own[row] / seconds):,} times a second"
-                    f"{where}. Wait for an event instead of asking again.",
+                    f"Task {model.task_name(int(tasks.id[row]))} wakes itself "
+                    f"{int(own[row] / seconds):,} times a second{where}. "
+                    "Wait for an event instead of asking again.",
                     place=place,
                 )

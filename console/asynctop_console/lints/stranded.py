@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
-from asynctop_console.lints.locks import idle_ns, name_of, place_of
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model, Resource, duration
-
-_MS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class _WaitsInVain(Lint):
     methods: ClassVar[tuple[str, ...]] = ("",)
     """What its waiters are in, as a resource's description ends; "" for anything."""
 
-    least_ms: Annotated[int, "ms that the task has been waiting"] = 300
+    least_ms: Annotated[float, "ms that the task has been waiting"] = 300.0
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each resource."""
@@ -35,19 +32,19 @@ class _WaitsInVain(Lint):
                 and chain.stranded
                 and chain.waiting_on is not None
                 and chain.waiting_on.description.endswith(self.methods)
-                and idle_ns(model, task) >= self.least_ms * _MS
+                and model.waits.idle_ns(task) >= self.least_ms * MS
             ]
             if resource.type in self.types and stranded and not resource.holders:
                 first = min(stranded)
                 others = len(stranded) - 1
-                waited = duration(idle_ns(model, first))
+                waited = duration(model.waits.idle_ns(first))
                 yield self.about_task(
                     model,
                     first,
-                    f"Task {name_of(model, first)} {f'and {others:,} more wait' if others else 'waits'} for "
-                    f"{self.what(resource)}{at(place_of(model, first))}, for {waited} so far: "
+                    f"Task {model.task_name(first)} {f'and {others:,} more wait' if others else 'waits'} for "
+                    f"{self.what(resource)}{at(model.waits.place(first))}, for {waited} so far: "
                     f"{self.why(resource)}",
-                    place=place_of(model, first),
+                    place=model.waits.place(first),
                     others=stranded,
                 )
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity
 from asynctop_console.model import Frame, Loop, Model, short
 from asynctop_protocol.messages import State, WakerSource
 
@@ -36,7 +36,7 @@ class TimerStorm(Lint):
         200.0
     )
     least_busy_ratio: Annotated[float, "of the loop's time, in polls and callbacks"] = 0.4
-    most_busy_ns: Annotated[int, "in polls and callbacks for each timer: more is work"] = 50_000
+    most_busy_ms: Annotated[float, "ms in polls and callbacks for each timer: more is work"] = 0.05
     least_per_step: Annotated[float, "timers set in each poll or callback, where few of them run"] = 3.0
 
     def check(self, model: Model) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ class TimerStorm(Lint):
         busy_ns = loop.busy_ns - before.busy_ns
         if made >= self.least_per_step * steps and fired * 2 < made:
             return True
-        if busy_ns > self.most_busy_ns * made:
+        if busy_ns > self.most_busy_ms * MS * made:
             return False
         live = int(np.count_nonzero((model.tasks.state != State.DONE) & (model.tasks.loop == loop.id)))
         if fired >= self.least_per_task * seconds * max(live, 1):

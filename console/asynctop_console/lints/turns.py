@@ -14,12 +14,11 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from asynctop_console.lints.finding import Finding, Lint, Severity
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity
 from asynctop_console.model import Frame, Ints, Model, Rows, short
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
 
-MS = 1_000_000
 USUAL_THRESHOLD_NS = 50 * MS
 """Of stalls, where the runtime does not tell its own."""
 SHORTEST_WINDOW_NS = 1_000_000_000
@@ -40,12 +39,10 @@ class TickOverload(Lint):
     name: ClassVar[str] = "tick-overload"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_turn_ns: Annotated[int, "a shorter turn is not noticed by a person"] = 150 * MS
-    least_total_ns: Annotated[int, "of such turns in a minute: one alone may happen"] = 300 * MS
+    least_turn_ms: Annotated[float, "ms: a shorter turn is not noticed by a person"] = 150.0
+    least_total_ms: Annotated[float, "ms of such turns in a minute: one alone may happen"] = 300.0
     least_polls: Annotated[int, "in a turn: fewer are to blame each for itself"] = 20
-    least_poll_ns: Annotated[int, "a poll of the turn on average: shorter ones do nothing to speak of"] = (
-        200_000
-    )
+    least_poll_ms: Annotated[float, "ms a poll of the turn takes: shorter ones do nothing to speak of"] = 0.2
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each loop."""
@@ -54,12 +51,12 @@ class TickOverload(Lint):
             turns = [
                 turn
                 for turn in model.turns.of(loop.id)
-                if turn.took_ns >= self.least_turn_ns
+                if turn.took_ns >= self.least_turn_ms * MS
                 and turn.polls >= self.least_polls
-                and turn.took_ns >= self.least_poll_ns * turn.polls
+                and turn.took_ns >= self.least_poll_ms * MS * turn.polls
                 and turn.longest_ns <= min(stall_ns, turn.took_ns // 4)
             ]
-            if sum(turn.took_ns for turn in turns) < self.least_total_ns:
+            if sum(turn.took_ns for turn in turns) < self.least_total_ms * MS:
                 continue
             worst = max(turns, key=lambda turn: turn.took_ns)
             crowd = _crowd(model, loop.id)
@@ -96,7 +93,7 @@ class Starvation(Lint):
     name: ClassVar[str] = "starvation"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_wait_ns: Annotated[int, "between wake and poll, on average"] = 100 * MS
+    least_wait_ms: Annotated[float, "ms between wake and poll, on average"] = 100.0
     least_waits: Annotated[int, "so often: once is bad luck"] = 2
     least_ratio: Annotated[float, "waiting for each nanosecond of work"] = 20.0
     most_told: Annotated[int, "kinds of victims: they all have the same cause"] = 3
@@ -117,7 +114,7 @@ class Starvation(Lint):
                 (tasks.loop == loop.id)
                 & (tasks.state != State.DONE)
                 & (waits >= self.least_waits)
-                & (waited >= self.least_wait_ns * waits)
+                & (waited >= self.least_wait_ms * MS * waits)
                 & (waited >= self.least_ratio * busy)
             )
             starved = starved[~np.isin(tasks.kind[starved], list(crowd.kinds))]
@@ -125,12 +122,11 @@ class Starvation(Lint):
             _, firsts = np.unique(tasks.kind[order], return_index=True)
             for row in order[np.sort(firsts)][: self.most_told].tolist():
                 place, who = _where(model, crowd.kind)
-                label = model.kinds.label(int(tasks.kind[row]))
                 each, work = int(waited[row] // waits[row]), int(busy[row] // waits[row])
                 yield self.about_task(
                     model,
                     int(tasks.id[row]),
-                    f"Task {tasks.name(row) or label} waits {duration(each)} for each poll of "
+                    f"Task {model.task_name(int(tasks.id[row]))} waits {duration(each)} for each poll of "
                     f"{duration(work)}, as {crowd.count:,} tasks are always ready and keep the loop busy, "
                     f"most of all {who}. "
                     "Let them wait for something, or run fewer of them at a time.",

@@ -128,6 +128,12 @@ class Model:
         """The text with this number, "" where it was never announced."""
         return self._texts[number]
 
+    def task_name(self, task: int) -> str:
+        """What a task is called: its name, else its kind's, else "task" and its id."""
+        row = self.tasks.row(task)
+        name = "" if row is None else self.tasks.name(row) or self.kinds.label(int(self.tasks.kind[row]))
+        return name or f"task {task}"
+
     def loop(self, loop_id: int) -> Loop | None:
         """The loop with this id, None where it is not known."""
         return next((loop for loop in self.loops if loop.id == loop_id), None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from asynctop_console.model.places import Frame, users_frame
 from asynctop_protocol.messages import Chain, Holding
 
 _NOT_SHARED = ("task", "future", "timer", "gather", "wait", "shield", "task group")
@@ -104,12 +105,20 @@ class Waits:
         return len(self.chains)
 
     def idle_ns(self, task: int) -> int:
-        """For how long a task had been waiting, 0 where it was not."""
+        """For how long a task had been waiting when its chain was read, 0 where it was not.
+
+        By now it may have gone on and wait for something else: what it waited for and for how long go
+        together."""
         return self._idle_ns.get(task, 0)
 
     def chain(self, task: int) -> Chain | None:
         """The await chain of a task, None where it is not known."""
         return self.chains.get(task)
+
+    def place(self, task: int) -> Frame | None:
+        """The user's innermost line that a task is suspended at, None where it is not known."""
+        chain = self.chains.get(task)
+        return users_frame(chain.frames) if chain is not None else None
 
     def holder(self, task: int) -> int:
         """The task that holds what this one waits for; 0 where there is none, or it is not known."""

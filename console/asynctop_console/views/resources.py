@@ -127,8 +127,7 @@ def holders_text(model: Model, resource: Resource) -> str:
     """The holder's name, "" where there is none; of several the first and how many more."""
     if not resource.holders:
         return ""
-    row = model.tasks.row(resource.holders[0])
-    name = (model.tasks.name(row) if row is not None else "") or f"task {resource.holders[0]}"
+    name = model.task_name(resource.holders[0])
     more = len(resource.holders) - 1
     return f"{name} and {more} more" if more else name
 

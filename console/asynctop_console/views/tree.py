@@ -151,7 +151,7 @@ class TreeRows(ListRows[TreeRecord]):
         return TreeRecord(
             state=state,
             branch=_branch(forest, position) + sign,
-            name=(model.tasks.name(row) if row >= 0 else "") or f"task {task}",
+            name=model.task_name(task),
             again=again,
             since_ns=since_ns,
             on=waiting_text(chain.waiting_on) if chain is not None else "",

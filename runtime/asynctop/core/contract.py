@@ -6,7 +6,7 @@ How a core keeps its numbers in between is its own affair. The twins must agree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -190,8 +190,10 @@ class Core(Protocol):
     def poll_frames(self, running: Running) -> list[FrameType]:
         """The frames of a poll or callback that runs, innermost first; none where it has ended."""
 
-    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
-        """The live tasks of a loop: their ids, and what `find` knows them by."""
+    def tasks_of(self, loop: int, wanted: Collection[int] = ()) -> Iterator[tuple[int, Hashable]]:
+        """The loop's live tasks that are wanted, or all: their ids, and what `find` knows them by.
+
+        To be taken a few at a time: there may be a million, and the loops must not wait."""
 
     def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
         """Those that still live, with the task objects. On the thread of their loop only."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from asynctop.awaits import Reach, Waiter, await_chain, is_cancelled, is_held, read, references, waiter
@@ -14,6 +15,10 @@ SLICE = 40
 """Tasks read in one turn of a loop: about a quarter of a millisecond."""
 GLANCE = 400
 """Tasks that are only asked whether they have been cancelled: the same."""
+
+TURNS = 4
+"""Slices in one message: to encode more would keep the interpreter's lock for too long, to encode fewer is to
+wait for each other more often."""
 
 SEARCH_NS = 300_000
 """How long to search for stranded tasks in one turn of a loop."""
@@ -33,22 +38,19 @@ class Inspection:
         self._cancelled = question.cancelled
         self._slice = GLANCE if question.cancelled else SLICE
         self._deliver = deliver
-        wanted = set(question.tasks)
-        self._left: list[tuple[Any, list[tuple[int, Hashable]]]] = []
+        wanted = frozenset(question.tasks)
+        self._left: list[tuple[Any, Iterator[tuple[int, Hashable]]]] = [
+            (loop, core.tasks_of(number, wanted)) for number, loop in core.loops().items()
+        ]
         """Loops, and the tasks that are still to be read there."""
-        for number, loop in core.loops().items():
-            tasks = core.tasks_of(number)
-            self._left.append((loop, [each for each in tasks if each[0] in wanted] if wanted else tasks))
-        few = sum(len(tasks) for _, tasks in self._left) <= MOST_TASKS
-        self._search = _Search(core) if question.stranded and few else None
+        self._search = _Search(core) if question.stranded else None
 
     def proceed(self) -> None:
         """Have the next slice read by its loop, or say that this was all."""
         while self._left:
             loop, tasks = self._left[-1]
-            some = tasks[-self._slice :]
-            del tasks[-self._slice :]
-            if some and _call(loop, self._read, some):
+            some = list(islice(tasks, self._slice * TURNS))
+            if some and _call(loop, self._read, loop, some, []):
                 return
             self._left.pop()
         if self._search is not None:
@@ -58,22 +60,26 @@ class Inspection:
             self._search = None
         self._deliver(self, Chains(self._request, [], done=True))
 
-    def _read(self, tasks: list[tuple[int, Hashable]]) -> None:
-        """On the loop's thread."""
-        chains = []
+    def _read(self, loop: Any, tasks: list[tuple[int, Hashable]], chains: list[Chain]) -> None:
+        """On the loop's thread, a slice in each turn."""
         try:
-            found = self._core.find(tasks)
+            found = self._core.find(tasks[: self._slice])
             if self._cancelled:
                 found = [each for each in found if is_cancelled(each[1])]
             for (number, task), count in zip(found, references(found), strict=True):
                 reading = read(task)
                 chain = await_chain(number, reading, self._core.identify)
-                chains.append(chain := replace(chain, held=is_held(reading, count)))
+                chain = replace(chain, held=is_held(reading, count))
+                chains.append(chain)
                 if self._search is not None:
                     self._search.add(chain, task, waiter(number, reading))
+            if self._search is not None and self._search.is_too_large:
+                self._search = None
         except Exception:
             pass  # whatever a foreign awaitable did to us must not reach the program's loop
-        self._deliver(self, Chains(self._request, chains, done=False))
+        left = tasks[self._slice :]
+        if not left or not _call(loop, self._read, loop, left, chains):
+            self._deliver(self, Chains(self._request, chains, done=False))
 
     def _look(self) -> None:
         """On a loop's thread."""
@@ -109,6 +115,11 @@ class _Search:
         if waiter is not None:
             self._waiters.append(waiter)
             self._chains[waiter.number] = chain
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether there are more tasks than anybody looks through."""
+        return len(self._tasks) > MOST_TASKS
 
     def proceed(self) -> bool:
         """Look at some objects more. Whether that were all."""

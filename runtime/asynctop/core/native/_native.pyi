@@ -4,6 +4,7 @@ Most raise what their arguments deserve (TypeError, OverflowError) and nothing e
 recording goes to `on_fault`.
 """
 
+from array import array
 from asyncio import events
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, final
@@ -85,8 +86,9 @@ def watch() -> tuple[int, int, dict[int, int | None]] | None:
 def loops() -> list[tuple[int, Any]]:
     """The open loops, with their numbers."""
 
-def tasks_of(loop: int, /) -> list[tuple[int, Hashable]]:
-    """The live tasks of a loop: id and address."""
+def tasks_of(loop: int, wanted: array[int], /) -> bytes:
+    """The live tasks of a loop: pairs of id and address, each an int64; of the wanted ones alone where there
+    are any: their ids in order, each an int64. Without the interpreter's lock."""
 
 def find(number: int, address: Hashable, /) -> Any | None:
     """The task of this id where it lives at this address, else None. On the thread of its loop only."""

@@ -318,6 +318,27 @@ void collector_drain(void)
     pthread_mutex_unlock(&collector_lock);
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Those of a loop: of all the last drain knew, or of the `wanted` ones, whose ids are in order. */
+void collector_live(int loop, const int64_t *wanted, size_t count, Buffer *out)
+{
+    pthread_mutex_lock(&collector_lock);
+    for (const TaskRecord *record = oldest; record != NULL; record = record->next) {
+        PyObject *task = LOAD(record->task);
+        if (task != NULL && record->stats->number == loop
+            && (wanted == NULL || bsearch(&record->id, wanted, count, sizeof(*wanted), compare_ids) != NULL)) {
+            int64_t found[] = {record->id, (int64_t)(intptr_t)task};
+            pack_raw(out, found, sizeof(found));
+        }
+    }
+    pthread_mutex_unlock(&collector_lock);
+}
+
 /* On the loops' side: read the names of restless tasks. Where the loop is stuck they may stay so for
  * long. Whether there were any. */
 bool collector_name(void)

@@ -36,6 +36,7 @@ void cursor_watch(Cursor *, const int64_t *tasks, int count); /* tell it of thei
 void cursor_free(Cursor *);
 void collector_tidy(void); /* with the interpreter's lock: free what is watched no more */
 bool collector_name(void);
+void collector_live(int loop, const int64_t *wanted, size_t count, Buffer *); /* ids and addresses of live tasks */
 void collector_faults(unsigned char *packed, size_t length); /* what each tick says: an array of texts; taken over */
 void collector_forget(void);
 

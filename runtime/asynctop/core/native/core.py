@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from array import array
 from asyncio import base_events, events
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from struct import iter_unpack
 from types import FrameType
 from typing import Any
 from zlib import crc32
@@ -152,9 +154,9 @@ class NativeCore:
             frame = frame.f_back
         return frames
 
-    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
-        """The live tasks of a loop: their ids, and what `find` knows them by."""
-        return _native.tasks_of(loop)
+    def tasks_of(self, loop: int, wanted: Collection[int] = ()) -> Iterator[tuple[int, Hashable]]:
+        """The loop's live tasks that are wanted, or all: their ids, and what `find` knows them by."""
+        return iter_unpack("=2q", _native.tasks_of(loop, array("q", sorted(wanted))))
 
     def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
         """Those that still live, with the task objects. On the thread of their loop only."""

@@ -283,21 +283,23 @@ static PyObject *loops(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     return found;
 }
 
-/* tasks_of(loop): (id, address of the task) of each live task of a loop. */
-static PyObject *tasks_of(PyObject *Py_UNUSED(module), PyObject *arg)
+/* tasks_of(loop, wanted): ids and addresses of live tasks, in pairs of int64; of the wanted ones, where there are any:
+ * ids in order, as int64. The lock of the interpreter is not kept meanwhile. */
+static PyObject *tasks_of(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    int number = (int)PyLong_AsLong(arg);
-    if (number == -1 && PyErr_Occurred()) {
+    int loop;
+    Py_buffer wanted;
+    if (!PyArg_ParseTuple(args, "iy*:tasks_of", &loop, &wanted)) {
         return NULL;
     }
-    PyObject *found = PyList_New(0);
-    size_t position = 0;
-    for (TaskRecord *record; found != NULL && (record = record_next(&position)) != NULL;) {
-        if (record->stats->number == number
-            && append(found, Py_BuildValue("(LN)", (long long)record->id, PyLong_FromVoidPtr(record->task))) < 0) {
-            Py_CLEAR(found);
-        }
-    }
+    Buffer out = {0};
+    Py_BEGIN_ALLOW_THREADS
+    collector_drain();
+    collector_live(loop, wanted.len > 0 ? wanted.buf : NULL, (size_t)wanted.len / sizeof(int64_t), &out);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&wanted);
+    PyObject *found = out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((char *)out.bytes, (Py_ssize_t)out.length);
+    buffer_free(&out);
     return found;
 }
 
@@ -654,7 +656,7 @@ static PyMethodDef functions[] = {
     {"long_polls", long_polls, METH_NOARGS, PyDoc_STR("Those that ended since the last call.")},
     {"poll_depth", poll_depth, METH_O, PyDoc_STR("How many frames a loop's poll has; 0 where it is in none.")},
     {"loops", loops, METH_NOARGS, PyDoc_STR("The open loops: (number, loop).")},
-    {"tasks_of", tasks_of, METH_O, PyDoc_STR("(id, address) of each live task of a loop.")},
+    {"tasks_of", tasks_of, METH_VARARGS, PyDoc_STR("Ids and addresses of live tasks of a loop.")},
     {"find", find, METH_VARARGS, PyDoc_STR("find(id, address): the task where it lives, else None.")},
     {"identify", identify, METH_O, PyDoc_STR("The id of a live task; 0 where it is not known.")},
     {"wake", wake, METH_O, PyDoc_STR("What a loop is polling and who woke it, as fields of `Wake`.")},

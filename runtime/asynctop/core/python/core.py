@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from asyncio import base_events, events
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -151,10 +151,12 @@ class PythonCore:
             frame = frame.f_back
         return []
 
-    def tasks_of(self, loop: int) -> list[tuple[int, Hashable]]:
-        """The live tasks of a loop: their ids, and what `find` knows them by."""
-        records = tuple(tasks.records.values())
-        return [(record.id, record.key) for record in records if record.stats.number == loop]
+    def tasks_of(self, loop: int, wanted: Collection[int] = ()) -> Iterator[tuple[int, Hashable]]:
+        """The loop's live tasks that are wanted, or all: their ids, and what `find` knows them by."""
+        ids = frozenset(wanted)
+        for record in tuple(tasks.records.values()):
+            if record.stats.number == loop and (not ids or record.id in ids):
+                yield record.id, record.key
 
     def find(self, keys: Iterable[tuple[int, Hashable]]) -> list[tuple[int, Any]]:
         """Those that still live, with the task objects. On the thread of their loop only."""
