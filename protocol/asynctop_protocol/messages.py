@@ -479,7 +479,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a suspended task holds: it is inside of the resource's `with` or `async with` block."""
+    """What a suspended task holds: it is inside of the resource's `with` or `async with` block, or has called
+    its `acquire()`."""
 
     type: str
     """As in `Waiting`; "thread lock" for one of the `threading` module."""
@@ -488,6 +489,8 @@ class Holding:
     description: str
     frame: int
     """Which of the chain's frames holds it, from 0."""
+    probably: bool = False
+    """Whether that is told by its code alone: it awaits `acquire()` before the line that it is at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 
 from asynctop_console.model import Model, Resource, Waits, users_frame
 from asynctop_console.model.landings import place
+from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text
@@ -18,11 +19,13 @@ from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.links import attributes_text, task_pieces, waiting_line, waiting_lines
+from asynctop_console.views.links import attributes_text, idle_ns, task_pieces, waiting_line, waiting_lines
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
 from asynctop_protocol.messages import Cancellation, State
+
+_PROBABLY = "Probably: it has called acquire() before the line that it is at, and nobody else can be meant."
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
 """What is said before the first answer."""
@@ -128,6 +131,7 @@ def holders_text(model: Model, resource: Resource) -> str:
     if not resource.holders:
         return ""
     name = model.task_name(resource.holders[0])
+    name += ", probably" if resource.probably else ""
     more = len(resource.holders) - 1
     return f"{name} and {more} more" if more else name
 
@@ -232,6 +236,15 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
         return resource.description if resource is not None else ""
 
 
+def _waited(frame: Frame, resource: Resource) -> list[TextLine]:
+    """For how long its waiters have been waiting by now."""
+    waited = [idle_ns(frame, task) for task in resource.waiters]
+    if not waited:
+        return []
+    longest = Piece(f"the longest for {duration(max(waited))}")
+    return [labelled("waited", longest, Piece(f", all together {duration(sum(waited))}", "muted"))]
+
+
 def _longest(record: ResourceRecord) -> Cell:
     ns = record.longest_ns
     return Cell(age_text(ns), "warn" if ns >= 10**9 else "text") if record.since_ns else Cell("-", "faint")
@@ -272,7 +285,9 @@ class ResourceDetail(Page):
         lines = [
             TextLine((Piece(f" {resource.description}", "strong"), Piece(f"  {resource.type}", "muted"))),
             labelled("attributes", Piece(attributes_text(resource.attributes) or "none known", "text")),
+            *_waited(frame, resource),
             *heading(f"Holders: {len(resource.holders):,}, and where each took it"),
+            *(paragraph(_PROBABLY, width, "muted") if resource.probably else ()),
         ]
         for task in resource.holders[:_MOST_TASKS]:
             held = waits.holding(task, self.about)
