@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all, lints_by_task
-from asynctop_console.model import Frame, Model, Resource, Waits
+from asynctop_console.model import Frame, Model, Resource, Waits, users_frame
 from asynctop_console.model.stalls import lines
-from asynctop_protocol.messages import Incident, Outcome, Stall, State, WakerSource
+from asynctop_protocol.messages import Cancellation, Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
 
@@ -29,6 +29,7 @@ def snapshot(model: Model, rules: tuple[Rule, ...] = RULES) -> Json:
         "kinds": _kinds(model),
         "stalls": [_stall(model, stall) for stall in model.stalls],
         "incidents": [_incident(model, incident) for incident in model.incidents],
+        "cancellations": [_cancellation(model, each) for each in model.landings.places],
         "resources": [_resource(resource) for resource in model.waits.resources.values()],
         "lints": [_lint(finding) for finding in findings],
         "dropped": model.dropped,
@@ -111,6 +112,7 @@ def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
                 model, *(columns[f"waker_{part}"][row] for part in ("source", "task", "name"))
             ),
             **_waiting(waits, task_id),
+            "cancelled": _cancelled(model, task_id),
             "lints": lints.get(task_id, []),
         }
         for row, task_id in enumerate(columns["id"])
@@ -221,6 +223,7 @@ def _resource(resource: Resource) -> Json:
         "created_at": None,
         "holder": resource.holders[0] if resource.holders else None,
         "holders": resource.holders,
+        "probably": resource.probably,
         "waiters": resource.waiters,
         "attributes": resource.attributes,
     }
@@ -237,6 +240,44 @@ def _incident(model: Model, incident: Incident) -> Json:
         "count": incident.count,
         "text": incident.text,
         "stack": _frames(incident.stack),
+    }
+
+
+def _cancellation(model: Model, landing: Cancellation) -> Json:
+    return {
+        "count": landing.count,
+        "tasks": list(landing.tasks),
+        "requested_ns": landing.requested_ns or None,
+        "landed_ns": landing.landed_ns or None,
+        "by": _requested_by(model, landing),
+        "stack": _frames(landing.stack),
+        "timeout": _frames(landing.timeout),
+    }
+
+
+def _cancelled(model: Model, task: int) -> Json | None:
+    landing = model.landings.of(task)
+    if landing is None:
+        return None
+    place, timeout = users_frame(landing.stack), users_frame(landing.timeout)
+    return {
+        "requested_ns": landing.requested_ns or None,
+        "landed_ns": landing.landed_ns or None,
+        "by": _requested_by(model, landing),
+        "landed_at": f"{place[1]}:{place[2]}" if place else None,
+        "timeout_set_at": f"{timeout[1]}:{timeout[2]}" if timeout else None,
+    }
+
+
+def _requested_by(model: Model, landing: Cancellation) -> Json:
+    row = model.tasks.row(landing.by)
+    name = landing.name or (model.tasks.name(row) if row is not None else None)
+    place = users_frame(landing.by_stack)
+    return {
+        "source": WakerSource(landing.source).name.lower(),
+        "task": landing.by or None,
+        "name": name,
+        "then_at": f"{place[1]}:{place[2]}" if place else None,
     }
 
 

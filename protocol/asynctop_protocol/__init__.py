@@ -6,6 +6,8 @@ from .errors import ProtocolError, VersionMismatch
 from .limits import MAX_WATCHED
 from .messages import (
     VERSION,
+    Cancellation,
+    Cancellations,
     Cause,
     Chain,
     Chains,
@@ -46,6 +48,8 @@ from .paths import checked_socket_path, pid_of, socket_directory, socket_name
 __all__ = [
     "MAX_WATCHED",
     "VERSION",
+    "Cancellation",
+    "Cancellations",
     "Cause",
     "Chain",
     "Chains",

@@ -39,6 +39,7 @@ TYPES: Mapping[int, type[m.Message]] = {
     18: m.Watch,
     19: m.History,
     20: m.Histograms,
+    21: m.Cancellations,
 }
 """Which message a number announces. A number is never given to another message."""
 
@@ -65,6 +66,7 @@ _SPLIT = (
     m.Totals,
     m.Stalls,
     m.Incidents,
+    m.Cancellations,
     m.Chains,
 )
 """Messages whose rows mean the same in one message as in several."""
@@ -287,6 +289,7 @@ _WIRE: Mapping[str, _Type] = {
     "list[Stall]": _records(m.Stall),
     "list[Part]": _records(m.Part),
     "list[Incident]": _records(m.Incident),
+    "list[Cancellation]": _records(m.Cancellation),
     "list[Chain]": _records(m.Chain),
     "list[Holding]": _records(m.Holding),
     "Waiting | None": _Type(
@@ -296,13 +299,21 @@ _WIRE: Mapping[str, _Type] = {
 }
 """Every type that a field of a message can have, as it is written there."""
 
-_ROW_TYPES = ("Column", "list[Column]", "list[str]", "list[Stall]", "list[Incident]", "list[Chain]")
+_ROW_TYPES = (
+    "Column",
+    "list[Column]",
+    "list[str]",
+    "list[Stall]",
+    "list[Incident]",
+    "list[Cancellation]",
+    "list[Chain]",
+)
 
 _NUMBERS = {kind: number for number, kind in TYPES.items()}
 _FIELDS: dict[type[Any], dict[str, _Type]] = {}
 _REQUIRED: dict[type[Any], frozenset[str]] = {}
 _ROW_FIELDS: dict[type[Any], tuple[str, ...]] = {}
-for _kind in (*_NUMBERS, m.Stall, m.Part, m.Incident, m.Chain, m.Waiting, m.Holding):
+for _kind in (*_NUMBERS, m.Stall, m.Part, m.Incident, m.Cancellation, m.Chain, m.Waiting, m.Holding):
     _fields = dataclasses.fields(_kind)
     _FIELDS[_kind] = {field.name: _WIRE[str(field.type)] for field in _fields}
     _REQUIRED[_kind] = frozenset(

@@ -2,8 +2,8 @@
 
 A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect` and `Watch`; a
 runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`, `Histograms`,
-`Totals`, `Loops`, `Stalls`, `Incidents`) and closes each batch with a `Tick`: when a `Tick` has arrived,
-everything before it is consistent as of its time.
+`Totals`, `Loops`, `Stalls`, `Incidents`, `Cancellations`) and closes each batch with a `Tick`: when a `Tick`
+has arrived, everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -427,6 +427,42 @@ class Incidents:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A cancellation has landed: it is raised where its task waits. Whether the task then ends is told
+    elsewhere. What happens again at the same place, for the same reason, is sent again with the same id and a
+    higher count."""
+
+    id: int
+    count: int
+    tasks: Column
+    """Ids of the tasks it happened to, the last of them at most, each once, newest last."""
+    requested_ns: int
+    """When it was requested, the last time; 0 where that is not known."""
+    landed_ns: int
+    """The last time."""
+    source: int
+    """`WakerSource` of who requested it."""
+    by: int
+    """Id of the task that did, else 0; of a timeout, the last time."""
+    name: str
+    """Of the callback or timer that did; may be empty."""
+    by_stack: list[tuple[str, str, int]]
+    """(function, file, line), outermost first: where that task was when it landed, the last time: mostly
+    in the await that came after the request; may be empty."""
+    stack: list[tuple[str, str, int]]
+    """Where it landed."""
+    timeout: list[tuple[str, str, int]]
+    """Where the timeout was set that requested it, outermost first; empty for anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellations:
+    """Cancellations that landed since the last batch."""
+
+    cancellations: list[Cancellation]
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What a task is suspended on."""
 
@@ -443,7 +479,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a suspended task holds: it is inside of the resource's `with` or `async with` block."""
+    """What a suspended task holds: it is inside of the resource's `with` or `async with` block, or has called
+    its `acquire()`."""
 
     type: str
     """As in `Waiting`; "thread lock" for one of the `threading` module."""
@@ -452,6 +489,8 @@ class Holding:
     description: str
     frame: int
     """Which of the chain's frames holds it, from 0."""
+    probably: bool = False
+    """Whether that is told by its code alone: it awaits `acquire()` before the line that it is at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,6 +561,7 @@ Message: TypeAlias = (
     | Loops
     | Stalls
     | Incidents
+    | Cancellations
     | Chains
     | Tick
 )

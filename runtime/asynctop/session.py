@@ -11,8 +11,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from asynctop.awaits.by_hand import forget_uses
+from asynctop.cancellation_log import CancellationLog
 from asynctop.core import Core, make_core
 from asynctop.core.contract import RETAINED
+from asynctop.hooks.cancellations import CancellationHooks
 from asynctop.hooks.imports import OnImport
 from asynctop.hooks.incidents import IncidentHooks
 from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
@@ -40,6 +43,7 @@ class Session:
         self._paused = False
         self._patches = Patches()
         self._incident_log = IncidentLog(lambda: self._publisher.wake())
+        self._cancellation_log = CancellationLog(lambda: self._publisher.wake())
         self._on_uvloop = OnImport("uvloop", self._patch_uvloop)
         self._core: Core = make_core(self._threshold_ns, lambda error: self._fault("hooks", error))
         self._incidents = IncidentHooks(
@@ -49,6 +53,7 @@ class Session:
             self._fault_of_incidents,
         )
         self._streams = StreamHooks(self._core, self._incident_log, self._fault_of_incidents)
+        self._cancellations = CancellationHooks(self._core, self._cancellation_log, self._fault_of_incidents)
         self._serve()
 
     def _serve(self) -> None:
@@ -64,7 +69,7 @@ class Session:
         )
         self._publisher = Publisher(
             self._core,
-            (self._watcher, self._incident_log),
+            (self._watcher, self._incident_log, self._cancellation_log),
             self._hello,
             path,
             self._faults,
@@ -82,6 +87,7 @@ class Session:
         self._patches.apply(patches(self._core))
         self._incidents.start()
         self._streams.start()
+        self._cancellations.start()
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
@@ -95,6 +101,7 @@ class Session:
         finally:
             self._watcher.stop()
             self._core.forget()
+            forget_uses()
 
     def pause(self) -> None:
         """A fork is about to happen. A process with threads is not safe to fork."""
@@ -121,6 +128,7 @@ class Session:
         self._core.restart()
         self._incidents.restart()
         self._streams.restart()
+        self._cancellations.restart()
         self._faults.clear()
         self._failed.clear()
         self._adopt()
@@ -145,6 +153,7 @@ class Session:
         self._on_uvloop.stop()
         self._incidents.stop()
         self._streams.stop()
+        self._cancellations.stop()
         self._patches.undo()
         unwatch_factories()
 
@@ -164,6 +173,7 @@ class Session:
         if part == "incident hooks":
             self._incidents.stop()
             self._streams.stop()
+            self._cancellations.stop()
         elif part != "stall watcher":
             self._unhook()
 

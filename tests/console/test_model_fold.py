@@ -16,6 +16,8 @@ from asynctop_console.report import report
 from asynctop_console.snapshot import snapshot
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import (
+    Cancellation,
+    Cancellations,
     Cause,
     Chain,
     Chains,
@@ -85,6 +87,17 @@ SPECIAL: dict[type[Any], st.SearchStrategy[Any]] = {
     Hello: st.builds(Hello, st.just(Role.RUNTIME), pid=NUMBERS, argv=st.lists(STRINGS, max_size=2)),
     Texts: st.builds(Texts, NUMBERS, st.lists(STRINGS, max_size=3)),
     Stalls: st.builds(Stalls, st.lists(STALLS, max_size=3)),
+    Cancellations: st.builds(
+        Cancellations,
+        st.lists(
+            st.builds(
+                Cancellation,
+                *(NUMBERS, NUMBERS, columns(3), NUMBERS, NUMBERS, NUMBERS, NUMBERS, STRINGS),
+                *(FRAMES, FRAMES, FRAMES),
+            ),
+            max_size=3,
+        ),
+    ),
     Incidents: st.builds(Incidents, st.lists(INCIDENTS, max_size=3)),
     Chains: st.builds(
         Chains,

@@ -33,12 +33,14 @@ KEYS = {
     "loops": "id thread runtime tasks busy_ns polls callbacks max_lag_ns busy_ratio state",
     "tasks": "id name kind state outcome exception loop parent spawned_at created_ns ended_ns polls busy_ns "
     "scheduled_ns idle_ns max_poll_ns current_poll_ns poll_p50_ns poll_p99_ns scheduled_p50_ns "
-    "scheduled_p99_ns wakes self_wakes last_waker await_chain waiting_on awaits holds cancelling lints",
+    "scheduled_p99_ns wakes self_wakes last_waker await_chain waiting_on awaits holds cancelling "
+    "cancelled lints",
     "kinds": "kind defined_at spawned_at spawned live returned raised cancelled destroyed polls busy_ns "
     "scheduled_ns max_poll_ns poll_p50_ns poll_p99_ns",
     "stalls": "task name kind loop started_ns duration_ns ongoing cause samples stack",
     "resources": "",
     "incidents": "",
+    "cancellations": "",
     "lints": "lint severity subject message place",
     "dropped": "",
 }
@@ -159,6 +161,7 @@ def test_a_task_that_is_polled() -> None:
         "awaits": [],
         "holds": [],
         "cancelling": None,
+        "cancelled": None,
         "waiting_on": None,
         "lints": [],
     }

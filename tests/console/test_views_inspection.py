@@ -11,13 +11,19 @@ from .program import SECOND, hello, named, polled, spawned
 from .screens import NOW, Frozen, Screen, console, three
 
 
+def questions(screen: Screen, *, glances: bool = False) -> list[Inspect]:
+    """What was asked: about who waits for what, or how cancellations go."""
+    sent = [message for message in screen.source.sent if isinstance(message, Inspect)]
+    return [message for message in sent if message.cancelled is glances]
+
+
 def asked(screen: Screen) -> list[list[int]]:
-    return [list(message.tasks) for message in screen.source.sent if isinstance(message, Inspect)]
+    return [list(message.tasks) for message in questions(screen)]
 
 
 async def answered(screen: Screen, after_ns: int = 0) -> None:
     """The answer to the last question comes, and so much later the screen is painted."""
-    last = next(each for each in reversed(screen.source.sent) if isinstance(each, Inspect))
+    last = questions(screen)[-1]
     await screen.say(Chains(last.request, [], done=True))
     await screen.say(after_ns=after_ns)
 
@@ -121,5 +127,35 @@ def test_a_question_nobody_answers_is_put_again() -> None:
             assert asked(screen) == [[]]
             await screen.say(after_ns=5 * SECOND)
             assert asked(screen) == [[], []]
+
+    asyncio.run(run())
+
+
+def test_between_other_questions_it_asks_how_cancellations_go() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.say(after_ns=SECOND)
+            assert questions(screen, glances=True) == [], "one question at a time"
+            await answered(screen, after_ns=SECOND // 2)
+            (glance,) = questions(screen, glances=True)
+            assert (glance.request < 0, list(glance.tasks)) == (True, [])
+            await screen.say(after_ns=SECOND // 4)
+            assert len(questions(screen, glances=True)) == 1, "it is not answered yet"
+            await screen.say(Chains(glance.request, [], done=True))
+            await screen.say(after_ns=SECOND // 2)
+            assert len(questions(screen, glances=True)) == 1, "the program rests"
+            await answered(screen)
+            await screen.say(after_ns=8 * SECOND)
+            await answered(screen, after_ns=SECOND // 2)
+            assert len(questions(screen, glances=True)) == 2
+
+    asyncio.run(run())
+
+
+def test_of_many_tasks_it_does_not_ask_how_cancellations_go() -> None:
+    async def run() -> None:
+        async with console(source=many()) as screen:
+            await screen.say(after_ns=9 * SECOND)
+            assert questions(screen, glances=True) == []
 
     asyncio.run(run())

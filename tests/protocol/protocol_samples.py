@@ -16,7 +16,7 @@ TEXT = st.text(max_size=20)
 FRAMES = st.lists(st.tuples(TEXT, TEXT, INT64), max_size=4)
 NUMBERS = st.dictionaries(TEXT, INT64, max_size=4)
 WAITING = st.builds(ap.Waiting, TEXT, INT64, TEXT, INT64, NUMBERS)
-HOLDING = st.builds(ap.Holding, TEXT, INT64, TEXT, INT64)
+HOLDING = st.builds(ap.Holding, TEXT, INT64, TEXT, INT64, st.booleans())
 CHAIN = st.builds(
     ap.Chain,
     *(INT64, FRAMES, st.none() | WAITING, INT64, st.lists(INT64, max_size=3), st.booleans()),
@@ -58,6 +58,7 @@ def _strategy(kind: type[Any], name: str, annotation: str, rows: int) -> st.Sear
         "list[Stall]": st.lists(st.deferred(lambda: record(ap.Stall)), max_size=3),
         "list[Part]": st.lists(st.builds(ap.Part, INT64, TEXT, INT64, FRAMES), max_size=3),
         "list[Incident]": st.lists(st.deferred(lambda: record(ap.Incident)), max_size=3),
+        "list[Cancellation]": st.lists(st.deferred(lambda: record(ap.Cancellation)), max_size=3),
         "list[Chain]": st.lists(CHAIN, max_size=3),
     }
     return strategies[annotation]
@@ -108,4 +109,5 @@ SAMPLES: list[ap.Message] = [
     ap.Watch(_ROWS),
     filled(ap.History, _ROWS),
     filled(ap.Histograms, _ROWS, polls=[[0, 5], []], scheduled=[[1], [2, 3]]),
+    ap.Cancellations([ap.Cancellation(1, 2, _ROWS, 3, 4, 1, 7, "", [_FRAME], [_FRAME], [_FRAME])]),
 ]

@@ -41,14 +41,20 @@ if importlib.util.find_spec("uvloop"):
 
 def surroundings() -> dict[str, Any]:
     """What we touch while we are installed, as the very objects that stand there."""
-    owners: list[Any] = [base_events.BaseEventLoop, events, asyncio.StreamReader]
+    owners: list[Any] = [
+        base_events.BaseEventLoop,
+        events,
+        asyncio.StreamReader,
+        asyncio.tasks,
+        asyncio.CancelledError,
+    ]
     if "uvloop" in sys.modules:
         owners.append(sys.modules["uvloop"].Loop)
     found: dict[str, Any] = {
         f"{owner.__name__}.{name}": value
         for owner in owners
         for name, value in vars(owner).items()
-        if callable(value) and not name.startswith("__")
+        if callable(value) and (not name.startswith("__") or name == "__init__")
     }
     found["meta_path"] = tuple(sys.meta_path)
     found["warnings"] = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]

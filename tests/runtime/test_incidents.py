@@ -19,8 +19,9 @@ import pytest
 from asynctop.core import Core
 from asynctop.core.contract import Running
 from asynctop.hooks.incidents import IncidentHooks
-from asynctop.incident_log import MAX_BYTES, MAX_PLACES, PAUSE_NS, IncidentLog
+from asynctop.incident_log import IncidentLog
 from asynctop.nested_loops import NestedLoops
+from asynctop.news_log import MAX_BYTES, MAX_PLACES, PAUSE_NS
 from asynctop_protocol import Connection, Hello, Incident, Incidents, Role
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -551,7 +552,7 @@ def test_a_forked_child_begins_anew_whoever_had_the_lock(log: IncidentLog) -> No
 
 def test_consoles_are_told_once_a_while_and_the_bell_rings_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 10**12
-    monkeypatch.setattr("asynctop.incident_log.time.monotonic_ns", lambda: now)
+    monkeypatch.setattr("asynctop.news_log.time.monotonic_ns", lambda: now)
     rung: list[None] = []
     log = IncidentLog(lambda: rung.append(None))
     assert (log.since(0), log.due_ns()) == ((0, b""), None)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model, users_frame
 from asynctop_console.model.cancellations import Cancelled
+from asynctop_console.model.landings import reason
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
 
@@ -97,11 +98,21 @@ def _finding(model: Model, lint: Lint, group: list[Cancelled], does: str, did: s
         "task",
         task,
         name,
-        f"Task {name} was cancelled, {does if alive else did}{at(place)}, "
+        f"Task {name} was cancelled{_by(model, task)}, {does if alive else did}{at(place)}, "
         f"for {duration(longest.lasted_ns)} {'now' if alive else 'then'}{others}. {advice}",
         tasks,
         place,
     )
+
+
+def _by(model: Model, task: int) -> str:
+    """Who or what requested the task's last cancellation, as far as that is known."""
+    landing = model.landings.of(task)
+    if landing is None:
+        return ""
+    row = model.tasks.row(landing.by)
+    by = reason(landing, (model.tasks.name(row) if row is not None else "") or str(landing.by or ""))
+    return f" {by}" if by else ""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ CHAINS = 100_000
 CANCELLATIONS = 1_000
 """Cancellations of which it is remembered how they went, oldest forgotten first: each has a chain."""
 
+LANDED = 10_000
+"""Tasks of which the last cancellation is known, oldest forgotten first."""
+
 FRAMES = 200
 """Frames kept of one stack, the innermost ones: recursion makes deeper ones, nobody reads them."""
 

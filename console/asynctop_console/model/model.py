@@ -13,6 +13,7 @@ from asynctop_console.model.cancellations import Cancellations
 from asynctop_console.model.columns import clipped
 from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
+from asynctop_console.model.landings import Landings
 from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
 from asynctop_console.model.stalls import clean_stall
 from asynctop_console.model.tasks import TaskTable
@@ -20,6 +21,9 @@ from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
 from asynctop_console.model.waits import NOBODY, Waits
 from asynctop_console.model.watched import WatchedTasks
+from asynctop_protocol.messages import (
+    Cancellations as Landed,
+)
 from asynctop_protocol.messages import (
     Chain,
     Chains,
@@ -53,6 +57,8 @@ class Model:
     nothing else, and memory stays bounded (see limits.py); what refers to something never announced is shown
     as unknown or ignored. All of it is consistent as of `now_ns` right after a `Tick` was folded. Times are
     nanoseconds of the target's monotonic clock.
+
+    Answers to requests below 0 tell how cancellations go, and change nothing of who waits for whom.
 
     A new `Hello` of the same process (a reconnect) keeps what is known until the new state has arrived;
     that of another process begins afresh.
@@ -88,6 +94,8 @@ class Model:
         self._pictured = 0
         self._waits = NOBODY
         self.cancellations = Cancellations()
+        self.landings = Landings()
+        """Who requested them, and where they were raised."""
         self.answered = 0
         """The latest `Inspect` request whose last slice has arrived."""
         self.dropped: dict[str, int] = {}
@@ -161,6 +169,8 @@ class Model:
                 self._stalled(message)
             case Incidents():
                 self._happened(message)
+            case Landed():
+                self.landings.landed(message.cancellations)
             case Chains():
                 self._inspected(message)
             case Tick():
@@ -253,6 +263,10 @@ class Model:
                 del self._incidents[next(iter(self._incidents))]
 
     def _inspected(self, message: Chains) -> None:
+        if message.request < 0:
+            for chain in message.chains:
+                self.cancellations.looked(replace(chain, frames=clean_frames(chain.frames)), self.now_ns)
+            return
         self._heard_ns = self.now_ns
         for chain in message.chains:
             waiting = chain.waiting_on

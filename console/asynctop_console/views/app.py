@@ -291,6 +291,10 @@ class ConsoleApp(App[None]):
         """Open a warning's whole sentence, its subject, and the tasks it is about."""
         self.push_screen(import_module("asynctop_console.views.finding").FindingDetail(finding))
 
+    def show_incidents(self) -> None:
+        """Open all incidents, one by one."""
+        self.push_screen(import_module("asynctop_console.views.incidents").IncidentsPage())
+
     def show_tasks_of(self, kind: str) -> None:
         """Go to the tasks of a kind, by way of the filter."""
         self.action_screen(HOME)

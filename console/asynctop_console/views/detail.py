@@ -9,9 +9,11 @@ import numpy as np
 from asynctop_console.model.places import full, is_users, short
 from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
+from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import history_lines, times_lines, waker_lines
+from asynctop_console.views.incidents import incident_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
@@ -22,6 +24,8 @@ from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_tex
 from asynctop_protocol.messages import Stall
 
 _MOST_STALLS = 5
+_MOST_WAKERS = 6
+"""Links of the chain of wakers."""
 
 
 class Detail(Page):
@@ -69,12 +73,16 @@ class Detail(Page):
             for finding in found:
                 lines += paragraph(f"! {finding.message}", width, "warn")
         lines += self._chain(frame, record, width)
+        lines += cancellation_lines(frame, self.about, width)
         lines += _times(record, width)
         lines += history_lines(frame, self.about, width, height)
         lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
         lines += waker_lines(frame, watched) if watched else []
         lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += incident_lines(
+            frame, (each for each in frame.model.incidents if each.task == self.about), width
+        )
         stalls = [stall for stall in frame.stalls if stall.task == self.about]
         if stalls:
             lines += heading(f"Stalls of this task: {len(stalls)}")
@@ -185,8 +193,6 @@ def _histogram(frame: Frame, kind: int, width: int) -> list[TextLine]:
 
 def _wakers(frame: Frame, row: int) -> list[TextLine]:
     tasks = frame.model.tasks
-    waker = int(tasks.waker_task[row])
-    text = waker_text(frame.model, int(tasks.waker_source[row]), waker, int(tasks.waker_name[row]))
     return [
         *heading("Wakes"),
         labelled(
@@ -194,8 +200,29 @@ def _wakers(frame: Frame, row: int) -> list[TextLine]:
             Piece(f"{int(tasks.wakes[row]):,}"),
             Piece(f"   by itself {int(tasks.self_wakes[row]):,}", "muted"),
         ),
-        labelled("last waker", Piece(text or "none yet"), goal=waker or None),
+        *_waker_chain(frame, row),
     ]
+
+
+def _waker_chain(frame: Frame, row: int) -> list[TextLine]:
+    """Who did the last wake, who that one's, and so on: up to what is no task, or has been there already."""
+    tasks = frame.model.tasks
+    lines: list[TextLine] = []
+    seen: set[int] = set()
+    at: int | None = row
+    while at is not None and len(lines) < _MOST_WAKERS:
+        seen.add(int(tasks.id[at]))
+        waker = int(tasks.waker_task[at])
+        text = waker_text(frame.model, int(tasks.waker_source[at]), waker, int(tasks.waker_name[at]))
+        again = waker in seen
+        pieces = [Piece(text or ("none yet" if not lines else "not seen"))]
+        if lines:
+            pieces.insert(0, Piece(f"{'  ' * (len(lines) - 1)}which was last woken by ", "muted"))
+        if again:
+            pieces.append(Piece("  in a circle" if waker != tasks.id[at] else "  by itself", "muted"))
+        lines.append(labelled("" if lines else "last waker", *pieces, goal=waker or None))
+        at = tasks.row(waker) if waker and not again else None
+    return lines
 
 
 def _stall(frame: Frame, stall: Stall, width: int) -> list[TextLine]:

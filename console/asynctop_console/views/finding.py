@@ -8,6 +8,7 @@ from asynctop_console.lints import LINTS, Finding, Severity
 from asynctop_console.model.places import full
 from asynctop_console.views.cells import fit
 from asynctop_console.views.frame import Frame
+from asynctop_console.views.incidents import incident_lines, of_finding
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
@@ -66,6 +67,7 @@ class FindingDetail(Page):
             lines.append(labelled("where", Piece(place, "place")))
             if function:
                 lines.append(labelled("in", Piece(function)))
+        lines += incident_lines(frame, of_finding(frame, finding), width)
         if finding.tasks:
             lines += heading(f"Tasks: {len(finding.tasks):,}")
             lines += waiting_lines(frame, sorted(finding.tasks), width, most=_MOST_TASKS)

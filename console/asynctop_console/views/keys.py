@@ -76,6 +76,7 @@ KEYS: tuple[Key, ...] = (
     Key("previous", "N", "", "match(-1)", "", "previous match", LISTS, "Look"),
     Key("flagged", "exclamation_mark", "!", "flagged", "", "only tasks with warnings", ("tasks",), "Look"),
     Key("finished", "d", "d", "finished", "", "hide finished tasks, or show them", ("tasks",), "Look"),
+    Key("incidents", "I", "I", "incidents", "all", "every incident, with its stack", ("warnings",), "Look"),
     Key("follow", "f", "f", "follow", "", "keep the chosen row in sight", LISTS, "Look"),
     Key("screen.tasks", "1", "1", "app.screen('tasks')", "tasks", "tasks", group="Screens"),
     Key("screen.kinds", "2", "2", "app.screen('kinds')", "kinds", "tasks by what they are", group="Screens"),

@@ -125,7 +125,8 @@ def _waiting_on(frame: Frame, waiting: Waiting, width: int) -> list[TextLine]:
     holders = resource.holders if resource is not None else []
     if waiting.holder and waiting.holder not in holders:
         holders = [waiting.holder, *holders]
-    return lines + waiting_lines(frame, holders, width, "held by")
+    label = "probably by" if resource is not None and resource.probably else "held by"
+    return lines + waiting_lines(frame, holders, width, label)
 
 
 def _holding(frame: Frame, task: int, held: Holding, width: int, label: str) -> TextLine:
@@ -133,11 +134,12 @@ def _holding(frame: Frame, task: int, held: Holding, width: int, label: str) -> 
     waiters = len(resource.waiters) if resource is not None else 0
     what = f"{held.type} {held.description}"
     wait = f"  {waiters:,} wait{'' if waiters != 1 else 's'}" if waiters else ""
-    room = max(width - LABEL - len(what) - len(wait) - 9, 20)
+    room = max(width - LABEL - len(what) - len(wait) - 19, 20)
     return labelled(
         label,
         Piece(f"{held.type} ", "accent"),
         Piece(held.description),
+        Piece(", probably" if held.probably else "", "muted"),
         Piece(f"  at {line_of(frame, task, room, held.frame + 1)}", "place"),
         Piece(wait, "warn"),
         goal=ToResource(held.id) if resource is not None else None,

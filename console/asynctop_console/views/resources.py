@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import BindingType
 
-from asynctop_console.model import Model, Resource, Waits
-from asynctop_console.views.cells import age_text, count
+from asynctop_console.model import Model, Resource, Waits, users_frame
+from asynctop_console.model.landings import place
+from asynctop_console.model.times import duration
+from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text
 from asynctop_console.views.frame import Frame
@@ -17,11 +19,13 @@ from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.links import attributes_text, waiting_line, waiting_lines
+from asynctop_console.views.links import attributes_text, idle_ns, task_pieces, waiting_line, waiting_lines
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
-from asynctop_console.views.page import Page, heading, labelled, paragraph
-from asynctop_protocol.messages import State
+from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_protocol.messages import Cancellation, State
+
+_PROBABLY = "Probably: it has called acquire() before the line that it is at, and nobody else can be meant."
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
 """What is said before the first answer."""
@@ -44,17 +48,19 @@ class ResourceRows(ListRows[ResourceRecord]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._of: Waits | None = None
+        self._of: tuple[Waits, int] | None = None
         self._ids: Ids = np.empty(0, np.int64)
         self._resources: list[Resource] = []
         self._since_ns: NDArray[np.int64] = np.empty(0, np.int64)
 
     def resources(self, frame: Frame) -> list[Resource]:
-        """All resources by ascending id, worked out once for each picture."""
-        waits = frame.model.waits
-        if waits is not self._of:
-            self._of = waits
-            self._resources = [waits.resources[id] for id in sorted(waits.resources)]
+        """All resources by ascending id, worked out once for each picture; and timeouts that fired."""
+        model = frame.model
+        of = model.waits, model.landings.version
+        if self._of is None or of[0] is not self._of[0] or of[1] != self._of[1]:
+            self._of = of
+            found = {**model.waits.resources, **fired(model)}
+            self._resources = [found[id] for id in sorted(found)]
             self._ids = column(each.id for each in self._resources)
             self._since_ns = _waiting_since(frame.model, self._resources)
         return self._resources
@@ -87,6 +93,23 @@ class ResourceRows(ListRows[ResourceRecord]):
         return "ground"
 
 
+def fired(model: Model) -> dict[int, Resource]:
+    """The timeouts that fired, by where they were set and what they interrupted, as resources of their own:
+    below 0 by number."""
+    return {
+        -landing.id: Resource(
+            -landing.id, "timeout", _fired_text(landing), attributes={"fired": landing.count}
+        )
+        for landing in model.landings.timeouts
+    }
+
+
+def _fired_text(landing: Cancellation) -> str:
+    inner = users_frame(landing.stack)
+    interrupted = f", interrupts {inner[0]}() at {place(landing.stack)}" if inner else ""
+    return f"at {place(landing.timeout)}{interrupted}"
+
+
 def _waiting_since(model: Model, resources: list[Resource]) -> NDArray[np.int64]:
     """Since when the first in each queue has been waiting, 0 where nobody is."""
     tasks = model.tasks
@@ -108,6 +131,7 @@ def holders_text(model: Model, resource: Resource) -> str:
     if not resource.holders:
         return ""
     name = model.task_name(resource.holders[0])
+    name += ", probably" if resource.probably else ""
     more = len(resource.holders) - 1
     return f"{name} and {more} more" if more else name
 
@@ -148,8 +172,8 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
                 16,
                 lambda r: Cell(r.resource.description, "text"),
                 lambda f: rank(f, "description"),
-                grow=2,
-                most=48,
+                grow=3,
+                most=90,
             ),
             Column(
                 "holder",
@@ -212,6 +236,15 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
         return resource.description if resource is not None else ""
 
 
+def _waited(frame: Frame, resource: Resource) -> list[TextLine]:
+    """For how long its waiters have been waiting by now."""
+    waited = [idle_ns(frame, task) for task in resource.waiters]
+    if not waited:
+        return []
+    longest = Piece(f"the longest for {duration(max(waited))}")
+    return [labelled("waited", longest, Piece(f", all together {duration(sum(waited))}", "muted"))]
+
+
 def _longest(record: ResourceRecord) -> Cell:
     ns = record.longest_ns
     return Cell(age_text(ns), "warn" if ns >= 10**9 else "text") if record.since_ns else Cell("-", "faint")
@@ -237,6 +270,8 @@ class ResourceDetail(Page):
         """All about the resource."""
         waits, width = frame.model.waits, self.app.size.width
         resource = waits.resources.get(self.about)
+        if self.about < 0:
+            return self._timeout(frame, width)
         if resource is None:
             idle = self._known
             name = f"{idle.type} {idle.description}" if idle is not None else "It"
@@ -250,11 +285,34 @@ class ResourceDetail(Page):
         lines = [
             TextLine((Piece(f" {resource.description}", "strong"), Piece(f"  {resource.type}", "muted"))),
             labelled("attributes", Piece(attributes_text(resource.attributes) or "none known", "text")),
+            *_waited(frame, resource),
             *heading(f"Holders: {len(resource.holders):,}, and where each took it"),
+            *(paragraph(_PROBABLY, width, "muted") if resource.probably else ()),
         ]
         for task in resource.holders[:_MOST_TASKS]:
             held = waits.holding(task, self.about)
             lines.append(waiting_line(frame, task, width, upto=held.frame + 1 if held is not None else None))
         lines += heading(f"Waiters: {len(resource.waiters):,}, and where each waits")
         lines += waiting_lines(frame, resource.waiters, width, most=_MOST_TASKS)
+        return lines
+
+    def _timeout(self, frame: Frame, width: int) -> list[TextLine]:
+        """A timeout that fired, and what it has interrupted."""
+        found = [each for each in frame.model.landings.timeouts if each.id == -self.about]
+        if not found:
+            return [TextLine(), *paragraph("This timeout is no longer known. Esc goes back.", width, "muted")]
+        (landing,) = found
+        self._known = fired(frame.model)[self.about]
+        last = ago(max(frame.now_ns - landing.landed_ns, 0))
+        lines = [
+            TextLine((Piece(f" {self._known.description}", "strong"), Piece("  timeout", "muted"))),
+            labelled("fired", Piece(f"{landing.count:,} times, the last one {last}")),
+            *heading("Where it was set"),
+            *stack_lines(landing.timeout, width),
+            *heading("What it interrupted, the last time"),
+            *stack_lines(landing.stack, width),
+            *heading(f"Tasks, the last {len(landing.tasks)}"),
+        ]
+        for task in reversed(landing.tasks):
+            lines.append(labelled("", *task_pieces(frame, task), goal=task))
         return lines

@@ -106,6 +106,10 @@ class Warnings(ListScreen[tuple[int, Finding]]):
             if number == id:
                 self.console.show_finding(finding)
 
+    def action_incidents(self) -> None:
+        """All incidents, one by one."""
+        self.console.show_incidents()
+
     def name_of(self, frame: Frame, id: int) -> str:
         """The sentence."""
         return next((finding.message for number, finding in self.rows.findings(frame) if number == id), "")

@@ -47,7 +47,7 @@ def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[
         if isinstance(manager, contextlib._GeneratorContextManagerBase):
             if deep < DEEPEST:
                 yield from held_in(manager.gen, None, deep + 1)
-        elif (found := _held(manager)) is not None:
+        elif (found := held_of(manager)) is not None:
             yield found
 
 
@@ -65,7 +65,8 @@ def managers(awaitable: Any) -> Iterator[Any]:
             yield each
 
 
-def _held(manager: Any) -> Held | None:
+def held_of(manager: Any) -> Held | None:
+    """What it is called; None for what cannot be held."""
     for kind in type(manager).__mro__:
         if (name := _TYPES.get(kind)) is not None:
             # Who waits to enter a condition's block waits for its lock.

@@ -22,6 +22,10 @@ POLLS_KEPT = 2048
 """Polls of a watched task that are kept for the next batch: no message holds more."""
 
 
+SOUGHT = 2000
+"""Live tasks that are gone through to find one by its id."""
+
+
 OWN_CALLBACK = "asynctop: "
 """How the names of callbacks begin by which we use a program's loop."""
 
@@ -53,6 +57,21 @@ class Running(NamedTuple):
     """The poll's number within its task's life, from 1; 0 for a callback."""
     last: bool = False
     """Whether the task ended in it."""
+
+
+class Wake(NamedTuple):
+    """A task that its loop is polling, and the wake that led to it."""
+
+    task: Any
+    number: int
+    """The task's id."""
+    woken_ns: int
+    source: int
+    """`WakerSource`."""
+    by: int
+    """Id of the task that woke it, else 0."""
+    name: str
+    """Of the callback that did."""
 
 
 class Look(NamedTuple):
@@ -181,6 +200,13 @@ class Core(Protocol):
 
     def identify(self, task: Any) -> int:
         """The id of a live task, 0 where it is not known."""
+
+    def wake(self, loop: Any) -> Wake | None:
+        """What the loop of this thread is polling, and who woke that; None where it is in no poll."""
+
+    def task(self, number: int) -> Any:
+        """The live task with this id; None where it has ended, or is not among the first `SOUGHT`. On the
+        thread of its loop only."""
 
     # -- for the publisher's thread --
 

@@ -112,7 +112,7 @@ class StreamHooks:
         if not self._active:
             return
         try:
-            for each in _awaiting(frame):
+            for each in awaiting(frame):
                 if owner(each.f_code.co_filename) == USER and (found := taken(each, reader)) is not None:
                     self._remember(reader, error, each, found, frame)
                     return
@@ -131,7 +131,7 @@ class StreamHooks:
         if len(cuts) >= MOST_CUT:
             cuts.pop(next(iter(cuts)), None)
         task = asyncio.current_task()
-        stack = [frame_of(each) for each in _awaiting(innermost)][:MAX_FRAMES][::-1]
+        stack = [frame_of(each) for each in awaiting(innermost)][:MAX_FRAMES][::-1]
         cuts[key] = _Cut(
             weakref.ref(reader, lambda _: cuts.pop(key, None)),
             frame.f_code,
@@ -158,7 +158,7 @@ class StreamHooks:
             cut = self._cuts.pop(id(reader), None)
             if cut is None:
                 return
-            at = next((each for each in _awaiting(frame) if each.f_code is cut.code), None)
+            at = next((each for each in awaiting(frame) if each.f_code is cut.code), None)
             # Another function may be there to skip what is left of the message.
             if at is not None and _begins_again(at, cut):
                 self._log.note(
@@ -192,7 +192,7 @@ def _references(values: list[Any]) -> list[int]:
     return [sys.getrefcount(value) for value in values]
 
 
-def _awaiting(frame: FrameType | None) -> Iterator[FrameType]:
+def awaiting(frame: FrameType | None) -> Iterator[FrameType]:
     """This frame and those that await it, innermost first, without ours."""
     while frame is not None and frame.f_code.co_flags & _COROUTINES:
         if not frame.f_code.co_filename.startswith(OWN_DIRECTORY):

@@ -96,6 +96,12 @@ def find(number: int, address: Hashable, /) -> Any | None:
 def identify(task: Any, /) -> int:
     """The id of a live task; 0 where it is not known."""
 
+def wake(loop: Any, /) -> tuple[Any, int, int, int, int, str] | None:
+    """What a loop is polling and who woke it, as fields of `Wake`."""
+
+def task(number: int, most: int, /) -> Any:
+    """The task of this id where it lives and is among the first `most`, else None."""
+
 def tell_faults(packed: bytes, /) -> None:
     """What each tick says of what has failed: msgpack of an array of texts."""
 

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgpack  # type: ignore[import-untyped]
 
-from asynctop.core.contract import RETAINED, Look, Patch, Running
+from asynctop.core.contract import RETAINED, SOUGHT, Look, Patch, Running, Wake
 from asynctop.core.describe import clipped, describe, exception_text
 from asynctop.core.native import _native
 from asynctop.core.sites import owner
@@ -162,6 +162,15 @@ class NativeCore:
         """Those that still live, with the task objects. On the thread of their loop only."""
         found = ((number, _native.find(number, address)) for number, address in keys)
         return [(number, task) for number, task in found if task is not None]
+
+    def wake(self, loop: Any) -> Wake | None:
+        """What the loop of this thread is polling, and who woke that; None where it is in no poll."""
+        found = _native.wake(loop)
+        return Wake(*found) if found is not None else None
+
+    def task(self, number: int) -> Any:
+        """The live task with this id; None where it has ended, or is not among the first `SOUGHT`."""
+        return _native.task(number, SOUGHT)
 
     def cursor(self) -> NativeCursor:
         """A cursor for a new console, at the beginning."""

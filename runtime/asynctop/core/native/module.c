@@ -326,6 +326,42 @@ static PyObject *identify(PyObject *Py_UNUSED(module), PyObject *task)
     return PyLong_FromLongLong(record != NULL ? record->id : 0);
 }
 
+/* wake(loop): (task, id, woken_ns, source, waker's id, waker's name) of the poll that it is in, else None. */
+static PyObject *wake(PyObject *Py_UNUSED(module), PyObject *loop)
+{
+    LoopStats *stats = loop_known(loop);
+    TaskRecord *record = stats != NULL ? stats->now.task : NULL;
+    PyObject *task = record != NULL ? record_task(record) : NULL;
+    if (task == NULL) {
+        Py_RETURN_NONE;
+    }
+    int64_t waker = LOAD(record->waker);
+    uint32_t name = waker_name(waker);
+    size_t length = 0;
+    const char *text = name != 0 ? text_at(name, &length) : "";
+    return Py_BuildValue("(NLLiLs#)", task, (long long)record->id, (long long)LOAD(record->since_ns),
+                         waker_source(waker), (long long)(waker > 0 ? waker : 0), text, (Py_ssize_t)length);
+}
+
+/* task(id, most): the task where it lives and is among the first so many, else None. */
+static PyObject *task_by_id(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    long long id;
+    int most;
+    if (!PyArg_ParseTuple(args, "Li:task", &id, &most)) {
+        return NULL;
+    }
+    size_t position = 0;
+    TaskRecord *record;
+    while (most-- > 0 && (record = record_next(&position)) != NULL) {
+        if (record->id == id) {
+            PyObject *task = record_task(record);
+            return task != NULL ? task : Py_NewRef(Py_None);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 /* -- consoles -- */
 
 static PyObject *drain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
@@ -623,6 +659,8 @@ static PyMethodDef functions[] = {
     {"tasks_of", tasks_of, METH_VARARGS, PyDoc_STR("Ids and addresses of live tasks of a loop.")},
     {"find", find, METH_VARARGS, PyDoc_STR("find(id, address): the task where it lives, else None.")},
     {"identify", identify, METH_O, PyDoc_STR("The id of a live task; 0 where it is not known.")},
+    {"wake", wake, METH_O, PyDoc_STR("What a loop is polling and who woke it, as fields of `Wake`.")},
+    {"task", task_by_id, METH_VARARGS, PyDoc_STR("task(id, most): the task where it lives, else None.")},
     {"tell_faults", tell_faults, METH_O, PyDoc_STR("tell_faults(packed): what each tick says.")},
     {"start_sender", start_sender, METH_NOARGS, PyDoc_STR("Start the thread that serves the outlets.")},
     {"stop_sender", stop_sender, METH_NOARGS, PyDoc_STR("End it; outlets stay, and wait.")},

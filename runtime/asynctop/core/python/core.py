@@ -6,14 +6,16 @@ import os
 import sys
 from asyncio import base_events, events
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from itertools import islice
 from types import FrameType
 from typing import Any
 
-from asynctop.core.contract import Look, Outlet, Patch, Running
+from asynctop.core.contract import SOUGHT, Look, Outlet, Patch, Running, Wake
 from asynctop.core.python import handles, spawns, tasks, wakes
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
 from asynctop.core.python.watch import Watch
+from asynctop_protocol import WakerSource
 
 _DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _POLLS = {"_run", "_run_callback", "__call__", "create_task"}
@@ -171,6 +173,24 @@ class PythonCore:
         """The id of a live task, 0 where it is not known."""
         record = tasks.records.get(id(task))
         return record.id if record is not None else 0
+
+    def wake(self, loop: Any) -> Wake | None:
+        """What the loop of this thread is polling, and who woke that; None where it is in no poll."""
+        stats = getattr(loop, "_asynctop_stats", None)
+        record: Any = stats.current if stats is not None else NOTHING
+        task = record.task() if type(record) is tasks.TaskRecord else None
+        if task is None:
+            return None
+        waker = record.waker
+        source, name = (WakerSource.TASK, "") if waker > 0 else registry.wakers[-waker]
+        return Wake(task, record.id, record.since, source, max(waker, 0), name)
+
+    def task(self, number: int) -> Any:
+        """The live task with this id; None where it has ended, or is not among the first `SOUGHT`."""
+        for record in islice(tuple(tasks.records.values()), SOUGHT):
+            if record.id == number:
+                return record.task()
+        return None
 
     def cursor(self) -> Cursor:
         """A cursor for a new console, at the beginning."""
