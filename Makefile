@@ -11,8 +11,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 TOOLS := tmux wrk
+# Most tests wait more than they compute: more at a time than there are processors.
+SIDE_BY_SIDE := -n 4 --dist worksteal
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
+
+# Tests start programs by the hundred: what is compiled is kept for the next one.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test scenarios tools lint harmless sanitize bench picture lint-pages wheel clean
 
@@ -24,7 +29,7 @@ test: $(STAMP) tools
 	@without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
 	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
 	    without="$${without:+$$without and }not $$tool"; }; done; \
-	$(BIN)/python -m pytest -q --ignore=tests/scenarios $${without:+-m "$$without"}
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --ignore=tests/scenarios $${without:+-m "$$without"}
 
 # Sick programs and their healthy twins, with each core and on each loop: every diagnosis, and no false alarm.
 scenarios: $(STAMP)
@@ -57,7 +62,7 @@ harmless: $(STAMP)
 
 # The runtime's tests with the C core under AddressSanitizer and UndefinedBehaviorSanitizer. Needs gcc.
 sanitize: $(STAMP)
-	$(BIN)/python harmless/sanitize.py
+	$(BIN)/python harmless/sanitize.py $(SIDE_BY_SIDE)
 
 bench: $(STAMP) tools
 	$(BIN)/python benchmarks --share 0.1

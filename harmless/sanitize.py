@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -55,6 +56,8 @@ def main() -> int:
     if shutil.which("gcc") is None:
         print("sanitize: gcc is missing, and its sanitizers are needed: install it", file=sys.stderr)
         return 2
+    # Ended by `kill` as by Ctrl-C: with the tests, and the temporary copy.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="asynctop-sanitize-") as scratch:
         runtime = Path(scratch) / "runtime"
         shutil.copytree(ROOT / "runtime", runtime)

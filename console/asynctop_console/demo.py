@@ -42,7 +42,10 @@ def playing(demo: Demo) -> Iterator[Target]:
         )
     try:
         with _ending_by_signal():
-            yield _started(demo, child, Path(log.name))
+            target = _started(demo, child, Path(log.name))
+            # Nobody is told its name any more: it goes with the child.
+            os.unlink(log.name)
+            yield target
     finally:
         _end(child)
 

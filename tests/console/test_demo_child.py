@@ -43,6 +43,7 @@ def test_a_demo_runs_as_long_as_the_console(tmp_path: Path) -> None:
     with playing(demo(tmp_path, LISTENS)) as target:
         assert is_running(target.pid)
         assert os.getpgid(target.pid) == target.pid
+        assert list(tmp_path.glob("*.log")) == []
     assert not is_running(target.pid)
 
 
@@ -53,9 +54,12 @@ def test_a_demo_ends_when_the_console_fails(tmp_path: Path) -> None:
 
 
 def test_a_demo_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="the demo play ended at once: ValueError: no stage"):
+    with pytest.raises(TargetError, match="the demo play ended at once: ValueError: no stage") as error:
         with playing(demo(tmp_path, "raise ValueError('no stage')")):
             pass
+    (log,) = tmp_path.glob("*.log")
+    assert f"(see {log})" in str(error.value)
+    assert "Traceback" in log.read_text()
 
 
 def test_a_demo_whose_requirements_are_missing_says_which(tmp_path: Path) -> None:

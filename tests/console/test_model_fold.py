@@ -117,7 +117,7 @@ SPECIAL: dict[type[Any], st.SearchStrategy[Any]] = {
 MESSAGES = st.one_of([SPECIAL.get(message, tables(message)) for message in get_args(Message)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(MESSAGES, max_size=12))
 def test_any_messages_in_any_order_are_folded_or_refused(messages: list[Message]) -> None:
     model = Model()

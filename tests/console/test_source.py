@@ -91,7 +91,7 @@ def test_a_pid_and_a_path_are_targets(directory: Path) -> None:
         ("tcp://localhost:1", "expected a pid or the path"),
         ("a\0b", "is no path of a socket"),
         ("x" * 5000, "is no path of a socket"),
-        (str(PID), f"process {PID} is not instrumented"),
+        pytest.param(str(PID), f"process {PID} is not instrumented", id="ourselves"),
     ],
 )
 @pytest.mark.usefixtures("directory")

@@ -12,7 +12,7 @@ from asynctop_console.views import app as app_module
 from asynctop_protocol.messages import Stalls, Subscribe, Tick
 
 from .program import MS, SECOND, hello, kinds, polled, spawned, stall, texts
-from .screens import NOW, Frozen, blocking, console, three
+from .screens import NOW, Frozen, blocking, console, settled, three
 
 
 def test_connecting_says_how_to_make_a_program_visible() -> None:
@@ -98,7 +98,7 @@ def test_after_its_exit_everything_stays_and_a_restart_carries_on(monkeypatch: p
             assert "fetch" in screen.page
             found.append(again)
             while again.queue.qsize():
-                await screen.pilot.pause()
+                await settled(screen.pilot)
             screen.clock.ns += SECOND
             screen.app.paint()
             await screen.press("1")

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,20 +46,22 @@ def running(path: Path, *arguments: str, debug: bool = False) -> Iterator[Progra
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
     if debug:
         environment["PYTHONASYNCIODEBUG"] = "1"
-    # A job in the background of a shell ignores SIGINT, and children inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, path, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
+    with tempfile.TemporaryDirectory() as folder:
+        environment["TMPDIR"] = folder  # a program that is killed leaves what it has there
+        # A job in the background of a shell ignores SIGINT, and children inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            yield Program(process)
+            process = subprocess.Popen(
+                [sys.executable, path, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
         finally:
-            process.kill()
+            signal.signal(signal.SIGINT, before)
+        with process:
+            try:
+                yield Program(process)
+            finally:
+                process.kill()

@@ -19,7 +19,7 @@ from typing import IO, Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 """For everything that takes a moment on an idle machine. Long, because a busy machine is no failure."""
 
 _LOOK_AGAIN_S = 0.02
@@ -200,6 +200,7 @@ class Lab:
         return kept | {
             "ASYNCTOP_CONFIG": os.devnull,
             "ASYNCTOP_DIR": str(self.directory),
+            "TMPDIR": str(self.work),  # a program that is killed leaves what it has there
             "TERM": "xterm-256color",
             "PYTHONUNBUFFERED": "1",
         }

@@ -186,3 +186,4 @@ def test_a_demo_ends_with_its_console(lab: Lab, terminal: Callable[..., Terminal
     quits(screen)
     assert not socket.exists()
     assert not Path(f"/proc/{pid}").exists()
+    assert list(lab.work.iterdir()) == []
