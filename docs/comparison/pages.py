@@ -1,0 +1,3 @@
+"""Stub."""
+from .results import Results
+def write(results: Results) -> None: ...
