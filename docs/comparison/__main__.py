@@ -1,14 +1,15 @@
-"""Make the comparison with other tools: run each scenario under each of them, judge what it says, write the pages.
+"""Make the comparison with other tools: run each scenario under each of them, judge it, write the pages.
 
     python -m docs.comparison [--python PYTHON] [--python315 COMMAND] [--again NAME ...] [--pages]
 
-Run it at the top of the checkout. The tools are installed, as pinned in others.txt, and asynctop with them, into
-a virtual environment under build/comparison; remove that to have today's asynctop installed anew. What has been said is kept in results.json, and what is there is
-not run again, unless it is of the scenarios or tools named after `--again`. `--pages` runs nothing.
+Run it at the top of the checkout. The tools are installed, as pinned in others.txt, and asynctop with them,
+into a virtual environment under build/comparison; remove that to have today's asynctop installed anew. What
+has been said is kept in results.json, and what is there is not run again, unless it is of the scenarios or
+tools named after `--again`. `--pages` runs nothing.
 
-`COMMAND` runs a Python 3.15 that has sgrud and aiohttp, at the top of this checkout and in this machine's process
-namespace: `python3.15`, or something like `chroot TREE sh -c 'cd /checkout && exec python3.15 "$@"' -`. Without
-it, what needs 3.15 stays as it was. All of them need the right to trace other processes.
+`COMMAND` runs a Python 3.15 that has sgrud and aiohttp, at the top of this checkout and in this machine's
+process namespace: `python3.15`, or like `chroot TREE sh -c 'cd /checkout && exec python3.15 "$@"' -`.
+Without it, what needs 3.15 stays as it was. All of them need the right to trace other processes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ROOT = HERE.parent.parent
 BUILD = ROOT / "build/comparison"
 AT_A_TIME = 6
 _MUTES = ("logging.disable()", 'warnings.simplefilter("ignore")')
-"""With these some programs silence Python, so that nothing but asynctop could tell: here they are left out."""
+"""With these some programs silence Python, as happens in production: here they are left out."""
 
 
 def install(python: str) -> str:
@@ -59,7 +60,8 @@ def source(health: str, name: str) -> Path:
         text = text.replace(f"    {mute}", "    pass")
     path = BUILD / "programs" / health / f"{name}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+    if not path.exists() or path.read_text("utf-8") != text:  # others may be reading it
+        path.write_text(text, "utf-8")
     return path.relative_to(ROOT)
 
 
@@ -86,10 +88,14 @@ def run(tool: Tool, command: Sequence[str], health: str, name: str) -> Cell:
 def main() -> None:
     """Run what is to be run, and write the pages."""
     parser = argparse.ArgumentParser(prog="python -m docs.comparison")
-    parser.add_argument("--python", default=sys.executable, help="3.12 or 3.13: what all tools but 3.15's can")
+    parser.add_argument(
+        "--python", default=sys.executable, help="3.12 or 3.13: what all tools but 3.15's can"
+    )
     parser.add_argument("--python315", type=shlex.split, help="a command that runs Python 3.15")
     parser.add_argument("--again", nargs="*", default=[], help="scenarios and tools")
-    parser.add_argument("--pages", action="store_true", help="only write the pages, from what was said before")
+    parser.add_argument(
+        "--pages", action="store_true", help="only write the pages, from what was said before"
+    )
     options = parser.parse_args()
     results = Results.read()
     if not options.pages:

@@ -1,8 +1,8 @@
 """Runs a program with a tool at work in it, and writes down what the tool says: inside.py TOOL PROGRAM.
 
-The tool is started as its own manual does it, in the running loop; the program knows nothing of it. Each thing
-said is a line of JSON in the file that `COMPARISON_SAID` names. Log records and warnings, of whatever part of
-the program, are written there too, with who said them.
+The tool is started as its own manual does it, in the running loop; the program knows nothing of it. Each
+thing said is a line of JSON in the file that `COMPARISON_SAID` names. Log records, warnings and uncaught
+exceptions, of whatever part of the program, are written there too, with who said them.
 
 Where a tool can be told what counts as slow, it is told 50 ms.
 """
@@ -50,10 +50,17 @@ class _Log(logging.Handler):
         say(record.name, self.format(record))
 
 
+def _say_exception(raised: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+    """What Python would have printed about an exception that nobody catches."""
+    if raised.exc_value:
+        say("exception", "".join(traceback.format_exception(raised.exc_value)))
+
+
 class Console:
     """What a tool prints to."""
 
     def write(self, text: str) -> int:
+        """Write it down."""
         if text.strip():
             say("console", text)
         return len(text)
@@ -135,7 +142,10 @@ async def logfire() -> AsyncIterator[None]:
 async def loopsentry() -> AsyncIterator[None]:
     """With what sees slow tasks besides slow callbacks."""
     sentry = importlib.import_module("loopsentry").LoopSentry(
-        base_dir=str(_SCRATCH / "sentry"), threshold=SLOW_S, async_threshold=1.0, detect_async_bottlenecks=True
+        base_dir=str(_SCRATCH / "sentry"),
+        threshold=SLOW_S,
+        async_threshold=1.0,
+        detect_async_bottlenecks=True,
     )
     sentry.start()
     yield
@@ -196,6 +206,7 @@ def main(tool: str, program: str) -> None:
         return run(around(), **options)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.excepthook = sys.unraisablehook = _say_exception
     logging.captureWarnings(True)
     logging.getLogger().addHandler(_Log())
     asyncio.run = run_with_tool  # type: ignore[assignment]  # it takes and returns what the other does

@@ -24,8 +24,8 @@ class Cell:
 
     verdict: str
     others: int = 0
-    """Other complaints that differ in more than their numbers; or, where the line is shown, the other lines shown
-    with it."""
+    """Other complaints that differ in more than their numbers; or, where the line is shown, the other lines
+    shown with it."""
     quote: str = ""
     """Its words: those with the line, if there are any."""
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,11 +153,17 @@ def aiomonitor(target: Target) -> Iterator[str]:
         tasks: list[dict[str, Any]] = json.loads(target.get(f"/api/{which}-tasks", b""))["tasks"]
         found.append(f"{which} tasks: {len(tasks)}")
         found += ["  ".join(str(value) for value in task.values()) for task in tasks[:_TRACED]]
-        kinds = {str(task["coro"]): task for task in tasks}
-        for task in list(kinds.values())[:_TRACED]:
-            page = target.get(f"/trace-{trace}?task_id={task['task_id']}")
+        traced: set[str] = set()
+        for task in tasks:
+            if task["coro"] in traced or len(traced) == _TRACED:
+                continue
+            try:
+                page = target.get(f"/trace-{trace}?task_id={task['task_id']}")
+            except urllib.error.HTTPError:
+                continue  # it has ended meanwhile
             parts = re.findall(r"<(?:h2|pre) class=\"font-mono.*?>(.*?)</", page, re.DOTALL)
             found += [task["coro"], *map(html.unescape, parts)]
+            traced.add(task["coro"])
     yield "\n".join(found)
 
 
@@ -213,7 +220,8 @@ def sgrud(target: Target) -> Iterator[str]:
             yield said
         else:
             yield "\n".join(
-                f"{kind} {each.get('name')}: " + " <- ".join(
+                f"{kind} {each.get('name')}: "
+                + " <- ".join(
                     f"{frame['funcname']} {frame['filename']}:{frame['lineno']}" for frame in each["frames"]
                 )
                 for kind, many in (("thread", snapshot["threads"]), ("task", snapshot["tasks"] or []))

@@ -30,7 +30,8 @@ class Results:
             kept["versions"],
             {
                 health: {
-                    name: {tool: Cell(**cell) for tool, cell in tools.items()} for name, tools in names.items()
+                    name: {tool: Cell(**cell) for tool, cell in tools.items()}
+                    for name, tools in names.items()
                 }
                 for health, names in kept["cells"].items()
             },
@@ -46,4 +47,6 @@ class Results:
 
     def write(self) -> None:
         """Keep it."""
-        _KEPT.write_text(json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+        _KEPT.write_text(
+            json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
+        )

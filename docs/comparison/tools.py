@@ -57,28 +57,36 @@ TOOLS = (
     Tool(
         "debug",
         "asyncio debug mode",
-        "`PYTHONASYNCIODEBUG=1 python -X dev`, with `slow_callback_duration` of 50 ms; what it says is read as above",
+        "`PYTHONASYNCIODEBUG=1 python -X dev`, with `slow_callback_duration` of 50 ms; what it says is read "
+        "as above",
         speaks=_PYTHON,
     ),
     Tool(
         "aiocop",
         "aiocop",
-        "all parts of its quick start, trace depth 20, threshold 50 ms, and its manual's callback, which also prints "
-        "its samples of the stack",
+        "all parts of its quick start, trace depth 20, threshold 50 ms, and its manual's callback, which "
+        "also prints its samples of the stack",
         "aiocop",
     ),
-    Tool("blockbuster", "blockbuster", "`BlockBuster().activate()`; it raises", "blockbuster", mark="BlockingError"),
+    Tool(
+        "blockbuster",
+        "blockbuster",
+        "`BlockBuster().activate()`; it raises",
+        "blockbuster",
+        mark="BlockingError",
+    ),
     Tool(
         "pyleak",
         "pyleak",
-        "`no_task_leaks` with creation tracking and `no_event_loop_blocking` (50 ms) around `main()`, as in a test; "
-        "`main()` is cancelled after 3 s",
+        "`no_task_leaks` with creation tracking and `no_event_loop_blocking` (50 ms) around `main()`, as in "
+        "a test; `main()` is cancelled after 3 s",
         "pyleak",
     ),
     Tool(
         "loopsentry",
         "loopsentry",
-        "`LoopSentry(threshold=0.05, detect_async_bottlenecks=True, async_threshold=1)`; the events in its log",
+        "`LoopSentry(threshold=0.05, detect_async_bottlenecks=True, async_threshold=1)`; the events in its "
+        "log",
         "loopsentry",
     ),
     Tool(
@@ -88,7 +96,13 @@ TOOLS = (
         "aiodebug",
         speaks=("aiodebug.log_slow_callbacks",),
     ),
-    Tool("logfire", "logfire", "`log_slow_async_callbacks(0.05)`, with its console", "logfire", speaks=("console",)),
+    Tool(
+        "logfire",
+        "logfire",
+        "`log_slow_async_callbacks(0.05)`, with its console",
+        "logfire",
+        speaks=("console",),
+    ),
     Tool(
         "asyncviz",
         "asyncviz",
@@ -98,18 +112,20 @@ TOOLS = (
     Tool(
         "aiomonitor",
         "aiomonitor",
-        "with its hooked task factory; what `ps` lists, running and ended, and `where` for one task of each coroutine "
-        "function, from its web interface",
+        "with its hooked task factory; what `ps` lists, running and ended, and `where` for one task of each "
+        "coroutine function, from its web interface",
         "aiomonitor",
         complains=False,
     ),
     Tool("pyspy", "py-spy dump", "five times, half a second apart", "py-spy", complains=False),
-    Tool("pstree", "asyncio pstree", "`python -m asyncio pstree PID`, five times", complains=False, newest=True),
+    Tool(
+        "pstree", "asyncio pstree", "`python -m asyncio pstree PID`, five times", complains=False, newest=True
+    ),
     Tool(
         "profiling",
         "profiling.sampling",
-        "`attach --async-aware --async-mode all`, then `attach --mode wall --all-threads`, 1 s each; the 40 lines "
-        "with the most samples of each",
+        "`attach --async-aware --async-mode all`, then `attach --mode wall --all-threads`, 1 s each; the 40 "
+        "lines with the most samples of each",
         complains=False,
         newest=True,
     ),
