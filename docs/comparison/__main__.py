@@ -5,7 +5,7 @@
 Run it at the top of the checkout. The tools are installed, as pinned in others.txt, and asynctop with them,
 into a virtual environment under build/comparison; remove that to have today's asynctop installed anew. What
 has been said is kept in results.json, and what is there is not run again, unless it is of the scenarios or
-tools named after `--again`. `--pages` runs nothing.
+tools named after `--again`, or could not be. `--pages` runs nothing.
 
 `COMMAND` runs a Python 3.15 that has sgrud and aiohttp, at the top of this checkout and in this machine's
 process namespace: `python3.15`, or like `chroot TREE sh -c 'cd /checkout && exec python3.15 "$@"' -`.
@@ -26,7 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
-from tests.scenarios.programs import NAMES, SICK, program, truth
+from tests.scenarios.programs import SICK, program, truth
 
 from .judging import Cell, judged
 from .pages import write
@@ -101,21 +101,13 @@ def main() -> None:
     if not options.pages:
         BUILD.mkdir(parents=True, exist_ok=True)
         commands = {False: [install(options.python)], True: options.python315}
-        results.versions = {
+        results.versions |= {
             str(newest): subprocess.check_output(
                 [*command, "-c", "import platform; print(platform.python_version())"], text=True
             ).strip()
             for newest, command in commands.items()
             if command
         }
-        cells = [
-            (health, name, tool)
-            for health, names in (("sick", SICK), ("healthy", NAMES))
-            for name in names
-            for tool in TOOLS
-            if (health == "sick" or tool.complains) and commands[tool.newest]
-            if not results.has(health, name, tool.key) or {name, tool.key} & set(options.again)
-        ]
         saving = Lock()
 
         def fill(cell: tuple[str, str, Tool]) -> None:
@@ -125,8 +117,16 @@ def main() -> None:
                 results.put(health, name, tool.key, found)
                 results.write()
 
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            list(pool.map(fill, cells))
+        for health in ("sick", "healthy"):
+            cells = [
+                (health, name, tool)
+                for name in SICK
+                for tool in TOOLS
+                if (health == "sick" or results.complained(name, tool.key)) and commands[tool.newest]
+                if not results.has(health, name, tool.key) or {name, tool.key} & set(options.again)
+            ]
+            with ThreadPoolExecutor(AT_A_TIME) as pool:
+                list(pool.map(fill, cells))
     write(results)
 
 

@@ -18,7 +18,7 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     """Of Python: what most tools ran on, and what those ran on that need the newest."""
     cells: dict[str, dict[str, dict[str, Cell]]] = field(default_factory=dict)
-    """By "sick" or "healthy", scenario and tool."""
+    """By "sick" or "healthy", scenario and tool. Of healthy ones, for tools that complained of the sick one."""
 
     @classmethod
     def read(cls) -> Results:
@@ -38,8 +38,13 @@ class Results:
         )
 
     def has(self, health: str, name: str, tool: str) -> bool:
-        """Whether this was run."""
-        return tool in self.cells.get(health, {}).get(name, {})
+        """Whether this was run, and could be."""
+        cell = self.cells.get(health, {}).get(name, {}).get(tool)
+        return cell is not None and cell.verdict != "failed"
+
+    def complained(self, name: str, tool: str) -> bool:
+        """Whether it complained of a sick program, so that what it says of the healthy twin matters."""
+        return self.cells["sick"][name][tool].verdict in ("line", "symptom")
 
     def put(self, health: str, name: str, tool: str, cell: Cell) -> None:
         """Note a cell, in place of what was there."""
