@@ -66,9 +66,6 @@ def test_every_scenario_was_run_under_every_tool() -> None:
     assert {name: set(ran) for name, ran in results.cells["sick"].items()} == dict.fromkeys(
         SICK, everywhere
     ), AGAIN
-    for name in SICK:
-        asked = {tool for tool in everywhere if results.complained(name, tool)}
-        assert set(results.cells["healthy"].get(name, ())) >= asked, AGAIN
 
 
 def test_the_pages_show_what_was_said() -> None:

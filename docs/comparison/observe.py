@@ -57,7 +57,8 @@ class Target:
         elif tool == "asyncviz":
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = str(free.getsockname()[1])
-            command = [str(_BIN / "asyncviz"), "run", "--browser", "never", "--port", self.port, program]
+            command = [str(_BIN / "asyncviz"), "run", "--browser", "never", "--port", self.port]
+            command += ["--startup-timeout", f"{_READY_S}", program]
         elif tool == "debug":
             command = [sys.executable, "-X", "dev", str(_HERE / "inside.py"), "plain", program]
             self.env |= {"PYTHONASYNCIODEBUG": "1"}

@@ -29,7 +29,8 @@ name of a program leads to what each tool said, in its own words. `python -m doc
 
 ## In all
 
-Of {scenarios} sick programs; the last column is how often a † stands.
+Of {scenarios} sick programs. The last column is how often a † stands, and of how many healthy twins: of those
+whose sick program it had complained of.
 
 {totals}
 
@@ -93,7 +94,7 @@ def _overview(results: Results) -> str:
     rows = [
         f"| [{name}](scenarios/{name}.md) | "
         + " | ".join(
-            _short(results.cells["sick"][name][tool.key], _doubtful(results, name, tool)) for tool in TOOLS
+            _short(results.of("sick", name, tool.key), _doubtful(results, name, tool)) for tool in TOOLS
         )
         + " |"
         for name in SICK
@@ -103,10 +104,11 @@ def _overview(results: Results) -> str:
         "|" + " --- |" * 7,
     ]
     for tool in TOOLS:
-        counted = Counter(results.cells["sick"][name][tool.key].verdict for name in SICK)
+        counted = Counter(results.of("sick", name, tool.key).verdict for name in SICK)
         alarms = sum(_doubtful(results, name, tool) for name in SICK)
+        asked = sum(results.has("healthy", name, tool.key) for name in SICK)
         numbers = " | ".join(str(counted[verdict]) for verdict in _VERDICTS)
-        totals.append(f"| {tool.name} | {numbers} | {alarms} |")
+        totals.append(f"| {tool.name} | {numbers} | {alarms} of {asked} |")
     return _PAGE.format(
         scenarios=len(SICK),
         python=results.versions["False"],
@@ -119,8 +121,9 @@ def _overview(results: Results) -> str:
 
 def _doubtful(results: Results, name: str, tool: Tool) -> bool:
     """Whether it complained of the healthy twin too."""
-    twin = results.cells["healthy"].get(name, {}).get(tool.key)
-    return twin is not None and twin.verdict == "symptom"
+    return (
+        results.has("healthy", name, tool.key) and results.of("healthy", name, tool.key).verdict == "symptom"
+    )
 
 
 def _short(cell: Cell, doubtful: bool) -> str:
@@ -148,11 +151,11 @@ def _scenario(name: str, results: Results) -> str:
         f"```python\n{text}```",
     ]
     for tool in TOOLS:
-        cell = results.cells["sick"][name][tool.key]
+        cell = results.of("sick", name, tool.key)
         parts.append(f"## {tool.name}: {_VERDICTS[cell.verdict]}{_besides(cell)}")
         parts.append(f"~~~~text\n{cell.quote}\n~~~~" if cell.quote else "Silence.")
         if _doubtful(results, name, tool):
-            said = results.cells["healthy"][name][tool.key].quote
+            said = results.of("healthy", name, tool.key).quote
             parts += ["Of the healthy twin it said:", f"~~~~text\n{said}\n~~~~"]
     return "\n\n".join(parts) + "\n"
 

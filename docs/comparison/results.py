@@ -18,7 +18,7 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     """Of Python: what most tools ran on, and what those ran on that need the newest."""
     cells: dict[str, dict[str, dict[str, Cell]]] = field(default_factory=dict)
-    """By "sick" or "healthy", scenario and tool. Of healthy ones, for tools that complained of the sick one."""
+    """By "sick" or "healthy", scenario and tool. Healthy, where the tool complained of the sick one."""
 
     @classmethod
     def read(cls) -> Results:
@@ -37,6 +37,10 @@ class Results:
             },
         )
 
+    def of(self, health: str, name: str, tool: str) -> Cell:
+        """What is kept of one. KeyError if it was not run."""
+        return self.cells[health][name][tool]
+
     def has(self, health: str, name: str, tool: str) -> bool:
         """Whether this was run, and could be."""
         cell = self.cells.get(health, {}).get(name, {}).get(tool)
@@ -44,7 +48,7 @@ class Results:
 
     def complained(self, name: str, tool: str) -> bool:
         """Whether it complained of a sick program, so that what it says of the healthy twin matters."""
-        return self.cells["sick"][name][tool].verdict in ("line", "symptom")
+        return self.of("sick", name, tool).verdict in ("line", "symptom")
 
     def put(self, health: str, name: str, tool: str, cell: Cell) -> None:
         """Note a cell, in place of what was there."""
