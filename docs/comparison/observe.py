@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 OBSERVED_S = 2.5
-_READY_S = 30.0
+_READY_S = 120.0
 _END_S = 5.0
 _DUMPS = 5
 _TRACED = 12

@@ -54,8 +54,8 @@ as slow were told 50 ms. Python was {python}, and {python315} for the tools mark
   pyleak, for which the programs were ended like tests.
 - Some of the programs silence logging or warnings, as happens in production. Those lines were left out here,
   so that tools which speak through them could be heard.
-- Each cell is one run, on a machine with two processors and other work to do. A program that only waited for
-  its turn may have been called slow.
+- Each cell is one run, on two processors that other work kept very busy. What took long then was often
+  waiting for its turn: complaints of that, which a quiet machine would not bring forth, are in the table too.
 - Quotations are cut: of a complaint its beginning and the lines around the guilty one, of many only one.
 """
 
