@@ -30,7 +30,7 @@ name of a program leads to what each tool said, in its own words. `python -m doc
 ## In all
 
 Of {scenarios} sick programs. The last column is how often a † stands, and of how many healthy twins: of those
-whose sick program it had complained of.
+whose sick program it had complained of, as far as they were run.
 
 {totals}
 
