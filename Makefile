@@ -19,7 +19,7 @@ INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIV
 # Tests start programs by the hundred: what is compiled is kept for the next one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test scenarios tools lint harmless sanitize bench picture lint-pages wheel clean
+.PHONY: demo test scenarios tools lint harmless sanitize bench picture lint-pages comparison wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -50,7 +50,7 @@ lint: $(STAMP)
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/mypy hatch_build.py
 	$(BIN)/mypy harmless/*.py
-	$(BIN)/mypy docs/*.py
+	$(BIN)/mypy docs/*.py docs/comparison/*.py
 
 # CPython's, uvloop's and aiohttp's own tests, with asynctop and without, on both cores: no test may end differently.
 harmless: $(STAMP)
@@ -74,6 +74,11 @@ picture: $(STAMP)
 # The lints' pages in docs/lints. Runs the sick programs.
 lint-pages: $(STAMP)
 	$(BIN)/python -m docs.lints
+
+# The pages in docs/comparison. Runs the sick programs under other tools, where that has not been done: half an hour
+# for all of them. What needs Python 3.15 is run only if `python -m docs.comparison` is told of one.
+comparison: $(STAMP)
+	$(BIN)/python -m docs.comparison
 
 # The wheel is built from the source distribution, so both are known to be complete.
 wheel: $(STAMP)

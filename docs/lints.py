@@ -30,7 +30,8 @@ _INDEX = """\
 # Lints
 
 What asynctop looks for. Each lint has a page with a sick program, what asynctop said of it when it ran, and
-the mended program. `asynctop lints` lists them as they are set, `asynctop lints NAME` explains one.
+the mended program. `asynctop lints` lists them as they are set, `asynctop lints NAME` explains one. What
+other tools say of the same programs is in [the comparison](../comparison/README.md).
 
 {table}
 
