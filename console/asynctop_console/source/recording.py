@@ -11,6 +11,7 @@ block gives what is left of that.
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from bisect import bisect_right
@@ -122,7 +123,7 @@ def _is_label(data: bytes) -> bool:
 
 
 def _labels(path: Path, file: BinaryIO) -> Iterator[Block]:
-    offset = 0
+    offset, size = 0, os.fstat(file.fileno()).st_size
     while data := file.read(_LABEL.size):
         if not _is_label(data):
             if offset and len(data) < _LABEL.size:
@@ -137,5 +138,5 @@ def _labels(path: Path, file: BinaryIO) -> Iterator[Block]:
             )
         offset += _LABEL.size
         yield Block(bool(begins), from_ns, until_ns, offset, length)
-        offset += length
+        offset = min(offset + length, size)
         file.seek(offset)

@@ -53,7 +53,7 @@ class ReplaySource:
 
     def toggle(self) -> None:
         """Play, or stop."""
-        self._playing = not self._playing
+        self._playing = not self._playing and not self.at_end
         self._changed.set()
 
     def step(self) -> None:
