@@ -14,6 +14,7 @@ import math
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from asynctop_console.clean import clean
@@ -31,7 +32,7 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
-_OPTIONAL = ("numpy", "rich", "textual")
+_OPTIONAL = ("backports", "numpy", "rich", "textual")
 """What the extra "console" installs."""
 
 _LONGEST_OBSERVATION_S = 24 * 3600.0
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     connect = commands.add_parser("connect", help="open the console on a running program")
-    connect.add_argument("target", metavar="TARGET", help="a pid, or the path of a socket")
+    connect.add_argument("target", metavar="TARGET", help="a pid, the path of a socket, or a recording")
     listing = commands.add_parser("ls", help="list the instrumented programs on this machine")
     listing.add_argument("--json", action="store_true", help="as JSON")
     snap = commands.add_parser("snapshot", help="observe a program for a while, then print what was seen")
@@ -107,6 +108,18 @@ def _parser() -> argparse.ArgumentParser:
         "--for", dest="seconds", metavar="SECONDS", type=_seconds, default=1.0, help="how long (1)"
     )
     snap.add_argument("--json", action="store_true", help="everything, as JSON; without it a short report")
+    recording = commands.add_parser("record", help="write what a program does into a file, to be replayed")
+    recording.add_argument("target", metavar="TARGET", nargs="?", help="a pid, or the path of a socket")
+    recording.add_argument("-o", dest="file", metavar="FILE", required=True, help="a new file")
+    recording.add_argument(
+        "--for", dest="seconds", metavar="SECONDS", type=_seconds, help="how long (until Ctrl-C)"
+    )
+    replay = commands.add_parser("replay", help="open the console on a recording")
+    replay.add_argument("file", metavar="FILE")
+    replay.add_argument("--json", action="store_true", help="print the snapshot of a moment instead")
+    replay.add_argument(
+        "--at", metavar="SECONDS", type=_seconds, help="that moment, from the beginning (the end)"
+    )
     demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
     demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
     demo.add_argument("--list", action="store_true", help="what there is")
@@ -148,6 +161,12 @@ def _run(arguments: argparse.Namespace) -> int:
             return _demo(arguments.name, listing=arguments.list)
         case "lints":
             return _lints(arguments.name, as_json=arguments.json)
+        case "record":
+            return _record(arguments.target, Path(arguments.file), arguments.seconds)
+        case "replay":
+            return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
+        case "connect" if _is_recording(arguments.target):
+            return _replay(arguments.target)
         case "connect":
             rules = _rules()
             target = resolve(arguments.target, os.environ, os.getuid())
@@ -210,8 +229,7 @@ def _table(found: list[Program]) -> str:
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
     rules = _rules()
-    program = _only_one() if text is None else None
-    target = program.target if program else resolve(text or "", os.environ, os.getuid())
+    target = _target(text)
     from asynctop_console.observe import observe
     from asynctop_console.report import report
     from asynctop_console.snapshot import snapshot
@@ -219,6 +237,67 @@ def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
     model = asyncio.run(observe(SocketSource(target), seconds))
     print(json.dumps(snapshot(model, rules)) if as_json else report(model, rules))
     return 0
+
+
+def _target(text: str | None) -> Target:
+    """The one that is named, or the only one there is."""
+    program = _only_one() if text is None else None
+    return program.target if program else resolve(text or "", os.environ, os.getuid())
+
+
+def _is_recording(text: str) -> bool:
+    from asynctop_console.source.recording import is_recording
+
+    return is_recording(text)
+
+
+def _record(text: str | None, path: Path, seconds: float | None) -> int:
+    target = _target(text)
+    from asynctop_console.record import Progress, record
+    from asynctop_console.source.recording import Writer
+
+    def tell(progress: Progress, end: str = "") -> None:
+        if end or sys.stderr.isatty():
+            said = f"{progress.seconds:,.0f} s, {progress.written / 1e6:,.1f} MB"
+            print(f"\r{said} {end or 'recorded, Ctrl-C to stop'} ", end="\n" if end else "", file=sys.stderr)
+
+    try:
+        with path.open("xb") as file:
+            writer = Writer(file)
+            try:
+                progress, why = asyncio.run(record(target, writer, seconds, tell))
+            finally:
+                if not writer.written:
+                    path.unlink()
+    except FileExistsError:
+        raise UsageError(f"{path} exists already: give another name, or remove it") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    tell(progress, f"in {path}: {why}")
+    return 0
+
+
+def _replay(text: str, *, as_json: bool = False, seconds: float | None = None) -> int:
+    from asynctop_console.source.recording import Recording
+    from asynctop_console.source.replay import ReplaySource
+
+    rules = _rules()
+    recording = Recording(Path(text))
+    if as_json:
+        from asynctop_console.observe import replayed
+        from asynctop_console.snapshot import snapshot
+
+        at_ns = recording.until_ns if seconds is None else recording.from_ns + int(seconds * 1e9)
+        print(json.dumps(snapshot(replayed(recording, at_ns), rules)))
+        return 0
+    if seconds is not None:
+        raise UsageError("--at is for --json: in the console, ] and [ wind a recording")
+    _need_terminal()
+    from asynctop_console.views.app import ConsoleApp
+
+    app = ConsoleApp(ReplaySource(recording), target=text, rules=rules)
+    app.run()
+    return app.return_code or 0
 
 
 def _lints(name: str | None, *, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Watching a program for a while without a screen."""
+"""Watching a program, or a recording of one, without a screen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import aclosing
 
 from asynctop_console.model import Model
 from asynctop_console.source.live import SocketSource
+from asynctop_console.source.recording import Recording
+from asynctop_console.source.replay import batches
 from asynctop_console.source.target import SilentError, TargetError
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
@@ -39,6 +41,22 @@ async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_
         model.picture()
     if not model.ticks:
         raise SilentError(f"{source.target} has sent nothing to show: is it stopped, or has it just ended?")
+    return model
+
+
+def replayed(recording: Recording, at_ns: int) -> Model:
+    """The model as it was at a moment of a recording; at its first, where that is earlier.
+
+    TargetError where the recording is damaged."""
+    model = Model()
+    for batch in batches(recording, at_ns):
+        if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
+            break
+        for message in batch:
+            try:
+                model.fold(message)
+            except ProtocolError as error:
+                raise TargetError(f"cannot understand {recording.path}: {error}") from None
     return model
 
 

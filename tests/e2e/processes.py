@@ -243,6 +243,10 @@ class Lab:
         """Where a program listens."""
         return self.directory / f"{process.pid}.sock"
 
+    def written(self, path: Path) -> None:
+        """Wait until there is something in a file."""
+        eventually(lambda: path.exists() and path.stat().st_size > 0, f"something in {path}")
+
     def consoles(self, process: Process) -> int:
         """How many connections a program has accepted: the kernel lists its ends under the socket's path."""
         path = str(self.socket(process))

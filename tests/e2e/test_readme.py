@@ -82,16 +82,39 @@ def runs_uvicorn(lab: Lab, command: str) -> None:
     assert lab.snapshot(process)["target"]["pid"] == process.pid
 
 
+def records(lab: Lab, command: str) -> None:
+    """For a second, which Ctrl-C would end."""
+    lab.run(lab.program(APP, "app.py"))
+    assert lab.start(*asynctop(command), "--for", "1").status() == 0
+    assert (lab.work / "FILE").stat().st_size
+
+
+def replays(lab: Lab, command: str) -> None:
+    """In a terminal, as a program."""
+    records(lab, "asynctop record -o FILE")
+    opens_terminal(lab, asynctop(command), shows=b"REPLAY")
+
+
 def opens_console(lab: Lab, command: str) -> None:
-    """In a terminal: it shows a program, live, and `q` ends it."""
+    """In a terminal: it shows a program, live."""
     if "demo" not in command:
         process = lab.run(lab.program(APP, "app.py"))
         command = command.replace("TARGET", str(process.pid))
-    argv = asynctop(command.replace("NAME", "healthy"))
+    opens_terminal(lab, asynctop(command.replace("NAME", "healthy")), shows=b"live")
+
+
+def opens_terminal(lab: Lab, argv: list[str], shows: bytes) -> None:
+    """A command shows a console, which says so, and `q` ends it."""
     controller, terminal = os.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     with subprocess.Popen(
-        argv, env=lab.env, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+        argv,
+        cwd=lab.work,
+        env=lab.env,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
     ) as console:
         os.close(terminal)
         shown = b""
@@ -104,7 +127,7 @@ def opens_console(lab: Lab, command: str) -> None:
                 shown += os.read(controller, 65536)
             except OSError:  # the other end is closed: the console has ended
                 break
-            if b"live" in shown and not asked_to_quit:
+            if shows in shown and not asked_to_quit:
                 asked_to_quit = True
                 os.write(controller, b"q")
         assert asked_to_quit, shown[-2000:]
@@ -126,6 +149,8 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop demo --list": succeeds,
     "asynctop lints": succeeds,
     "asynctop ls": succeeds,
+    "asynctop record -o FILE": records,
+    "asynctop replay FILE": replays,
     "asynctop snapshot --for 5": succeeds,
     "asynctop run app.py --port 8080": runs_app,
     "asynctop run -m uvicorn shop:app": runs_uvicorn,

@@ -24,6 +24,8 @@ class Phase(enum.Enum):
     """Lost; tried again at `SourceState.retry_at`."""
     EXITED = "exited"
     """The program has ended; nothing will come any more."""
+    REPLAYING = "replaying"
+    """A recording: `SourceState.text` says where it is."""
     FAILED = "failed"
     """It is no use trying again; `SourceState.text` says why."""
 

@@ -25,6 +25,7 @@ from asynctop_console.lints import RULES, Finding, Rule, check_all
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
+from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
@@ -128,7 +129,10 @@ class ConsoleApp(App[None]):
 
     def _start(self) -> None:
         self._maybe_paint()
-        self.run_worker(self._read(), name="reader", exit_on_error=True)
+        self._begin_to_read()
+
+    def _begin_to_read(self) -> None:
+        self.run_worker(self._read(), name="reader", group="reader", exclusive=True, exit_on_error=True)
 
     async def _read(self) -> None:
         """Take messages as long as there is a source, and look for the next one after that."""
@@ -219,6 +223,8 @@ class ConsoleApp(App[None]):
                 return Link(Phase.RECONNECTING, target, state.text, max(round(left), 0), state.tries)
             case SourcePhase.EXITED:
                 return Link(Phase.EXITED, target, state.text, again=self._successor is not None)
+            case SourcePhase.REPLAYING:
+                return Link(Phase.REPLAY, target, state.text)
             case SourcePhase.FAILED:
                 return Link(Phase.REFUSED, target, state.text)
         return Link(Phase.CONNECTING, target, state.text)
@@ -314,8 +320,10 @@ class ConsoleApp(App[None]):
     # What keys do
 
     async def action_hold(self) -> None:
-        """Hold the screen still, or go on with everything that came meanwhile."""
-        if self._paused is None:
+        """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""
+        if isinstance(self._source, ReplaySource):
+            self._source.toggle()
+        elif self._paused is None:
             self._paused = self._at_this_moment(self.frame())
         else:
             self._paused = None
@@ -326,11 +334,33 @@ class ConsoleApp(App[None]):
         self.paint()
 
     def action_rate(self, step: int) -> None:
-        """Paint more often (1) or less (-1)."""
+        """Paint more often (1) or less (-1); play a recording faster or slower."""
+        if isinstance(self._source, ReplaySource):
+            self._source.faster(step)
+            self.paint()
+            return
         self._period = min(max(self._period + step, 0), len(_PERIODS_NS) - 1)
         self._next_paint_ns = 0
         self._subscribe()
         self.notify(f"{10**9 / _PERIODS_NS[self._period]:g} times a second", timeout=2)
+
+    def action_wind(self, seconds: int) -> None:
+        """Go on in a recording, or back, by so much."""
+        if isinstance(self._source, ReplaySource):
+            self._source.seek(seconds * 1_000_000_000)
+            # All that was known is of another moment.
+            self.model = Model()
+            self._findings, self._find_ns = [], 0
+            self._begin_to_read()
+
+    def action_step(self) -> None:
+        """Let the next update of a recording come."""
+        if isinstance(self._source, ReplaySource):
+            self._source.step()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a recording can be wound."""
+        return action not in ("wind", "step") or isinstance(self._source, ReplaySource)
 
     def action_next_theme(self) -> None:
         """The next of our themes."""

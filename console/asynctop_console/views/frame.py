@@ -28,6 +28,8 @@ class Phase(enum.Enum):
     RECONNECTING = "reconnecting"
     EXITED = "exited"
     """The program said good-bye or is gone; the source goes on looking for a new one."""
+    REPLAY = "replay"
+    """It is a recording; `Link.text` says where in it this is."""
     REFUSED = "refused"
     """Whoever answers does not speak our protocol; nothing will change by waiting."""
 

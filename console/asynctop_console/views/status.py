@@ -59,6 +59,8 @@ def _state(frame: Frame) -> Piece:
             return Piece(f" ○ reconnecting in {link.retry_s} s (try {link.attempt}) ", ground="notice")
         case Phase.EXITED:
             return Piece(" ■ EXITED, waiting for a restart " if link.again else " ■ EXITED ", ground="notice")
+        case Phase.REPLAY:
+            return Piece(f" REPLAY {link.text} ", ground="notice")
         case Phase.REFUSED:
             return Piece(" ✗ FAILED ", ground="alert")
         case Phase.LIVE:

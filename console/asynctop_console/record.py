@@ -1,0 +1,182 @@
+"""`asynctop record`: what a program sends, into a file.
+
+Now and then it connects anew, and the file goes on with what a new console is told, which is everything: that
+is where a replay can begin. The program notices one console more for a moment, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from asynctop_console.source.link import Link
+from asynctop_console.source.recording import Writer
+from asynctop_console.source.target import DeadSocketError, SilentError, Target
+from asynctop_protocol.messages import Chains, Inspect, Message, Subscribe, Tick
+
+_INTERVAL_NS = 100_000_000
+_BLOCK_S = 1.0
+_BLOCK_BYTES = 4 << 20
+"""A block is written after so long or so much: no more than that is lost when we are killed."""
+_LEAST_BYTES = 8 << 20
+"""Of one connection, before it connects anew: a fraction of a second to read, and"""
+_SHARE = 4
+"""times as much as all the state took that it began with, so that most of the file is news."""
+_INSPECT_S = 2.0
+"""Between two questions for the await chains, and"""
+_INSPECT_SHARE = 10
+"""times as long as the last answer took: in a large crowd they are asked for less often."""
+
+
+class Progress(NamedTuple):
+    """How far a recording is."""
+
+    seconds: float
+    """Of the program's time, from the first tick on."""
+    written: int
+    """Bytes."""
+    connections: int
+
+
+class _Section:
+    """One connection that is recorded: its link, and what of it has not been written yet."""
+
+    def __init__(self) -> None:
+        self.link: Link
+        self.begun = False
+        """Whether its first block has been written."""
+        self.unwritten = bytearray()
+        self.size = 0
+        """All it has sent, in bytes."""
+        self.state_size = 0
+        """What of this came up to the first tick."""
+        self.from_ns = 0
+        """The first tick that has not been written; 0 where there is none."""
+        self.until_ns = 0
+        """The last tick."""
+        self._request = 0
+        self._asked_at = self._ask_at = 0.0
+
+    @classmethod
+    async def open(cls, target: Target) -> _Section:
+        """Connect, and wait for all of the program's state."""
+        section = cls()
+        section.link = await Link.open(target, section._take)
+        try:
+            section.link.send(Subscribe(_INTERVAL_NS))
+            section._look(await section.link.greeting())
+            while not section.until_ns:
+                await section.proceed()
+        except BaseException:
+            section.close()
+            raise
+        return section
+
+    def _take(self, data: bytes) -> None:
+        self.unwritten += data
+        self.size += len(data)
+
+    async def proceed(self) -> None:
+        """Wait for what comes next; ask for await chains when it is time to. DeadSocketError at the end."""
+        messages = await self.link.receive()
+        if not messages:
+            raise DeadSocketError("the program has closed the connection")
+        self._look(messages)
+
+    def _look(self, messages: list[Message]) -> None:
+        now = time.monotonic()
+        for message in messages:
+            if isinstance(message, Tick):
+                self.state_size = self.state_size or self.size
+                self.from_ns = self.from_ns or message.at_ns
+                self.until_ns = message.at_ns
+            elif isinstance(message, Chains) and message.done:
+                self._ask_at = now + max(_INSPECT_S, (now - self._asked_at) * _INSPECT_SHARE)
+        if self.until_ns and now >= self._ask_at:
+            self._request += 1
+            self._asked_at, self._ask_at = now, float("inf")
+            self.link.send(Inspect(self._request, [], stranded=True))
+
+    def is_long(self) -> bool:
+        """Whether it is time to connect anew."""
+        return self.size >= max(_LEAST_BYTES, _SHARE * self.state_size)
+
+    def write(self, writer: Writer) -> None:
+        """Write what there is to write."""
+        if self.from_ns:
+            data = bytes(self.unwritten)
+            writer.add(data, begins=not self.begun, from_ns=self.from_ns, until_ns=self.until_ns)
+            self.unwritten.clear()
+            self.begun, self.from_ns = True, 0
+
+    def close(self) -> None:
+        """Hang up."""
+        self.link.close()
+
+
+async def record(
+    target: Target, writer: Writer, seconds: float | None, tell: Callable[[Progress], None]
+) -> tuple[Progress, str]:
+    """Record a program until it ends, for so many seconds of its time, or until SIGINT or SIGTERM.
+
+    Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
+    came, and OSError where the file cannot be written.
+    """
+    section = await _Section.open(target)
+    first_ns, connections = section.until_ns, 1
+
+    def write() -> Progress:
+        section.write(writer)
+        return Progress((section.until_ns - first_ns) / 1e9, writer.written, connections)
+
+    why = "stopped"
+    try:
+        with _signals() as stopped:
+            write_at = 0.0
+            while not stopped.is_set():
+                if section.begun and section.is_long():
+                    write()
+                    fresh = await _Section.open(target)
+                    section.close()
+                    section, connections = fresh, connections + 1
+                if time.monotonic() >= write_at or len(section.unwritten) >= _BLOCK_BYTES:
+                    tell(write())
+                    write_at = time.monotonic() + _BLOCK_S
+                if seconds is not None and section.until_ns - first_ns >= seconds * 1e9:
+                    why = "the time is over"
+                    break
+                await _either(section.proceed(), stopped.wait())
+    except (DeadSocketError, SilentError):
+        why = "the program has ended"
+    finally:
+        section.close()
+    return write(), why
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Set by SIGINT and SIGTERM, which end a recording as its time does."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _either(*coroutines: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of them, and cancel the others."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -1,0 +1,94 @@
+"""Recording a real program, and replaying that."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from .processes import ASYNCTOP, Json, Lab, Process, complaint, snapshot_of
+
+BLOCKER = """
+import asyncio, time
+
+async def block():
+    while True:
+        time.sleep(0.2)
+        await asyncio.sleep(0.01)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.create_task(block(), name="blocker")
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def program(lab: Lab) -> Process:
+    return lab.run(lab.program(BLOCKER))
+
+
+def replayed(lab: Lab, path: Path, *options: str) -> Json:
+    return snapshot_of(lab.start(*ASYNCTOP, "replay", path, "--json", *options))
+
+
+def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> None:
+    path = lab.work / "a.rec"
+    recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--for", "2")
+    assert recorder.status() == 0
+    assert "the time is over" in recorder.stderr.all()
+    program.kill()  # nobody need be there any more
+    found = replayed(lab, path)
+    assert {stall["stack"][0]["line"] for stall in found["stalls"]} == {6}
+    early = replayed(lab, path, "--at", "0")
+    assert early["observed"]["until"] < found["observed"]["until"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_ends_when_it_is_told_to(lab: Lab, program: Process, number: int) -> None:
+    path = lab.work / "b.rec"
+    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
+    lab.written(path)
+    recorder.signal(number)
+    assert recorder.status() == 0
+    assert f"in {path}: stopped" in recorder.stderr.all()
+    assert replayed(lab, path)["tasks"]
+
+
+def test_a_recording_ends_with_the_program(lab: Lab, program: Process) -> None:
+    path = lab.work / "c.rec"
+    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
+    lab.written(path)
+    program.signal(signal.SIGKILL)
+    assert recorder.status() == 0
+    assert "the program has ended" in recorder.stderr.all()
+    assert replayed(lab, path)["tasks"]
+
+
+def test_a_recorder_that_is_killed_leaves_what_it_had(lab: Lab, program: Process) -> None:
+    path = lab.work / "d.rec"
+    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
+    lab.written(path)
+    recorder.signal(signal.SIGKILL)
+    recorder.status()
+    assert replayed(lab, path)["tasks"]
+
+
+def test_what_cannot_be_recorded_or_replayed(lab: Lab, program: Process) -> None:
+    there = lab.work / "there.rec"
+    there.write_text("mine")
+    pid = str(program.pid)
+    for arguments, expected in (
+        (("record", pid, "-o", there), "exists already"),
+        (("record", pid, "-o", lab.work / "no" / "folder.rec"), "cannot write"),
+        (("record", pid), "required: -o"),
+        (("replay", there), "is no recording"),
+        (("replay", lab.work / "none.rec"), "cannot read"),
+    ):
+        assert expected in complaint(lab.start(*ASYNCTOP, *arguments))
+    assert there.read_text() == "mine"
+    program.kill()
+    assert complaint(lab.start(*ASYNCTOP, "record", pid, "-o", lab.work / "gone.rec"))
+    assert not (lab.work / "gone.rec").exists()
