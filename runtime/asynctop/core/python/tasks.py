@@ -508,7 +508,7 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
     try:
         factory = loop._task_factory
     except AttributeError:
-        factory = loop.get_task_factory()
+        factory = loop.get_task_factory() if stats.runs is None else None
     code_id = id(code)
     frame = spawn_site(code_id, factory)
     if frame is None:
