@@ -44,7 +44,10 @@ def surroundings() -> dict[str, Any]:
     owners: list[Any] = [base_events.BaseEventLoop, events, asyncio.StreamReader]
     if "uvloop" in sys.modules:
         owners.append(sys.modules["uvloop"].Loop)
-    found: dict[str, Any] = {
+    found: dict[str, Any] = {}
+    if "trio" in sys.modules:
+        found["trio's runs"] = sys.modules["trio"]._core._run.Instruments
+    found |= {
         f"{owner.__name__}.{name}": value
         for owner in owners
         for name, value in vars(owner).items()

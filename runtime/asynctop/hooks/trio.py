@@ -233,8 +233,8 @@ class TrioHooks:
         self._runs: WeakSet[Run] = WeakSet()
 
     def start(self) -> None:
-        """Put them in place, now or once trio is imported. A run that goes on in this thread is joined, one in
-        another thread is not."""
+        """Put them in place, now or once trio is imported. A run that goes on in this thread is joined, one
+        of another thread is not."""
         if sys.modules.get("trio") is None:
             self._on_import.start()
         else:

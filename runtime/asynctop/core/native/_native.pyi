@@ -72,7 +72,6 @@ def scheduled(loop: Any, task: Any, source: int, /) -> None:
 
 def poll_begins(task: Any, /) -> None: ...
 def poll_ends(task: Any, /) -> None: ...
-
 def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
     """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 
