@@ -6,7 +6,6 @@ Where time matters it is trio's virtual one.
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 import threading
@@ -50,7 +49,7 @@ def run(main: Callable[[], Any]) -> None:
 
 def instruments() -> list[str]:
     """Those of the run that goes on in this thread."""
-    data = trio._core._run.GLOBAL_RUN_CONTEXT.runner.instruments.data  # type: ignore[attr-defined]
+    data = trio._core._run.GLOBAL_RUN_CONTEXT.runner.instruments.data
     return [type(each).__name__ for each in data["_all"]]
 
 
@@ -172,7 +171,7 @@ def test_how_tasks_end(recorded: Recorded) -> None:
     assert recorded.kind(".main").raised == 1
 
 
-def test_a_poll_that_blocks_is_a_stall_with_its_line(hooked: Core, faults: list[Exception]) -> None:
+def test_a_poll_that_blocks_is_a_stall_with_its_line(hooked: Core) -> None:
     blocked_long_enough = threading.Event()
     news = threading.Event()
 
@@ -185,7 +184,10 @@ def test_a_poll_that_blocks_is_a_stall_with_its_line(hooked: Core, faults: list[
         found = connection.receive(messages)
         return [stall for each in found if isinstance(each, Stalls) for stall in each.stalls]
 
-    watcher = StallWatcher(hooked, 20 * MS, news.set, faults.append)
+    def failed(error: BaseException) -> None:
+        raise error
+
+    watcher = StallWatcher(hooked, 20 * MS, news.set, failed)
 
     def lets_go() -> None:
         assert news.wait(20)
@@ -321,7 +323,7 @@ def test_installed_before_trio_is_imported(core_name: str) -> None:
 def everything() -> dict[str, Any]:
     """A program with all there is, in one order each time."""
 
-    async def waits_for(end: socket.socket) -> None:
+    async def times_out() -> None:
         with trio.move_on_after(3):
             await trio.sleep_forever()
         await checkpoints(20)
@@ -330,7 +332,7 @@ def everything() -> dict[str, Any]:
         async with trio.open_nursery() as nursery:
             for number in range(5):
                 nursery.start_soon(checkpoints, number, name=f"checkpoints {number}")
-            nursery.start_soon(waits_for, None)
+            nursery.start_soon(times_out)
             await trio.sleep(10)
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as inner:
@@ -354,7 +356,7 @@ def everything() -> dict[str, Any]:
     hooks = TrioHooks(core, faults.append)
     hooks.start()
     try:
-        trio._core._run._r.seed(7)  # type: ignore[attr-defined]
+        trio._core._run._r.seed(7)
         run(main)
         recorded.update()
         assert faults == []

@@ -181,8 +181,9 @@ class Core(Protocol):
     # -- for hooks of schedulers that are not asyncio's, on the threads that they run in --
 
     def opened(self, loop: Any, runtime: str, runs: CodeType) -> None:
-        """A scheduler begins to run, until `release`. `loop` stands for it, an object of a plain class; `runs`
-        is the code of its function that runs the tasks' steps."""
+        """A scheduler begins to run, until `release`.
+
+        `loop` stands for it, an object of a plain class. `runs` is the code that runs the tasks' steps."""
 
     def scheduled(self, loop: Any, task: ScheduledTask, source: WakerSource) -> None:
         """A task was made ready to run: by the one whose poll is under way; where there is none, by `source`.
