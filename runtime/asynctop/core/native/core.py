@@ -41,7 +41,13 @@ if sys.version_info >= (3, 14):
     ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
 
 
-_KNOWN_TURNS = {(3, 11): 0xEC06B29D, (3, 12): 0x74DBC82F, (3, 13): 0x14DCD6C3}
+_KNOWN_TURNS = {
+    (3, 11): 0xEC06B29D,
+    (3, 12): 0x74DBC82F,
+    (3, 13): 0x14DCD6C3,
+    (3, 14): 0x5102EFB9,
+    (3, 15): 0xF5E9149A,
+}
 """Checksums of `BaseEventLoop._run_once`, its bytecode, as turns.c knows it: any other one stays in place."""
 
 
