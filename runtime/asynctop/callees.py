@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import sys
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
@@ -125,8 +126,18 @@ def _operands(step: _Step) -> int:
     if step.name == "CALL_KW":
         return step.arg + 3
     if step.name == "CALL_FUNCTION_EX":
-        return 3 + (step.arg & 1)
-    return 1 if step.name in ("BEFORE_WITH", "FOR_ITER") else 0
+        return 3 + (step.arg & 1) if _SAYS_KEYWORDS else 4
+    if step.name == "FOR_ITER":
+        return _ITERATOR
+    return int(step.name == "BEFORE_WITH")
+
+
+_SAYS_KEYWORDS = dis.opmap["CALL_FUNCTION_EX"] >= dis.HAVE_ARGUMENT
+"""Whether `CALL_FUNCTION_EX` says in its lowest bit that there are keywords; else they have a place."""
+_ITERATOR = 1 + (dis.opmap["GET_ITER"] >= dis.HAVE_ARGUMENT)
+"""How many values an iterator is on the stack: a position may be with it."""
+_BEFORE_ENTER = 2
+"""Values that are on the stack, from 3.14 on, while a context manager is entered: its `__exit__`, bound."""
 
 
 def _called(frame: FrameType, steps: list[_Step], at: int) -> str:
@@ -134,7 +145,8 @@ def _called(frame: FrameType, steps: list[_Step], at: int) -> str:
     taken = _operands(call)
     if not taken:
         return ""
-    base = call.level - taken
+    below = _BEFORE_ENTER if steps[at - 1].name == "LOAD_SPECIAL" else 0
+    base = call.level - taken - below
     first = at - 1
     while steps[first].level != base:
         first -= 1
@@ -149,7 +161,7 @@ def _called(frame: FrameType, steps: list[_Step], at: int) -> str:
     if call.name in ("BEFORE_WITH", "FOR_ITER"):
         method = "__enter__" if call.name == "BEFORE_WITH" else "__next__"
         return _text(_special(stack[0], method))
-    return _text(next(item for item in stack[:2] if item is not _NULL))
+    return _text(next(item for item in stack[below : below + 2] if item is not _NULL))
 
 
 def _take(names: _Names, step: _Step, stack: list[_Item]) -> None:
@@ -159,12 +171,14 @@ def _take(names: _Names, step: _Step, stack: list[_Item]) -> None:
         stack += [_NULL] * (arg & 1) + [names.outer(code.co_names[arg >> 1])]
     elif name == "LOAD_NAME":
         stack.append(names.outer(code.co_names[arg]))
-    elif name == "LOAD_FAST_LOAD_FAST":
+    elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
         stack += [names.local(arg >> 4), names.local(arg & 15)]
-    elif name in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF"):
+    elif name in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF"):
         stack.append(names.local(arg))
     elif name == "LOAD_CONST":
         stack.append(_Value(code.co_consts[arg]))
+    elif name == "LOAD_SMALL_INT":
+        stack.append(_Value(arg))
     elif name == "PUSH_NULL":
         stack.append(_NULL)
     elif name == "LOAD_METHOD":
@@ -172,11 +186,17 @@ def _take(names: _Names, step: _Step, stack: list[_Item]) -> None:
     elif name == "LOAD_ATTR":
         method = _SHIFTED_ATTRIBUTES and arg & 1
         stack += [_attribute(stack.pop(), code.co_names[arg >> _SHIFTED_ATTRIBUTES])] + [_NULL] * method
-    elif name == "BINARY_SUBSCR":
+    elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and arg == _SUBSCRIPTION):
         key = stack.pop()
         stack.append(_item(stack.pop(), key))
     elif name == "BEFORE_WITH":
         stack += [_special(stack.pop(), "__exit__"), ""]
+    elif name == "COPY" and arg <= len(stack):
+        stack.append(stack[-arg])
+    elif name == "SWAP" and arg <= len(stack):
+        stack[-1], stack[-arg] = stack[-arg], stack[-1]
+    elif name == "LOAD_SPECIAL":
+        stack += [_special(stack.pop(), _SPECIALS[arg]), _NULL]
     elif name == "GET_ITER" or name.startswith(("POP_", "STORE_")):
         pass  # files and cursors are their own iterators; what is taken away is gone at the next step
     else:
@@ -191,6 +211,8 @@ def _take(names: _Names, step: _Step, stack: list[_Item]) -> None:
         stack.append(result)
 
 
+_SUBSCRIPTION = [name for name, _ in dis._nb_ops].index("NB_SUBSCR") if sys.version_info >= (3, 14) else -1  # type: ignore[attr-defined]
+_SPECIALS = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 _SHIFTED_ATTRIBUTES = int("LOAD_METHOD" not in dis.opmap or dis.opmap["LOAD_METHOD"] >= 256)
 """1 where `LOAD_ATTR` loads methods too, and says so in its lowest bit."""
 

@@ -21,6 +21,7 @@ from asynctop.hooks.incidents import IncidentHooks
 from asynctop.hooks.loops import patches, unwatch_factories, uvloop_patches, watch_factory
 from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import StreamHooks
+from asynctop.hooks.trio import TrioHooks
 from asynctop.incident_log import IncidentLog
 from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
@@ -54,6 +55,7 @@ class Session:
         )
         self._streams = StreamHooks(self._core, self._incident_log, self._fault_of_incidents)
         self._cancellations = CancellationHooks(self._core, self._cancellation_log, self._fault_of_incidents)
+        self._trio = TrioHooks(self._core, lambda error: self._fault("trio hooks", error))
         self._serve()
 
     def _serve(self) -> None:
@@ -88,6 +90,7 @@ class Session:
         self._incidents.start()
         self._streams.start()
         self._cancellations.start()
+        self._trio.start()
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
@@ -129,6 +132,7 @@ class Session:
         self._incidents.restart()
         self._streams.restart()
         self._cancellations.restart()
+        self._trio.restart()
         self._faults.clear()
         self._failed.clear()
         self._adopt()
@@ -154,6 +158,7 @@ class Session:
         self._incidents.stop()
         self._streams.stop()
         self._cancellations.stop()
+        self._trio.stop()
         self._patches.undo()
         unwatch_factories()
 
@@ -174,17 +179,20 @@ class Session:
             self._incidents.stop()
             self._streams.stop()
             self._cancellations.stop()
+        elif part == "trio hooks":
+            self._trio.stop()
         elif part != "stall watcher":
             self._unhook()
 
     def _hello(self) -> Hello:
-        runtimes = {type(loop).__module__.partition(".")[0] for loop in self._core.loops().values()}
+        loops = self._core.loops().values()
+        runtimes = {getattr(loop, "runtime", type(loop).__module__.partition(".")[0]) for loop in loops}
         return Hello(
             role=Role.RUNTIME,
             pid=os.getpid(),
             argv=[str(word)[:MAX_WORD] for word in (sys.orig_argv or sys.argv)][:MAX_WORDS],
             python=sys.version.partition(" ")[0],
-            runtime="uvloop" if "uvloop" in runtimes else "asyncio",
+            runtime=next((each for each in ("uvloop", "trio") if each in runtimes), "asyncio"),
             core=self._core.name,
             started_at_ns=self._started_at_ns,
             monotonic_ns=time.monotonic_ns(),

@@ -50,7 +50,10 @@ def surroundings() -> dict[str, Any]:
     ]
     if "uvloop" in sys.modules:
         owners.append(sys.modules["uvloop"].Loop)
-    found: dict[str, Any] = {
+    found: dict[str, Any] = {}
+    if "trio" in sys.modules:
+        found["trio's runs"] = sys.modules["trio"]._core._run.Instruments
+    found |= {
         f"{owner.__name__}.{name}": value
         for owner in owners
         for name, value in vars(owner).items()

@@ -7,7 +7,7 @@ How a core keeps its numbers in between is its own affair. The twins must agree 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol
 
 from asynctop_protocol import WakerSource
@@ -84,6 +84,37 @@ class Look(NamedTuple):
     """When the threads' clocks were read last."""
     busy: dict[int, int | None]
     """For how long each loop's thread was on a processor since then; None where that is not known."""
+
+
+class ScheduledTask(Protocol):
+    """A task of a scheduler that is not asyncio's: it answers what is asked of an `asyncio.Task`.
+
+    Whoever reports on it keeps it until it has ended. Weak references to it can be made."""
+
+    @property
+    def _exception(self) -> BaseException | None:
+        """What an ended task raised, other than its cancellation."""
+
+    def get_coro(self) -> Any:
+        """Its outermost coroutine."""
+
+    def get_name(self) -> str:
+        """Its name at this moment."""
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def cancelled(self) -> bool:
+        """Whether it has ended by being cancelled."""
+
+    def cancelling(self) -> int:
+        """How many requests there are to cancel it."""
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        """Have `callback(task)` called when it has ended. Needed only of what is adopted."""
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Have it not called. Returns how often it would have been."""
 
 
 class Cursor(Protocol):
@@ -165,6 +196,25 @@ class Core(Protocol):
 
     def forget(self) -> None:
         """The hooks are gone: let go of everything. What still runs of ours leaves no mark from now on."""
+
+    # -- for hooks of schedulers that are not asyncio's, on the threads that they run in --
+
+    def opened(self, loop: Any, runtime: str, runs: CodeType) -> None:
+        """A scheduler begins to run, until `release`.
+
+        `loop` stands for it, an object of a plain class. `runs` is the code that runs the tasks' steps."""
+
+    def scheduled(self, loop: Any, task: ScheduledTask, source: WakerSource) -> None:
+        """A task was made ready to run: by the one whose poll is under way; where there is none, by `source`.
+
+        Where this is the first time, the task was spawned, by what calls. One that was there before can be
+        adopted."""
+
+    def poll_begins(self, task: ScheduledTask) -> None:
+        """Its next step is about to run. No other one of its scheduler's does."""
+
+    def poll_ends(self, task: ScheduledTask) -> None:
+        """That step has run. If the task has ended in it, it says so by now."""
 
     # -- for the stall watcher and the inspector --
 

@@ -22,18 +22,25 @@ LIBRARY_DIRECTORIES = (
     os.sep + "dist-packages" + os.sep,
 )
 MACHINERY, LIBRARY, USER = range(3)
-"""Whose code a file is: asyncio's and ours, a library's, the user's own."""
+"""Whose code a file is: asyncio's, trio's and ours, a library's, the user's own."""
 
+_machinery: tuple[str, ...] = (OWN_DIRECTORY, ASYNCIO_DIRECTORY)
 _owners: dict[str, int] = {}
 depths: dict[int, int] = {}
 """How far above `spawn_site`'s caller the user's frame was that spawned a coroutine last."""
+
+
+def add_machinery(directory: str) -> None:
+    """What is in this directory is part of the machinery too, as far as it has not been asked for yet."""
+    global _machinery
+    _machinery = tuple(dict.fromkeys((*_machinery, directory + os.sep)))
 
 
 def owner(filename: str) -> int:
     """Whose code `filename` is."""
     found = _owners.get(filename)
     if found is None:
-        if filename.startswith((OWN_DIRECTORY, ASYNCIO_DIRECTORY)):
+        if filename.startswith(_machinery):
             found = MACHINERY
         elif filename.startswith("<frozen ") or any(place in filename for place in LIBRARY_DIRECTORIES):
             found = LIBRARY
@@ -43,7 +50,9 @@ def owner(filename: str) -> int:
     return found
 
 
-RUNNERS = frozenset(("_run", "_run_once", "__call__", "run", "run_until_complete", "run_forever"))
+STEPPERS = {"_run", "_run_once", "__call__"}
+"""Functions of the machinery that run a poll or a callback. Other schedulers' are added."""
+RUNNERS = frozenset((*STEPPERS, "run", "run_until_complete", "run_forever"))
 """Functions of the machinery that run a poll, a callback or a loop: what called them spawns nothing."""
 
 
@@ -66,7 +75,7 @@ def _walk(coroutine_code: int, factory_code: CodeType | None) -> FrameType | Non
         code = frame.f_code
         belongs = owner(code.co_filename)
         if belongs == MACHINERY:
-            if code.co_name in ("_run", "_run_once", "__call__"):
+            if code.co_name in STEPPERS:
                 break
         elif code is factory_code:
             first = None

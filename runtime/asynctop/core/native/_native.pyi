@@ -7,6 +7,7 @@ recording goes to `on_fault`.
 from array import array
 from asyncio import events
 from collections.abc import Callable, Hashable, Sequence
+from types import CodeType
 from typing import Any, final
 
 def begin(
@@ -64,6 +65,14 @@ def report_foreign_calls(report: Callable[[Any, Any], object] | None, /) -> None
 def release(loop: Any, /) -> None:
     """The loop has been closed."""
 
+def opened(loop: Any, runtime: str, runs: CodeType, /) -> None:
+    """A scheduler that isn't asyncio's begins to run; `runs` is to live as long as it does."""
+
+def scheduled(loop: Any, task: Any, source: int, /) -> None:
+    """A task of such a scheduler was made ready to run."""
+
+def poll_begins(task: Any, /) -> None: ...
+def poll_ends(task: Any, /) -> None: ...
 def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
     """What each loop's thread is in, as the fields of `Running`; names as the program has them."""
 

@@ -43,7 +43,13 @@ if sys.version_info >= (3, 14):
     ThreadSafeHandle.__name__ = StockThreadSafeHandle.__name__  # it is part of a handle's repr
 
 
-_KNOWN_TURNS = {(3, 11): 0xEC06B29D, (3, 12): 0x74DBC82F, (3, 13): 0x14DCD6C3}
+_KNOWN_TURNS = {
+    (3, 11): 0xEC06B29D,
+    (3, 12): 0x74DBC82F,
+    (3, 13): 0x14DCD6C3,
+    (3, 14): 0x5102EFB9,
+    (3, 15): 0xF5E9149A,
+}
 """Checksums of `BaseEventLoop._run_once`, its bytecode, as turns.c knows it: any other one stays in place."""
 
 
@@ -102,6 +108,10 @@ class NativeCore:
     wrapping = staticmethod(_native.wrapping)
     create_task = staticmethod(_native.create_task)
     release = staticmethod(_native.release)
+    opened = staticmethod(_native.opened)
+    scheduled = staticmethod(_native.scheduled)
+    poll_begins = staticmethod(_native.poll_begins)
+    poll_ends = staticmethod(_native.poll_ends)
     report_foreign_calls = staticmethod(_native.report_foreign_calls)
     drain = staticmethod(_native.drain)
     identify = staticmethod(_native.identify)

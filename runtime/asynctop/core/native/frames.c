@@ -54,6 +54,16 @@ PyCodeObject *frame_code_now(void)
     return frame != NULL ? code(frame) : NULL;
 }
 
+/* The innermost frame that runs this code. */
+void *frame_running(const void *wanted)
+{
+    Frame *frame = complete(current(PyThreadState_Get()));
+    while (frame != NULL && code(frame) != wanted) {
+        frame = complete(frame->previous);
+    }
+    return frame;
+}
+
 /* How many frames a thread has above `bottom`. With the interpreter's lock held, it stands still. */
 int frames_above(PyThreadState *thread, void *bottom)
 {

@@ -135,6 +135,40 @@ static PyObject *release(PyObject *Py_UNUSED(module), PyObject *loop)
     Py_RETURN_NONE;
 }
 
+/* -- schedulers that are not asyncio's -- */
+
+static PyObject *opened(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *loop, *runtime, *runs;
+    if (!PyArg_ParseTuple(args, "OUO!:opened", &loop, &runtime, &PyCode_Type, &runs)
+        || scheduler_opened(loop, runtime, runs) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *scheduled(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *loop, *task;
+    int source;
+    if (!PyArg_ParseTuple(args, "OOi:scheduled", &loop, &task, &source) || task_scheduled(loop, task, source) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *poll_begins(PyObject *Py_UNUSED(module), PyObject *task)
+{
+    scheduled_poll_begins(task);
+    Py_RETURN_NONE;
+}
+
+static PyObject *poll_ends(PyObject *Py_UNUSED(module), PyObject *task)
+{
+    scheduled_poll_ends(task);
+    Py_RETURN_NONE;
+}
+
 /* -- what runs -- */
 
 /* Append, and give up the reference. */
@@ -649,6 +683,10 @@ static PyMethodDef functions[] = {
     {"report_foreign_calls", report_foreign_calls, METH_O,
      PyDoc_STR("report_foreign_calls(report or None): report(loop, callback) from now on.")},
     {"release", release, METH_O, PyDoc_STR("The loop has been closed.")},
+    {"opened", opened, METH_VARARGS, PyDoc_STR("opened(loop, runtime, runs): a scheduler that is not asyncio's begins.")},
+    {"scheduled", scheduled, METH_VARARGS, PyDoc_STR("scheduled(loop, task, source): such a task was woken.")},
+    {"poll_begins", poll_begins, METH_O, PyDoc_STR("The task's next step is about to run.")},
+    {"poll_ends", poll_ends, METH_O, PyDoc_STR("It has run.")},
     {"begin_watch", begin_watch, METH_O, PyDoc_STR("begin_watch(period_ns): from now on `watch` waits.")},
     {"end_watch", end_watch, METH_NOARGS, PyDoc_STR("Let `watch` return.")},
     {"watch", watch, METH_NOARGS, PyDoc_STR("Wait until there is something to see.")},

@@ -11,6 +11,7 @@
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
  * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
+ * schedulers.c  tasks of schedulers that are not asyncio's
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
  * frames.c      where a task was spawned, and which frames belong to a poll
  * collector.c   from the records to frames of the wire: what changed since a console's cursor
@@ -126,6 +127,7 @@ typedef struct LoopStats {
     PyObject *loop;     /* borrowed; NULL once it is closed or collected */
     PyObject *weak;     /* the reference that notices its collection */
     const char *runtime;
+    const void *runs; /* of a scheduler that is not asyncio's: the code that runs its steps, to compare with */
     unsigned parts_version; /* that of its class, for which the following holds */
     bool stock_debug, stock_time, stock_checks; /* get_debug(), time(), _check_closed() are BaseEventLoop's own */
     bool stock_events, our_inner; /* _process_events() is BaseSelectorEventLoop's own, _call_soon() is ours */
@@ -369,6 +371,7 @@ uint32_t texts_count(void);
 const char *text_at(uint32_t number, size_t *length);
 char *text_clipped(PyObject *text); /* an allocated copy; NULL for anything but a str */
 int64_t waker_of(int source, PyObject *callback);
+int64_t waker_number(int source, uint32_t name);
 int waker_source(int64_t waker);
 uint32_t waker_name(int64_t waker);
 PyObject *described(PyObject *callback); /* a callback's name for a person: a new reference */
@@ -427,6 +430,12 @@ int wrappers_init(void);
 PyObject *wrap(PyObject *loop, PyObject *callback, int source);
 PyObject *wrapping_method(PyObject *method, int position, int source);
 
+/* schedulers.c */
+int scheduler_opened(PyObject *loop, PyObject *runtime, PyObject *runs);
+int task_scheduled(PyObject *loop, PyObject *task, int source);
+void scheduled_poll_begins(PyObject *task);
+void scheduled_poll_ends(PyObject *task);
+
 /* slots.c */
 void slots_borrow(void);
 void slots_return(void);
@@ -437,6 +446,7 @@ int slots_init(void);
 /* frames.c */
 void *frame_now(PyThreadState *);
 PyCodeObject *frame_code_now(void);
+void *frame_running(const void *code); /* the innermost one; NULL where there is none */
 int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **code, int *lasti);
 int frames_above(PyThreadState *, void *bottom);
 void frames_begin(PyObject *owner);

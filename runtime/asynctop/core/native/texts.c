@@ -168,7 +168,7 @@ uint32_t waker_name(int64_t waker)
     return waker > 0 ? 0 : wakers[-waker].name;
 }
 
-static int64_t waker_number(int source, uint32_t name)
+int64_t waker_number(int source, uint32_t name)
 {
     for (int number = 1; number <= wakers_made; number++) {
         if (wakers[number].source == source && wakers[number].name == name) {

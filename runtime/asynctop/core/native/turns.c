@@ -11,6 +11,9 @@ static PyObject *stock_run_once; /* BaseEventLoop's own */
 static PyTypeObject *deque_type;
 static PyCFunction deque_popleft; /* deque's own */
 static PyObject *heappop, *zero, *settings; /* the last: what MAXIMUM_SELECT_TIMEOUT stands in */
+#if PY_VERSION_HEX >= 0x030F0000
+static PyObject *ulp; /* math.ulp */
+#endif
 static PyObject *s_debug, *s_ready, *s_scheduled, *s_cancelled_count, *s_stopping, *s_selector, *s_select, *s_longest;
 static PyObject *s_process_events, *s_time, *s_resolution, *s_when, *s_popleft;
 
@@ -103,11 +106,30 @@ static int look(PyObject *loop, PyObject *ready, PyObject *scheduled, bool stock
     return done != NULL ? 0 : -1;
 }
 
+/* The clock's resolution; from 3.15 on no less than what `now` can be told from. */
+static PyObject *resolution_at(PyObject *loop, PyObject *now)
+{
+    PyObject *resolution = PyObject_GetAttr(loop, s_resolution);
+#if PY_VERSION_HEX >= 0x030F0000
+    PyObject *least = resolution != NULL ? PyObject_CallOneArg(ulp, now) : NULL;
+    int coarse = least != NULL ? PyObject_RichCompareBool(least, resolution, Py_GT) : -1;
+    if (coarse > 0) {
+        Py_SETREF(resolution, Py_NewRef(least));
+    }
+    else if (coarse < 0) {
+        Py_CLEAR(resolution);
+    }
+    Py_XDECREF(least);
+#endif
+    (void)now;
+    return resolution;
+}
+
 /* Timers that are due become ready. -1 with an error. */
 static int timers_due(PyObject *loop, PyObject *scheduled)
 {
     PyObject *now = PyObject_CallMethodNoArgs(loop, s_time);
-    PyObject *resolution = now != NULL ? PyObject_GetAttr(loop, s_resolution) : NULL;
+    PyObject *resolution = now != NULL ? resolution_at(loop, now) : NULL;
     PyObject *end = resolution != NULL ? PyNumber_Add(now, resolution) : NULL;
     Py_XDECREF(now);
     Py_XDECREF(resolution);
@@ -222,6 +244,14 @@ int turns_init(void)
     if (heappop == NULL || settings == NULL || deque_type == NULL || zero == NULL) {
         return -1;
     }
+#if PY_VERSION_HEX >= 0x030F0000
+    PyObject *math = PyImport_ImportModule("math");
+    ulp = math != NULL ? PyObject_GetAttrString(math, "ulp") : NULL;
+    Py_XDECREF(math);
+    if (ulp == NULL) {
+        return -1;
+    }
+#endif
     deque_popleft = own_method(deque_type, "popleft", METH_NOARGS);
     return deque_popleft == NULL ? -1 : intern(names, sizeof(names) / sizeof(names[0]));
 }

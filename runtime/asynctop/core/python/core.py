@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from asynctop.core.contract import SOUGHT, Look, Outlet, Patch, Running, Wake
-from asynctop.core.python import handles, spawns, tasks, wakes
+from asynctop.core.python import handles, schedulers, spawns, tasks, wakes
 from asynctop.core.python.collector import Collector, Cursor
 from asynctop.core.python.records import NOTHING, loop_stats, registry
 from asynctop.core.python.watch import Watch
@@ -52,6 +52,11 @@ class PythonCore:
     wrap = staticmethod(wakes.wrap)
     wrapping = staticmethod(wakes.wrapping)
     create_task = staticmethod(spawns.create_task)
+
+    opened = staticmethod(schedulers.opened)
+    scheduled = staticmethod(schedulers.scheduled)
+    poll_begins = staticmethod(schedulers.poll_begins)
+    poll_ends = staticmethod(schedulers.poll_ends)
 
     def adopt(self, task: Any, loop: Any) -> None:
         """Begin the record of a task that was there before the hooks."""
@@ -147,10 +152,11 @@ class PythonCore:
     def poll_frames(self, running: Running) -> list[FrameType]:
         """The frames of a poll or callback that runs, innermost first; none where it has ended."""
         frames: list[FrameType] = []
+        runs = next((stats.runs for stats in tuple(registry.loops) if stats.number == running.loop), None)
         frame = sys._current_frames().get(running.thread)
         while frame is not None:
             code = frame.f_code
-            if code.co_name in _POLLS and code.co_filename.startswith(_DIRECTORY):
+            if code is runs or (code.co_name in _POLLS and code.co_filename.startswith(_DIRECTORY)):
                 return frames
             frames.append(frame)
             frame = frame.f_back

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from types import CodeType
 from typing import Any, NamedTuple
 
 from asynctop.core.contract import RETAINED
@@ -176,6 +177,7 @@ class LoopStats:
         "lost_long_polls",
         "number",
         "room",
+        "runs",
         "runtime",
         "setter",
         "setter_votes",
@@ -199,6 +201,8 @@ class LoopStats:
         self.runtime = "uvloop" if type(loop).__module__.partition(".")[0] == "uvloop" else "asyncio"
         self.stock_checks = getattr(type(loop), "_check_closed", None) is stock_check_closed
         """Whether `_closed` is all that the loop looks at before it takes a callback."""
+        self.runs: CodeType | None = None
+        """Of a scheduler that is not asyncio's: the code that runs its tasks' steps."""
         self.thread: int | None = None
         """For loops that do not say it themselves: the thread of the last step."""
         self.current: Any = NOTHING

@@ -85,7 +85,7 @@ def _kind_of(stats: LoopStats, coroutine: Any, loop: Any) -> KindStats:
     try:
         factory = loop._task_factory
     except AttributeError:
-        factory = loop.get_task_factory()
+        factory = loop.get_task_factory() if stats.runs is None else None
     code_id = id(code)
     depth = _find_depth(code_id)
     if depth is not None and factory is None:
