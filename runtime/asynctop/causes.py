@@ -15,6 +15,7 @@ import gc
 import sys
 import time
 from array import array
+from math import inf
 from typing import TypeAlias
 
 from asynctop_protocol import Cause
@@ -39,6 +40,10 @@ again: on a busy machine it may have had few of it."""
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
+COLLECTION_FACTOR = 2
+"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has full
+ones of half a threshold, and more on a busy machine, whose caches are always cold."""
+
 
 Place: TypeAlias = tuple[int, int] | str
 """Where a thread is: a code object's id and an instruction in it, or the C module that is called there."""
@@ -55,6 +60,7 @@ class Evidence:
         self._held_ns = 0
         self._held_by_others_ns = 0
         self._kept_ns = 0
+        self._computed_ns: float = 0
         self._places: set[Place] = set()
         self._calls = True
 
@@ -62,6 +68,10 @@ class Evidence:
         """The thread's stack was read: where it was, and whether that is a call."""
         self._places.add(place)
         self._calls &= calls
+
+    def had(self, most_ns: int | None) -> None:
+        """Since the look before, the poll had a processor for so long at most, where the platform tells."""
+        self._computed_ns += most_ns if most_ns is not None else inf
 
     def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
@@ -94,21 +104,25 @@ class Evidence:
         """The verdict on a poll that took so long, of which so long garbage was collected, with a processor
         for so much of that.
 
-        Unknown where it would not have taken longer than the threshold, had it had a processor.
+        Unknown where it would not have taken longer than the threshold, had it had a processor and the lock.
         """
         own_ns = took_ns - self._kept_ns
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            return Cause.GC if collecting_busy_ns > threshold_ns else Cause.UNKNOWN
+            remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
+            return Cause.GC if remarkable else Cause.UNKNOWN
+        computes = self._computed_ns > threshold_ns
         if self._held_ns > MOST * own_ns:
-            return Cause.GIL
+            return Cause.GIL if computes else Cause.UNKNOWN
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
         # The system says how long a thread has waited for a processor once that is over, so it may be late.
         seen_ns = self._wall_ns - self._kept_ns
         if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
             return Cause.BLOCKING
+        if not computes:
+            return Cause.BLOCKING if seen_ns - self._busy_ns > threshold_ns else Cause.UNKNOWN
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
         free = 2 * self._free_looks > self._looks and len(self._places) <= 1 and self._calls

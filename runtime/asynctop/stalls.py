@@ -129,6 +129,8 @@ class StallWatcher:
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
+            since = max(each.since_ns, previous)
+            watched.evidence.had(_at_most(used.get(each.thread), each.since_ns + each.took_ns - since))
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -141,6 +143,7 @@ class StallWatcher:
             age = now - each.since_ns
             kept = min(waited.get(each.thread, 0), age)
             watched.evidence.look(min(late, age), now - previous, busy, kept, first=not known)
+            watched.evidence.had(_at_most(used.get(each.thread), age))
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
                 if now - each.since_ns >= self._threshold_ns:
@@ -217,3 +220,8 @@ def _at_least(busy_ns: int | None, before_ns: int) -> int | None:
     """How long the thread was on the processor within the poll, where `before_ns` of the time was before
     it."""
     return None if busy_ns is None else busy_ns - max(before_ns, 0)
+
+
+def _at_most(busy_ns: int | None, length_ns: int) -> int | None:
+    """The same for a poll that had so much of the time."""
+    return None if busy_ns is None else min(busy_ns, length_ns)

@@ -23,6 +23,7 @@ MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
+_IMPORTING = re.compile(r"<frozen importlib\._bootstrap")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
 _LOCKS = re.compile(
     r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
@@ -69,6 +70,12 @@ def lock_method(part: Part) -> str | None:
         return ""
     entry, file, _ = part.rest[part.rest.index(own) + 1]
     return entry if _LOCK_FILES.search(file) and _LOCK_METHODS.search(entry) else None
+
+
+def _imports(stall: Stall) -> bool:
+    """Whether a module was being imported: it never will be again, whatever that took. Servers import the
+    application in their loop, and frameworks some of their own modules when these are first needed."""
+    return share(stall, lambda part: any(_IMPORTING.match(frame[1]) for frame in part.rest)) > MOST
 
 
 def _collects(model: Model, stall: Stall) -> bool:
@@ -144,7 +151,7 @@ def claimed(model: Model, lint: str) -> list[Stall]:
     if len(before) != len(seen) or any(a is not b for a, b in zip(before, seen, strict=True)):
         by_lint = {}
         for stall in model.stalls:
-            if stall.cause is not Cause.UNKNOWN:
+            if stall.cause is not Cause.UNKNOWN and not _imports(stall):
                 for name, claims in CLAIMS:
                     if claims(model, stall):
                         by_lint.setdefault(name, []).append(stall)
