@@ -41,8 +41,8 @@ MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
 COLLECTION_FACTOR = 2
-"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has full
-ones of half a threshold, and more on a busy machine, whose caches are always cold."""
+"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has
+full ones of half a threshold, and more on a busy machine, whose caches are always cold."""
 
 
 Place: TypeAlias = tuple[int, int] | str

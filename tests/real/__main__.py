@@ -1,6 +1,6 @@
 """Looks at the real programs for a minute each, and prints what was said: nothing, for they are healthy.
 
-python -m tests.real [--for SECONDS] [--pause MS] [--at-a-time N] [NAME ...]; the exit status is 1 where something was said.
+python -m tests.real --help says how to choose. The exit status is 1 where something was said.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.real", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*PROGRAMS, []], help="all, if none")
     parser.add_argument("--for", type=float, default=60, dest="seconds", help="each (%(default)g)")
-    parser.add_argument("--pause", type=int, default=PAUSE_MS, metavar="MS", help="between requests (%(default)s)")
+    parser.add_argument(
+        "--pause", type=int, default=PAUSE_MS, metavar="MS", help="between requests (%(default)s)"
+    )
     parser.add_argument("--at-a-time", type=int, default=2, metavar="N", help="programs (%(default)s)")
     parser.add_argument("--core", choices=CORES, action="append", help="all, if none")
     parser.add_argument("--loop", choices=LOOPS, action="append", help="all, if none")
@@ -43,7 +45,10 @@ def main() -> int:
             for one in seen:
                 said += len(one.findings)
                 numbers = f"{one.busy_ratio:>5.0%} {one.max_lag_ms:>5,.0f} ms"
-                print(f"{one.name:<20} {core:<7} {loop:<8} {numbers}  {len(one.findings) or 'nothing'}", flush=True)
+                print(
+                    f"{one.name:<20} {core:<7} {loop:<8} {numbers}  {len(one.findings) or 'nothing'}",
+                    flush=True,
+                )
                 for finding in one.findings:
                     print(f"    {finding}", flush=True)
     return 1 if said else 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from ..e2e.processes import ASYNCTOP, RUN, Json, Lab, Process, eventually, snapshot_of
+from ..e2e.processes import ASYNCTOP, RUN, Json, Lab, Process, snapshot_of
 
 HERE = Path(__file__).parent
 ON_UVLOOP = HERE.parent / "scenarios" / "on_uvloop.py"
@@ -40,12 +40,12 @@ class Seen(NamedTuple):
     @property
     def busy_ratio(self) -> float:
         """Of its loop's time, over all of it. A program that does nothing is healthy, too."""
-        return max(loop["busy_ratio"] or 0.0 for loop in self.snapshots[-1]["loops"])
+        return max(float(loop["busy_ratio"] or 0) for loop in self.snapshots[-1]["loops"])
 
     @property
     def max_lag_ms(self) -> float:
         """How late its loop once was."""
-        return max(loop["max_lag_ns"] for loop in self.snapshots[-1]["loops"]) / 1e6
+        return max(float(loop["max_lag_ns"]) for loop in self.snapshots[-1]["loops"]) / 1e6
 
     @property
     def findings(self) -> list[str]:
@@ -100,7 +100,9 @@ def postgres(lab: Lab) -> str:
 
 def binary_of_postgres() -> str | None:
     """Where it is: Debian does not put it on the path."""
-    return shutil.which("postgres") or next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))), None)
+    return shutil.which("postgres") or next(
+        iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))), None
+    )
 
 
 PROGRAMS = {
