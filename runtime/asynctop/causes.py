@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from _thread import get_ident
 from array import array
 from math import inf
 from typing import TypeAlias
@@ -73,18 +74,21 @@ class Evidence:
         """Since the look before, the poll had a processor for so long at most, where the platform tells."""
         self._computed_ns += most_ns if most_ns is not None else inf
 
-    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
+    def look(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
 
-        Since the look before `passed_ns` had passed; in the poll its thread was busy for at least `busy_ns`
-        of them, where the platform tells, and others kept it off the processors for `kept_ns`. On the
-        `first` look, some of the time was before the poll.
+        Since the look before, its thread was busy in the poll for at least `busy_ns`, where the platform
+        tells, and others kept it off the processors for `kept_ns`.
         """
         self._looks += 1
         self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
         self.delay(late_ns, busy_ns, kept_ns)
-        if not first and busy_ns is not None:
-            self._wall_ns += passed_ns
+
+    def measure(self, passed_ns: int, busy_ns: int | None, kept_ns: int) -> None:
+        """The poll went on for all of a time, `passed_ns`, of which it is known for how long its thread was
+        busy, and for how long others kept it off the processors."""
+        if busy_ns is not None:
+            self._wall_ns += max(passed_ns - kept_ns, 0)
             self._busy_ns += busy_ns
 
     def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
@@ -117,15 +121,16 @@ class Evidence:
             return Cause.GIL if computes else Cause.UNKNOWN
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
-        # The system says how long a thread has waited for a processor once that is over, so it may be late.
-        seen_ns = self._wall_ns - self._kept_ns
+        seen_ns = self._wall_ns
         if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
             return Cause.BLOCKING
+        prompt = 2 * self._free_looks > self._looks
         if not computes:
-            return Cause.BLOCKING if seen_ns - self._busy_ns > threshold_ns else Cause.UNKNOWN
+            blocked = prompt and seen_ns - self._busy_ns > threshold_ns
+            return Cause.BLOCKING if blocked else Cause.UNKNOWN
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
-        free = 2 * self._free_looks > self._looks and len(self._places) <= 1 and self._calls
+        free = prompt and len(self._places) <= 1 and self._calls
         return Cause.BLOCKING if free else Cause.CPU
 
 
@@ -148,6 +153,7 @@ class Collections:
         self._generation = 0
         self._busy_ns = 0
         """The collecting thread's processor time when it began."""
+        self._thread = 0
         self._count = 0
 
     def start(self) -> None:
@@ -171,7 +177,7 @@ class Collections:
         spent, busy, oldest = 0, 0, 0
         if 0 < self._started_ns < until_ns:
             spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
-            busy = spent  # as far as can be told
+            busy = min(spent, _processor_ns(self._thread, spent + self._busy_ns) - self._busy_ns)
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
             start, end = self._starts[number], self._ends[number]
@@ -186,6 +192,7 @@ class Collections:
         if phase == "start":
             self._generation = info["generation"]
             self._busy_ns = time.thread_time_ns()
+            self._thread = get_ident()
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
@@ -195,3 +202,11 @@ class Collections:
                 self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0
+
+
+def _processor_ns(thread: int, otherwise: int) -> int:
+    """The processor time of a thread that runs; something else where the platform does not tell."""
+    try:
+        return time.clock_gettime_ns(time.pthread_getcpuclockid(thread))
+    except (AttributeError, OSError):
+        return otherwise

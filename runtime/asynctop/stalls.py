@@ -129,8 +129,11 @@ class StallWatcher:
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
-            since = max(each.since_ns, previous)
-            watched.evidence.had(_at_most(used.get(each.thread), each.since_ns + each.took_ns - since))
+            ran = each.since_ns + each.took_ns - max(each.since_ns, previous)
+            most = _at_most(used.get(each.thread), ran)
+            watched.evidence.had(most)
+            if each.since_ns <= previous and each.thread in waited:
+                watched.evidence.measure(ran, most, waited[each.thread])
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -142,8 +145,11 @@ class StallWatcher:
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             age = now - each.since_ns
             kept = min(waited.get(each.thread, 0), age)
-            watched.evidence.look(min(late, age), now - previous, busy, kept, first=not known)
-            watched.evidence.had(_at_most(used.get(each.thread), age))
+            watched.evidence.look(min(late, age), busy, kept)
+            most = _at_most(used.get(each.thread), age)
+            watched.evidence.had(most)
+            if each.since_ns <= previous and each.thread in waited:
+                watched.evidence.measure(now - previous, most, kept)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
                 if now - each.since_ns >= self._threshold_ns:
