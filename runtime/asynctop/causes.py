@@ -38,6 +38,9 @@ HOLDING_SHARE = 0.05
 """Share of the time on a processor from which on a thread held the lock, rather than asking for it again and
 again: on a busy machine it may have had few of it."""
 
+WAIT_FACTOR = 2
+"""Thresholds beyond which a thread does not wait for the lock only, while others have it."""
+
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
@@ -56,6 +59,7 @@ class Evidence:
     def __init__(self) -> None:
         self._looks = 0
         self._free_looks = 0
+        self._timed_looks = 0
         self._wall_ns = 0
         self._busy_ns = 0
         self._held_ns = 0
@@ -81,8 +85,12 @@ class Evidence:
         tells, and others kept it off the processors for `kept_ns`.
         """
         self._looks += 1
-        self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
         self.delay(late_ns, busy_ns, kept_ns)
+
+    def came(self, late_ns: int) -> None:
+        """A look came so late, of which it is known that others did not have the processors."""
+        self._timed_looks += 1
+        self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
 
     def measure(self, passed_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """The poll went on for all of a time, `passed_ns`, of which it is known for how long its thread was
@@ -122,16 +130,18 @@ class Evidence:
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
         seen_ns = self._wall_ns
+        prompt = 2 * self._free_looks > self._timed_looks
+        stays = len(self._places) <= 1 and self._calls
         if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
-            return Cause.BLOCKING
-        prompt = 2 * self._free_looks > self._looks
+            # Or it waits for a thread that has the lock: that is over sooner, or found at several places.
+            blocked = prompt or (stays and own_ns > WAIT_FACTOR * threshold_ns)
+            return Cause.BLOCKING if blocked else Cause.UNKNOWN
         if not computes:
             blocked = prompt and seen_ns - self._busy_ns > threshold_ns
             return Cause.BLOCKING if blocked else Cause.UNKNOWN
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
-        free = prompt and len(self._places) <= 1 and self._calls
-        return Cause.BLOCKING if free else Cause.CPU
+        return Cause.BLOCKING if prompt and stays else Cause.CPU
 
 
 class Collections:
