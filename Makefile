@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 TOOLS := tmux wrk
+SERVERS := redis-server
 # Most tests wait more than they compute: more at a time than there are processors.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 NATIVE := runtime/asynctop/core/native
@@ -19,7 +20,7 @@ INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIV
 # Tests start programs by the hundred: what is compiled is kept for the next one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test scenarios tools lint harmless sanitize bench picture lint-pages comparison wheel clean
+.PHONY: demo test scenarios real tools lint harmless sanitize bench picture lint-pages comparison wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -29,15 +30,21 @@ test: $(STAMP) tools
 	@without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
 	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
 	    without="$${without:+$$without and }not $$tool"; }; done; \
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --ignore=tests/scenarios $${without:+-m "$$without"}
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --ignore=tests/scenarios --ignore=tests/real $${without:+-m "$$without"}
 
-# Sick programs and their healthy twins, with each core and on each loop: every diagnosis, and no false alarm.
-scenarios: $(STAMP)
-	$(BIN)/python -m pytest -q tests/scenarios
+# Sick programs and their healthy twins, with each core and on each loop: every diagnosis, and no false alarm; nor
+# any at a short look at real programs.
+scenarios: $(STAMP) tools
+	$(BIN)/python -m pytest -q tests/scenarios tests/real
 
-# A real terminal and a real load generator, for the end-to-end tests: installed where nobody need be asked.
+# Real programs that are healthy, under load, for a minute each: nothing is said of them. Takes a quarter of an hour.
+# PostgreSQL's program is left out where that is not installed.
+real: $(STAMP) tools
+	$(BIN)/python -m tests.real
+
+# A real terminal, a real load generator and a real database, for tests: installed where nobody need be asked.
 tools:
-	@missing=$$(for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done); \
+	@missing=$$(for tool in $(TOOLS) $(SERVERS); do command -v $$tool >/dev/null || echo $$tool; done); \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$missing >/dev/null || true; \
 	fi

@@ -223,7 +223,6 @@ def _resource(resource: Resource) -> Json:
         "created_at": None,
         "holder": resource.holders[0] if resource.holders else None,
         "holders": resource.holders,
-        "probably": resource.probably,
         "waiters": resource.waiters,
         "attributes": resource.attributes,
     }

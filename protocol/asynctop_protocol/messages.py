@@ -489,8 +489,6 @@ class Holding:
     description: str
     frame: int
     """Which of the chain's frames holds it, from 0."""
-    probably: bool = False
-    """Whether that is told by its code alone: it awaits `acquire()` before the line that it is at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,16 @@ import inspect
 import sys
 from types import (
     BuiltinFunctionType,
-    ClassMethodDescriptorType,
     CodeType,
     FrameType,
     FunctionType,
     MemberDescriptorType,
-    MethodDescriptorType,
     MethodType,
-    MethodWrapperType,
     ModuleType,
-    WrapperDescriptorType,
 )
 from typing import Any, NamedTuple
+
+from asynctop.attributes import METHODS, MISSING, is_type, static
 
 MOST_CODE = 40_000
 """Bytes of bytecode in which a call is searched for, some milliseconds' worth: few functions are longer."""
@@ -32,16 +30,11 @@ MOST_CODE = 40_000
 MOST_STEPS = 400
 """Instructions between a callable and its call: more is a table of data rather than arguments."""
 
-_METHODS = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
-_BOUND = (MethodType, BuiltinFunctionType, MethodWrapperType)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _SHOWS_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe"))
 _PUBLIC = {"posix": "os", "nt": "os", "_thread": "_thread"}
 """Modules' names that people know, where they are not the same without an underscore."""
 
-_MISSING = object()
-_SPACE = type.__dict__["__dict__"]
-_MRO = type.__dict__["__mro__"]
 _MODULE = type.__dict__["__module__"]
 _QUALNAME = type.__dict__["__qualname__"]
 
@@ -258,42 +251,16 @@ def _attribute(item: _Item, name: str) -> _Item:
         return f"{item}.{name}" if item else ""
     if not isinstance(item, _Value):
         return ""
-    found = _static(item.value, name)
-    if found is _MISSING:
+    found = static(item.value, name)
+    if found is MISSING:
         return ""
-    if type(found) is MemberDescriptorType and not _is_type(item.value):
+    if type(found) is MemberDescriptorType and not is_type(item.value):
         found = found.__get__(item.value)  # a slot: as plain as an instance's dictionary
     if type(found) in (staticmethod, classmethod):
         found = found.__func__
     if type(found) is property:
         return ""
     return _Value(found)
-
-
-def _static(value: Any, name: str) -> Any:
-    """As `inspect.getattr_static`, which makes a dictionary of an object's attributes by asking for it: the
-    object keeps that, and whatever uses it is slower from then on. Most often it is the loop."""
-    kind = type(value)
-    if _is_type(value) or issubclass(kind, ModuleType):
-        return inspect.getattr_static(value, name, _MISSING)
-    of_class = _of_class(kind, name)
-    binds = of_class is not _MISSING and _of_class(type(of_class), "__get__") is not _MISSING
-    if binds and any(_of_class(type(of_class), each) is not _MISSING for each in ("__set__", "__delete__")):
-        return of_class
-    if binds and type(of_class) not in (FunctionType, *_METHODS):
-        return inspect.getattr_static(value, name, _MISSING)  # to bind it may be to run something
-    try:
-        found = object.__getattribute__(value, name)
-    except AttributeError:
-        return _MISSING
-    if binds and type(found) in _BOUND and (found.__self__ is value or found.__self__ is kind):
-        return of_class
-    return found
-
-
-def _of_class(kind: type, name: str) -> Any:
-    spaces = map(_SPACE.__get__, _MRO.__get__(kind))
-    return next((space[name] for space in spaces if name in space), _MISSING)
 
 
 def _special(item: _Item, name: str) -> _Item:
@@ -325,19 +292,15 @@ def _text(item: _Item) -> str:
         owner = value.__self__
         if owner is None or issubclass(type(owner), ModuleType):
             return _qualified(value.__module__, value.__name__)
-        return f"{_type_name(owner if _is_type(owner) else type(owner))}.{value.__name__}"
-    if kind in _METHODS:
+        return f"{_type_name(owner if is_type(owner) else type(owner))}.{value.__name__}"
+    if kind in METHODS:
         return f"{_type_name(value.__objclass__)}.{value.__name__}"
-    if _is_type(value):
+    if is_type(value):
         return _type_name(value)
     if kind in (FunctionType, MethodType):
         return ""
     # Of other callables only those made in C are in a call without a frame.
-    return _type_name(kind) if type(inspect.getattr_static(kind, "__call__", None)) in _METHODS else ""
-
-
-def _is_type(value: Any) -> bool:
-    return issubclass(type(value), type)  # isinstance() would ask for its `__class__`
+    return _type_name(kind) if type(inspect.getattr_static(kind, "__call__", None)) in METHODS else ""
 
 
 def _type_name(cls: type) -> str:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from _thread import get_ident
 from array import array
+from math import inf
 from typing import TypeAlias
 
 from asynctop_protocol import Cause
@@ -36,8 +38,15 @@ HOLDING_SHARE = 0.05
 """Share of the time on a processor from which on a thread held the lock, rather than asking for it again and
 again: on a busy machine it may have had few of it."""
 
+WAIT_FACTOR = 2
+"""Thresholds beyond which a thread does not wait for the lock only, while others have it."""
+
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
+
+COLLECTION_FACTOR = 2
+"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has
+full ones of half a threshold, and more on a busy machine, whose caches are always cold."""
 
 
 Place: TypeAlias = tuple[int, int] | str
@@ -50,11 +59,13 @@ class Evidence:
     def __init__(self) -> None:
         self._looks = 0
         self._free_looks = 0
+        self._timed_looks = 0
         self._wall_ns = 0
         self._busy_ns = 0
         self._held_ns = 0
         self._held_by_others_ns = 0
         self._kept_ns = 0
+        self._computed_ns: float = 0
         self._places: set[Place] = set()
         self._calls = True
 
@@ -63,18 +74,29 @@ class Evidence:
         self._places.add(place)
         self._calls &= calls
 
-    def look(self, late_ns: int, passed_ns: int, busy_ns: int | None, kept_ns: int, *, first: bool) -> None:
+    def had(self, most_ns: int | None) -> None:
+        """Since the look before, the poll had a processor for so long at most, where the platform tells."""
+        self._computed_ns += most_ns if most_ns is not None else inf
+
+    def look(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
         """The poll was found running by a look that came late, by `late_ns` since the poll began.
 
-        Since the look before `passed_ns` had passed; in the poll its thread was busy for at least `busy_ns`
-        of them, where the platform tells, and others kept it off the processors for `kept_ns`. On the
-        `first` look, some of the time was before the poll.
+        Since the look before, its thread was busy in the poll for at least `busy_ns`, where the platform
+        tells, and others kept it off the processors for `kept_ns`.
         """
         self._looks += 1
-        self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
         self.delay(late_ns, busy_ns, kept_ns)
-        if not first and busy_ns is not None:
-            self._wall_ns += passed_ns
+
+    def came(self, late_ns: int) -> None:
+        """A look came so late, of which it is known that others did not have the processors."""
+        self._timed_looks += 1
+        self._free_looks += late_ns < FREE_FACTOR * sys.getswitchinterval() * 1e9
+
+    def measure(self, passed_ns: int, busy_ns: int | None, kept_ns: int) -> None:
+        """The poll went on for all of a time, `passed_ns`, of which it is known for how long its thread was
+        busy, and for how long others kept it off the processors."""
+        if busy_ns is not None:
+            self._wall_ns += max(passed_ns - kept_ns, 0)
             self._busy_ns += busy_ns
 
     def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
@@ -94,25 +116,32 @@ class Evidence:
         """The verdict on a poll that took so long, of which so long garbage was collected, with a processor
         for so much of that.
 
-        Unknown where it would not have taken longer than the threshold, had it had a processor.
+        Unknown where it would not have taken longer than the threshold, had it had a processor and the lock.
         """
         own_ns = took_ns - self._kept_ns
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            return Cause.GC if collecting_busy_ns > threshold_ns else Cause.UNKNOWN
+            remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
+            return Cause.GC if remarkable else Cause.UNKNOWN
+        computes = self._computed_ns > threshold_ns
         if self._held_ns > MOST * own_ns:
-            return Cause.GIL
+            return Cause.GIL if computes else Cause.UNKNOWN
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
-        # The system says how long a thread has waited for a processor once that is over, so it may be late.
-        seen_ns = self._wall_ns - self._kept_ns
+        seen_ns = self._wall_ns
+        prompt = 2 * self._free_looks > self._timed_looks
+        stays = len(self._places) <= 1 and self._calls
         if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
-            return Cause.BLOCKING
+            # Or it waits for a thread that has the lock: that is over sooner, or found at several places.
+            blocked = prompt or (stays and own_ns > WAIT_FACTOR * threshold_ns)
+            return Cause.BLOCKING if blocked else Cause.UNKNOWN
+        if not computes:
+            blocked = prompt and seen_ns - self._busy_ns > threshold_ns
+            return Cause.BLOCKING if blocked else Cause.UNKNOWN
         # It computes. If it does so in one call, and without the lock, then that is a blocking call to the
         # loop: a query in a database's own code, for example.
-        free = 2 * self._free_looks > self._looks and len(self._places) <= 1 and self._calls
-        return Cause.BLOCKING if free else Cause.CPU
+        return Cause.BLOCKING if prompt and stays else Cause.CPU
 
 
 class Collections:
@@ -134,6 +163,7 @@ class Collections:
         self._generation = 0
         self._busy_ns = 0
         """The collecting thread's processor time when it began."""
+        self._thread = 0
         self._count = 0
 
     def start(self) -> None:
@@ -157,7 +187,7 @@ class Collections:
         spent, busy, oldest = 0, 0, 0
         if 0 < self._started_ns < until_ns:
             spent, oldest = until_ns - max(self._started_ns, since_ns), self._generation
-            busy = spent  # as far as can be told
+            busy = min(spent, _processor_ns(self._thread, spent + self._busy_ns) - self._busy_ns)
         # Without pairs: the interpreter keeps freed tuples for later, and each would pin the memory it is in.
         for number in range(self.KEPT):
             start, end = self._starts[number], self._ends[number]
@@ -172,6 +202,7 @@ class Collections:
         if phase == "start":
             self._generation = info["generation"]
             self._busy_ns = time.thread_time_ns()
+            self._thread = get_ident()
             self._started_ns = now
         elif self._started_ns:
             if now - self._started_ns >= self.SHORTEST_NS:
@@ -181,3 +212,11 @@ class Collections:
                 self._generations[self._count % self.KEPT] = self._generation
                 self._count += 1
             self._started_ns = 0
+
+
+def _processor_ns(thread: int, otherwise: int) -> int:
+    """The processor time of a thread that runs; something else where the platform does not tell."""
+    try:
+        return time.clock_gettime_ns(time.pthread_getcpuclockid(thread))
+    except (AttributeError, OSError):
+        return otherwise

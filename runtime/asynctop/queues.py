@@ -28,8 +28,8 @@ class Queues:
         self._last_ns = 0
 
     def waited(self, threads: set[int], since_ns: int) -> dict[int, int]:
-        """How many ns each of these threads and the calling one waited since the last call. 0 where that call
-        did not ask for it, or was before `since_ns`, and where the system does not tell.
+        """How many ns each of these threads and the calling one waited since the last call, of those that
+        were asked for then, at `since_ns` or later; 0 where the system does not tell.
 
         A file is opened for each, so this gives up the interpreter's lock, and is for when there is something
         to judge: a program may look at the numbers its own files get.
@@ -40,9 +40,10 @@ class Queues:
         self._last_ns = time.monotonic_ns()
         waited = {}
         for thread, (now_ns, turns) in self._last.items():
-            before_ns, turns_before = last.get(thread, (now_ns, turns))
-            kept = thread != me or turns - turns_before <= MOST_TURNS
-            waited[thread] = now_ns - before_ns if kept else 0
+            if thread in last:
+                before_ns, turns_before = last[thread]
+                kept = thread != me or turns - turns_before <= MOST_TURNS
+                waited[thread] = now_ns - before_ns if kept else 0
         return waited
 
 

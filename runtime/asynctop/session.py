@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from asynctop.awaits.by_hand import forget_uses
 from asynctop.cancellation_log import CancellationLog
 from asynctop.core import Core, make_core
 from asynctop.core.contract import RETAINED
@@ -104,7 +103,6 @@ class Session:
         finally:
             self._watcher.stop()
             self._core.forget()
-            forget_uses()
 
     def pause(self) -> None:
         """A fork is about to happen. A process with threads is not safe to fork."""

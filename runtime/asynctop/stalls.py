@@ -120,6 +120,7 @@ class StallWatcher:
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
         long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
         waited = self._queues.waited({*long, *(each.thread for each in ended)}, previous)
+        timed = get_ident() in waited
         late = max(late - waited.get(get_ident(), 0), 0)
         for each in ended:
             watched = self._watched.pop(each.loop, None)
@@ -129,6 +130,13 @@ class StallWatcher:
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
+            if timed:
+                watched.evidence.came(within)
+            ran = each.since_ns + each.took_ns - max(each.since_ns, previous)
+            most = _at_most(used.get(each.thread), ran)
+            watched.evidence.had(most)
+            if each.since_ns <= previous and each.thread in waited:
+                watched.evidence.measure(ran, most, waited[each.thread])
             self._keep(watched, each.took_ns, ongoing=False)
         before, self._watched = self._watched, {}
         for each in running:
@@ -140,7 +148,13 @@ class StallWatcher:
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             age = now - each.since_ns
             kept = min(waited.get(each.thread, 0), age)
-            watched.evidence.look(min(late, age), now - previous, busy, kept, first=not known)
+            watched.evidence.look(min(late, age), busy, kept)
+            if timed:
+                watched.evidence.came(min(late, age))
+            most = _at_most(used.get(each.thread), age)
+            watched.evidence.had(most)
+            if each.since_ns <= previous and each.thread in waited:
+                watched.evidence.measure(now - previous, most, kept)
             if each.loop in stacks:
                 self._sample(watched, now, *stacks[each.loop])
                 if now - each.since_ns >= self._threshold_ns:
@@ -217,3 +231,8 @@ def _at_least(busy_ns: int | None, before_ns: int) -> int | None:
     """How long the thread was on the processor within the poll, where `before_ns` of the time was before
     it."""
     return None if busy_ns is None else busy_ns - max(before_ns, 0)
+
+
+def _at_most(busy_ns: int | None, length_ns: int) -> int | None:
+    """The same for a poll that had so much of the time."""
+    return None if busy_ns is None else min(busy_ns, length_ns)

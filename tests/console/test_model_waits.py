@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from asynctop_console.lints import check_all
-from asynctop_console.model import Model, Resource, Waits
-from asynctop_protocol.messages import Chain, Chains, Holding, Message, State, Tick
+from asynctop_console.model import Model, Waits
+from asynctop_protocol.messages import Chain, Chains, Message, State, Tick
 
 from .program import MS, SECOND, chain, ended, gather, lock, polled
 from .screens import NOW, three
@@ -129,18 +127,3 @@ def test_a_holder_told_twice_is_one() -> None:
 def test_of_two_tasks_that_held_a_lock_the_one_read_last_holds_it() -> None:
     waits = Waits({1: chain(1, holds=[5]), 2: chain(2, lock(5)), 3: chain(3, holds=[5])})
     assert waits.resources[5].holders == [3]
-
-
-def test_a_holder_told_by_code_alone_counts_where_nobody_else_can_be_meant() -> None:
-    def holds(task: int, *, probably: bool) -> Chain:
-        return replace(chain(task), holds=[Holding("lock", 70, "asyncio.Lock", 0, probably)])
-
-    def lock_of(*chains: Chain) -> Resource:
-        return Waits({each.task: each for each in (chain(9, lock(70)), *chains)}).resources[70]
-
-    alone = lock_of(holds(1, probably=True))
-    assert (alone.holders, alone.probably) == ([1], True)
-    certain = lock_of(holds(1, probably=True), holds(2, probably=False))
-    assert (certain.holders, certain.probably) == ([2], False)
-    either = lock_of(holds(1, probably=True), holds(2, probably=True))
-    assert (either.holders, either.probably) == ([], False)

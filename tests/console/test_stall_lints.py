@@ -86,6 +86,30 @@ def test_each_stall_is_one_finding_of_the_rule_that_knows_most(seen: Stall, lint
     assert f"{finding.place[1].rpartition('/')[2]}:{finding.place[2]}" == line
 
 
+IMPORT = ("_find_and_load", "<frozen importlib._bootstrap>", 1176)
+SPAWN = ("create_subprocess_exec", LIB + "asyncio/subprocess.py", 218)
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        stalled(HANDLER, IMPORT, LOAD, callee="os.stat"),
+        stalled(HANDLER, IMPORT, cause=Cause.CPU),
+        stalled(HANDLER, SPAWN, callee="_posixsubprocess.fork_exec"),
+        stalled(HANDLER, callee="time.sleep", ongoing=True, duration_ns=99 * MS),
+        stalled(HANDLER, callee="time.sleep", cause=Cause.UNKNOWN),
+    ],
+)
+def test_where_there_is_nothing_to_mend_nothing_is_said(seen: Stall) -> None:
+    assert found(seen) == []
+
+
+def test_a_stall_that_goes_on_is_told_once_it_is_long() -> None:
+    (finding,) = found(stalled(HANDLER, callee="time.sleep", ongoing=True, duration_ns=100 * MS))
+    assert finding.lint == "long-poll-blocking-call"
+
+
 def test_what_most_samples_saw_decides() -> None:
     parts = [Part(3, "time.sleep", 1, []), Part(4, "os.fsync", 0, [HANDLER, LOAD])]
     (finding,) = found(stalled(HANDLER, callee="time.sleep", parts=parts))

@@ -1,130 +1,145 @@
-"""Locks taken by calling `acquire()`: which suspended tasks hold one, as their code tells."""
+"""Locks that a suspended coroutine holds without a `with` block of its own: taken by hand, or on a stack of
+exits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+import threading
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from asynctop.awaits import await_chain, read
-from asynctop.awaits.by_hand import _uses, forget_uses
-from asynctop_protocol import Chain
+from asynctop.awaits.held import held_in
 
 
-class Pool:
+class Account:
+    """Ways to take a lock, and ways that only look like it. Each is asked at its first `await` that lasts."""
+
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.ready = asyncio.Condition()
-        self.go = asyncio.Event()
+        self.threads, self.tasks, self.permits = threading.Lock(), asyncio.Lock(), asyncio.Semaphore(1)
+
+    async def holds_until_finally(self) -> None:
+        self.threads.acquire()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.threads.release()
+
+    async def holds_until_the_line_after(self) -> None:
+        lock = self.threads
+        lock.acquire()
+        await asyncio.sleep(1)
+        lock.release()
+
+    async def holds_what_it_awaited(self) -> None:
+        await self.tasks.acquire()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.tasks.release()
+
+    async def holds_what_came_in_time(self) -> None:
+        await asyncio.wait_for(self.tasks.acquire(), 5)
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.tasks.release()
+
+    async def holds_a_permit(self) -> None:
+        await self.permits.acquire()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.permits.release()
+
+    async def holds_if_it_got_it(self) -> None:
+        if self.threads.acquire(timeout=1):
+            try:
+                await asyncio.sleep(1)
+            finally:
+                self.threads.release()
+
+    async def holds_on_a_stack(self) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.threads)
+            await asyncio.sleep(1)
+
+    async def holds_on_an_async_stack(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.tasks)
+            await asyncio.sleep(1)
+
+    async def lacks_it_between(self) -> None:
+        self.threads.acquire()
+        self.threads.release()
+        await self.somebody_elses()
+        self.threads.acquire()
+        self.threads.release()
+
+    async def lacks_it_after_finally(self) -> None:
+        self.threads.acquire()
+        try:
+            len("")
+        finally:
+            self.threads.release()
+        await self.somebody_elses()
+
+    async def lacks_it_at_the_end_of_a_loop(self) -> None:
+        while True:
+            self.threads.acquire()
+            self.threads.release()
+            await self.somebody_elses()
+
+    async def lacks_what_it_did_not_get(self) -> None:
+        self.threads.acquire()  # as somebody else would have
+        while not self.threads.acquire(blocking=False):  # noqa: ASYNC110
+            await asyncio.sleep(1)
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.threads.release()
+
+    async def lacks_what_it_waits_for(self) -> None:
+        await self.tasks.acquire()  # as somebody else would have
+        await self.tasks.acquire()
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self.tasks.release()
+
+    async def lacks_what_it_will_take(self) -> None:
+        try:
+            await self.somebody_elses()
+            self.threads.acquire()
+        finally:
+            if self.threads.locked():
+                self.threads.release()
+
+    async def somebody_elses(self) -> None:
+        """Somebody else has it from now on."""
+        self.__dict__["threads"] = taken = threading.Lock()
+        taken.acquire()
+        await asyncio.sleep(1)
 
 
-async def finally_releases(pool: Pool) -> None:
-    await pool.lock.acquire()
-    try:
-        await pool.go.wait()
-    finally:
-        pool.lock.release()
+WAYS = [name for name in vars(Account) if name.startswith(("holds_", "lacks_"))]
 
 
-async def in_a_loop(pool: Pool) -> None:
-    while True:
-        await pool.lock.acquire()
-        pool.lock.release()
-        await pool.go.wait()
-
-
-async def renamed(pool: Pool) -> None:
-    lock = pool.lock
-    await lock.acquire()
-    await pool.go.wait()
-
-
-async def nested(pool: Pool) -> None:
-    async def inner() -> None:
-        await pool.lock.acquire()
-        await pool.go.wait()
-
-    await inner()
-
-
-async def condition(pool: Pool) -> None:
-    await pool.ready.acquire()
-    await pool.go.wait()
-
-
-async def notified(pool: Pool) -> None:
-    await pool.ready.acquire()
-    await pool.ready.wait()
-
-
-async def with_time(pool: Pool) -> None:
-    await asyncio.wait_for(pool.lock.acquire(), 1)
-    await pool.go.wait()
-
-
-async def with_block(pool: Pool) -> None:
-    async with pool.lock:
-        await pool.go.wait()
-
-
-async def of_another(pool: Pool) -> None:
-    await Pool().lock.acquire()
-    await pool.go.wait()
-
-
-def chain_of(way: Callable[[Pool], Coroutine[Any, Any, None]], count: int = 1) -> list[Chain]:
-    async def main() -> list[Chain]:
-        pool = Pool()
-        tasks = [asyncio.create_task(way(pool)) for _ in range(count)]
-        for _ in range(10):
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_held(way: str) -> None:
+    async def look() -> int:
+        coroutine: Coroutine[Any, Any, None] = getattr(Account(), way)()
+        task = asyncio.ensure_future(coroutine)
+        for _ in range(4):  # wait_for() makes a task up to 3.11
             await asyncio.sleep(0)
-        chains = [await_chain(1, read(task), lambda _: 0) for task in tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return chains
+        inner = coroutine.cr_await  # type: ignore[attr-defined]
+        held = list(held_in(coroutine, inner.cr_frame))
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        return len(held)
 
-    try:
-        return asyncio.run(main())
-    finally:
-        forget_uses()
-
-
-@pytest.mark.parametrize(
-    ("way", "type_", "frame"),
-    [
-        (finally_releases, "lock", 0),
-        (renamed, "lock", 0),
-        (nested, "lock", 1),
-        (condition, "condition", 0),
-    ],
-)
-def test_who_has_acquired_one_and_has_yet_to_release_it_probably_holds_it(
-    way: Callable[[Pool], Coroutine[Any, Any, None]], type_: str, frame: int
-) -> None:
-    (found,) = chain_of(way)[0].holds
-    assert (found.type, found.frame, found.probably) == (type_, frame, True)
-
-
-@pytest.mark.parametrize("way", [in_a_loop, notified, with_time, of_another])
-def test_who_has_released_it_or_never_had_it_holds_nothing(
-    way: Callable[[Pool], Coroutine[Any, Any, None]],
-) -> None:
-    assert chain_of(way)[0].holds == []
-
-
-def test_who_waits_for_it_does_not_hold_it() -> None:
-    first, second = chain_of(finally_releases, 2)
-    assert ([held.probably for held in first.holds], second.holds) == ([True], [])
-
-
-def test_a_block_is_known_for_certain() -> None:
-    (found,) = chain_of(with_block)[0].holds
-    assert found.probably is False
-
-
-def test_nothing_of_the_program_is_kept() -> None:
-    chain_of(finally_releases)
-    assert _uses == {}
+    assert asyncio.run(look()) == way.startswith("holds_")

@@ -211,6 +211,38 @@ def test_a_watcher_kept_off_the_processors_does_not_suspect_the_lock(
     assert stall.cause == Cause.CPU
 
 
+@pytest.mark.parametrize(("late_ms", "cause"), [(6, Cause.UNKNOWN), (0, Cause.BLOCKING)])
+def test_who_had_a_processor_for_less_than_the_threshold_has_not_computed(
+    fake: FakeCore, watcher: StallWatcher, late_ms: int, cause: Cause
+) -> None:
+    fake.now, fake.busy_ns = [poll(0)], 8 * MS
+    for now in (25, 50, 75, 100):
+        fake.place = (1, now)
+        watcher.look(fake.at(now, late_ms))
+    (stall,) = told(watcher)
+    assert stall.cause == cause
+
+
+def test_c_code_that_had_no_processor_has_not_held_the_lock_for_long(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now, fake.busy_ns = [poll(0)], 40 * MS
+    watcher.look(fake.at(300, late_ms=280))
+    (stall,) = told(watcher)
+    assert stall.cause == Cause.UNKNOWN
+
+
+def test_what_was_before_the_processors_queue_was_read_tells_nothing(
+    fake: FakeCore, watcher: StallWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.now, fake.busy_ns = [poll(0)], 0
+    monkeypatch.setattr(Queues, "waited", lambda *_: {})
+    for now in (25, 50, 75):
+        watcher.look(fake.at(now))
+    (stall,) = told(watcher)
+    assert stall.cause == Cause.UNKNOWN
+
+
 def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
     fake: FakeCore, watcher: StallWatcher
 ) -> None:
@@ -224,15 +256,15 @@ def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pyte
     queues, me = Queues(), get_ident()
     turns = {me: (100, 1), 1: (100, 1)}
     monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
-    assert queues.waited({1}, 0) == {me: 0, 1: 0}
+    assert queues.waited({1}, 0) == {}
     turns = {me: (170, 4), 1: (150, 90)}
     assert queues.waited({1}, 0) == {me: 70, 1: 50}
     turns = {me: (200, 40), 1: (250, 190)}
     assert queues.waited({1}, 0) == {me: 0, 1: 100}
     turns = {me: (300, 41), 1: (350, 290)}
-    assert queues.waited({1}, time.monotonic_ns()) == {me: 0, 1: 0}
+    assert queues.waited({1}, time.monotonic_ns()) == {}
     assert queues.waited(set(), 0) == {}
-    assert queues.waited({1}, 0) == {me: 0, 1: 0}
+    assert queues.waited({1}, 0) == {}
 
 
 def test_a_collection_says_its_generation() -> None:
@@ -250,6 +282,8 @@ def test_collecting_garbage_comes_before_all_else() -> None:
     evidence = Evidence()
     assert evidence.cause(100, 0) == Cause.UNKNOWN
     assert evidence.cause(100, 51) == Cause.GC
+    assert evidence.cause(100, 51, 41, 20) == Cause.GC
+    assert evidence.cause(100, 51, 40, 20) == Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("cause", [Cause.BLOCKING, Cause.CPU, Cause.GIL])

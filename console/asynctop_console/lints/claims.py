@@ -22,7 +22,11 @@ Claim: TypeAlias = Callable[[Model, Stall], bool]
 MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
+USUAL_THRESHOLD_NS = 50_000_000
+"""Of stalls, where the runtime does not tell its own."""
+
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
+_NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\]asyncio[/\\]subprocess\.py:create_")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
 _LOCKS = re.compile(
     r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
@@ -69,6 +73,24 @@ def lock_method(part: Part) -> str | None:
         return ""
     entry, file, _ = part.rest[part.rest.index(own) + 1]
     return entry if _LOCK_FILES.search(file) and _LOCK_METHODS.search(entry) else None
+
+
+def _is_young(model: Model, stall: Stall) -> bool:
+    """Whether it goes on and is not long yet: for how long its thread had no processor is known later."""
+    threshold_ns = (model.hello.stall_threshold_ns if model.hello else 0) or USUAL_THRESHOLD_NS
+    return stall.ongoing and stall.duration_ns < 2 * threshold_ns
+
+
+def _is_nobodys(stall: Stall) -> bool:
+    """Whether there is nothing to mend: asyncio was starting a process, which takes as long as the system
+    takes; or a module was being imported, as servers do with the application, and frameworks with modules of
+    their own when these are first needed. It never will be again."""
+    return (
+        share(
+            stall, lambda part: any(_NOBODYS.search(f"{file}:{function}") for function, file, _ in part.rest)
+        )
+        > MOST
+    )
 
 
 def _collects(model: Model, stall: Stall) -> bool:
@@ -144,7 +166,7 @@ def claimed(model: Model, lint: str) -> list[Stall]:
     if len(before) != len(seen) or any(a is not b for a, b in zip(before, seen, strict=True)):
         by_lint = {}
         for stall in model.stalls:
-            if stall.cause is not Cause.UNKNOWN:
+            if not (stall.cause is Cause.UNKNOWN or _is_young(model, stall) or _is_nobodys(stall)):
                 for name, claims in CLAIMS:
                     if claims(model, stall):
                         by_lint.setdefault(name, []).append(stall)

@@ -210,7 +210,9 @@ def _rings(model: Model, least_ms: float) -> list[list[int]]:
 
 
 def _contended(model: Model) -> Iterator[Resource]:
-    """The locks that somebody waits for."""
+    """The locks that somebody waits for; not conditions that somebody wants to be notified of."""
     for resource in model.waits.resources.values():
         if resource.type in ("lock", "condition") and resource.waiters:
-            yield resource
+            chain = model.waits.chain(resource.waiters[0])
+            if chain and chain.waiting_on and chain.waiting_on.type == "lock":
+                yield resource

@@ -14,13 +14,12 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from asynctop_console.lints.claims import USUAL_THRESHOLD_NS
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity
 from asynctop_console.model import Frame, Ints, Model, Rows, short
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
 
-USUAL_THRESHOLD_NS = 50 * MS
-"""Of stalls, where the runtime does not tell its own."""
 SHORTEST_WINDOW_NS = 1_000_000_000
 """What a task did in less says nothing."""
 

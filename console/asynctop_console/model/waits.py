@@ -27,8 +27,6 @@ class Resource:
     """Ids of tasks, in the order of their chains."""
     holders: list[int] = field(default_factory=list)
     attributes: dict[str, int] = field(default_factory=dict)
-    probably: bool = False
-    """Whether its holder is told by its code alone."""
 
 
 class Waits:
@@ -47,7 +45,6 @@ class Waits:
     def resources(self) -> dict[int, Resource]:
         """What some task waits for or holds, by the resource's id."""
         found: dict[int, Resource] = {}
-        probable: dict[int, list[int]] = {}
 
         def resource(number: int, type_: str, description: str) -> Resource:
             return found.setdefault(number, Resource(number, type_, description))
@@ -62,12 +59,7 @@ class Waits:
                     awaited.holders.append(waiting.holder)
             for held in chain.holds:
                 owned = resource(held.id, held.type, held.description)
-                (probable.setdefault(held.id, []) if held.probably else owned.holders).append(task)
-        for number, tasks in probable.items():
-            # Told by code that may have gone another way: only where nobody else can be meant.
-            if not found[number].holders and len(set(tasks)) == 1:
-                found[number].holders = tasks
-                found[number].probably = True
+                owned.holders.append(task)
         for each in found.values():
             each.holders = list(dict.fromkeys(each.holders))
             if each.type in _ONE_HOLDER:

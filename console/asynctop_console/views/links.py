@@ -125,8 +125,7 @@ def _waiting_on(frame: Frame, waiting: Waiting, width: int) -> list[TextLine]:
     holders = resource.holders if resource is not None else []
     if waiting.holder and waiting.holder not in holders:
         holders = [waiting.holder, *holders]
-    label = "probably by" if resource is not None and resource.probably else "held by"
-    return lines + waiting_lines(frame, holders, width, label)
+    return lines + waiting_lines(frame, holders, width, "held by")
 
 
 def _holding(frame: Frame, task: int, held: Holding, width: int, label: str) -> TextLine:
@@ -139,7 +138,6 @@ def _holding(frame: Frame, task: int, held: Holding, width: int, label: str) -> 
         label,
         Piece(f"{held.type} ", "accent"),
         Piece(held.description),
-        Piece(", probably" if held.probably else "", "muted"),
         Piece(f"  at {line_of(frame, task, room, held.frame + 1)}", "place"),
         Piece(wait, "warn"),
         goal=ToResource(held.id) if resource is not None else None,

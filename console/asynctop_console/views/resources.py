@@ -25,8 +25,6 @@ from asynctop_console.views.order import Ids
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
 from asynctop_protocol.messages import Cancellation, State
 
-_PROBABLY = "Probably: it has called acquire() before the line that it is at, and nobody else can be meant."
-
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
 """What is said before the first answer."""
 
@@ -131,7 +129,6 @@ def holders_text(model: Model, resource: Resource) -> str:
     if not resource.holders:
         return ""
     name = model.task_name(resource.holders[0])
-    name += ", probably" if resource.probably else ""
     more = len(resource.holders) - 1
     return f"{name} and {more} more" if more else name
 
@@ -287,7 +284,6 @@ class ResourceDetail(Page):
             labelled("attributes", Piece(attributes_text(resource.attributes) or "none known", "text")),
             *_waited(frame, resource),
             *heading(f"Holders: {len(resource.holders):,}, and where each took it"),
-            *(paragraph(_PROBABLY, width, "muted") if resource.probably else ()),
         ]
         for task in resource.holders[:_MOST_TASKS]:
             held = waits.holding(task, self.about)

@@ -1,110 +1,108 @@
-"""Locks that a suspended coroutine has taken by calling `acquire()`, without a block: told by its code.
+"""Locks that a suspended coroutine took by calling `acquire()`, and has not let go of: told by its code.
 
-What it holds shows nowhere else. It holds a lock, probably, where the last thing that the code before the
-present place does with it is to await its `acquire()`, and it is locked.
+A coroutine is inside of such a pair where the last call of either before its place is `acquire()`, and what
+follows is `release()` of the same thing: either next in the code, or in the `finally` around the place.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dis
-import inspect
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MemberDescriptorType
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from asynctop.core.sites import ASYNCIO_DIRECTORY
+from asynctop.attributes import MISSING, static
 
-LARGEST_CODE = 3_000
-"""Bytes of code of the largest function that is read: it is done on the program's loop."""
-MOST_CODES = 256
-"""Functions remembered. Where there are more, it begins anew."""
+LARGEST_CODE = 20_000
+"""Bytes of code of the largest function that is read: reading it takes some milliseconds."""
 
+_TAKES, _LETS_GO = "acquire", "release"
+_ROOTS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-_VARIABLES = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
-_AWAIT = 4
-"""Instructions from the name of a method to the `await` of its call, the call's own ones."""
+_ENDS = ("STORE_", "POP_TOP", "POP_JUMP", "RETURN_", "RERAISE")
+"""Instructions at which a statement's value is used up."""
 
 
-class _Use(NamedTuple):
-    """One `await X.acquire()`, or one `X.release()`."""
+class _Call(NamedTuple):
+    """A call of one of the two."""
 
-    after: int
-    """The offset from which on it has been done."""
-    acquires: bool
+    offset: int
+    """Where its statement ends: whoever waits in it is before that."""
+    takes: bool
     path: tuple[str, ...]
-    """X: a variable, and attributes."""
+    """Of names: ("self", "lock")."""
+    plain: bool
+    """Whether the statement is the call and nothing else: what it returns decides nothing."""
 
 
-_uses: dict[CodeType, list[_Use]] = {}
-
-
-def forget_uses() -> None:
-    """Let go of the program's code."""
-    _uses.clear()
+_calls: WeakKeyDictionary[CodeType, list[_Call]] = WeakKeyDictionary()
 
 
 def taken_by_hand(frame: FrameType) -> Iterator[Any]:
-    """The locks and conditions of asyncio that the coroutine of this frame has probably acquired."""
-    code = frame.f_code
-    if (
-        "acquire" not in code.co_names
-        or len(code.co_code) > LARGEST_CODE
-        or code.co_filename.startswith(ASYNCIO_DIRECTORY)
-    ):
+    """The objects between whose `acquire()` and `release()` the coroutine of this frame is suspended."""
+    code, now = frame.f_code, frame.f_lasti
+    if not {_TAKES, _LETS_GO} <= set(code.co_names) or len(code.co_code) > LARGEST_CODE:
         return
-    if (uses := _uses.get(code)) is None:
-        if len(_uses) >= MOST_CODES:
-            _uses.clear()
-        uses = _uses[code] = list(_of_code(code))
-    last = {use.path: use for use in uses if use.after < frame.f_lasti}
-    for use in last.values():
-        if use.acquires and _is_locked(found := _value(frame, use.path)):
-            yield found
+    if (calls := _calls.get(code)) is None:
+        calls = _calls[code] = list(_calls_in(code))
+    for path in dict.fromkeys(call.path for call in calls):
+        mine = [call for call in calls if call.path == path]
+        before = next((call for call in reversed(mine) if call.offset <= now), None)
+        after = next((call for call in mine if call.offset > now), None)
+        if before is None or after is None or not before.takes or after.takes:
+            continue
+        if before.plain or _in_finally(code, now, mine):
+            yield _value(frame, path)
 
 
-def _of_code(code: CodeType) -> Iterator[_Use]:
+def _calls_in(code: CodeType) -> Iterator[_Call]:
+    """In the order of the code."""
     instructions = list(dis.get_instructions(code))
     for index, each in enumerate(instructions):
-        if each.opname not in _ATTRIBUTES or each.argval not in ("acquire", "release"):
-            continue
-        path = _path(instructions, index)
-        if path is None:
-            continue
-        if each.argval == "release":
-            yield _Use(each.offset, False, path)
-        elif any(later.opname == "GET_AWAITABLE" for later in instructions[index : index + _AWAIT]):
-            end = next(
-                (each for each in instructions[index:] if each.opname == "JUMP_BACKWARD_NO_INTERRUPT"), None
-            )
-            if end is not None:
-                yield _Use(end.offset, True, path)
+        if each.opname in _ATTRIBUTES and each.argval in (_TAKES, _LETS_GO):
+            path = _path(instructions, index)
+            end = next((i for i in range(index, len(instructions)) if _is_end(instructions[i])), None)
+            if path and end is not None:
+                calls = sum(step.opname.startswith("CALL") for step in instructions[index:end])
+                plain = calls == 1 and instructions[end].opname == "POP_TOP"
+                yield _Call(instructions[end].offset, each.argval == _TAKES, path, plain)
 
 
-def _path(instructions: list[dis.Instruction], index: int) -> tuple[str, ...] | None:
-    """The variable, and attributes, whose method is named at `index`."""
+def _is_end(instruction: dis.Instruction) -> bool:
+    return instruction.opname.startswith(_ENDS)
+
+
+def _path(instructions: list[dis.Instruction], index: int) -> tuple[str, ...]:
+    """The names before an attribute; () where there are not only names."""
     names: list[str] = []
     for each in reversed(instructions[:index]):
         if each.opname in _ATTRIBUTES:
             names.append(each.argval)
-        elif each.opname.startswith(_VARIABLES):
-            variable = each.argval[-1] if isinstance(each.argval, tuple) else each.argval
-            return str(variable), *reversed(names)
+        elif each.opname.startswith(_ROOTS):
+            names.append(each.argval[-1] if isinstance(each.argval, tuple) else each.argval)
+            return tuple(reversed(names))
         else:
             break
-    return None
+    return ()
+
+
+def _in_finally(code: CodeType, now: int, calls: list[_Call]) -> bool:
+    """Whether what handles any exception of this place lets go."""
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    return any(
+        entry.start <= now < entry.end
+        and any(not each.takes and each.offset > entry.target for each in calls)
+        for entry in entries
+    )
 
 
 def _value(frame: FrameType, path: tuple[str, ...]) -> Any:
-    """What is found there without running anything; None for nothing."""
-    variable, *names = path
-    value = frame.f_locals.get(variable, frame.f_globals.get(variable))
-    for name in names:
-        value = inspect.getattr_static(value, name, None)
+    """What is found under these names now, without running anything of the program's."""
+    root, *attributes = path
+    value = frame.f_locals.get(root, frame.f_globals.get(root))
+    for name in attributes:
+        value = static(value, name)
+        if value is MISSING or type(value) is MemberDescriptorType:
+            return None
     return value
-
-
-def _is_locked(resource: Any) -> bool:
-    if isinstance(resource, asyncio.Condition):
-        resource = resource._lock  # type: ignore[attr-defined]
-    return isinstance(resource, asyncio.Lock) and resource._locked is True  # type: ignore[attr-defined]

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from asynctop.awaits.by_hand import taken_by_hand
 from asynctop.awaits.cancellations import cancellation_handled, is_pending
-from asynctop.awaits.held import Held, has_deadline, held_in, held_of
+from asynctop.awaits.held import Held, has_deadline, held_in
 from asynctop.awaits.reach import Waiter
 from asynctop.awaits.waits import Wait, wait_of
 from asynctop.core.sites import OWN_DIRECTORY
@@ -107,11 +106,6 @@ def await_chain(number: int, reading: Reading, identify: Callable[[Any], int]) -
             Holding(each.type, each.id, each.description, index)
             for each in held_in(step.awaitable, below)
             if not _lets_go(each, kept[index + 1 :])
-        ]
-        holds += [
-            Holding(each.type, each.id, each.description, index, probably=True)
-            for resource in taken_by_hand(step.frame)
-            if (each := held_of(resource)) is not None and not _lets_go(each, kept[index + 1 :])
         ]
         below = step.frame
     return Chain(

@@ -1,4 +1,5 @@
-"""What a suspended coroutine holds: the resources of the `with` and `async with` blocks that it is in.
+"""What a suspended coroutine holds: the resources of the `with` and `async with` blocks that it is in, and
+those that it has taken by hand.
 
 While a block runs, the interpreter keeps the manager's `__exit__` or `__aexit__` on the coroutine's stack,
 and what is on that stack is what the garbage collector is told that the coroutine refers to.
@@ -14,8 +15,12 @@ from collections.abc import Iterator
 from types import BuiltinMethodType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from asynctop.awaits.by_hand import taken_by_hand
+
 _EXITS = ("__aexit__", "__exit__")
 _ENTERS = ("__aenter__", "__enter__")
+
+_FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 
 _TYPES: dict[type[Any], str] = {
     asyncio.Lock: "lock",
@@ -42,13 +47,33 @@ class Held(NamedTuple):
 def held_in(awaitable: Any, below: FrameType | None, deep: int = 0) -> Iterator[Held]:
     """What one suspended coroutine or generator holds; `below` is the frame that it waits in."""
     for manager in managers(awaitable):
-        if below is not None and below.f_code.co_name in _ENTERS and below.f_locals.get("self") is manager:
-            continue  # It is on its way in.
-        if isinstance(manager, contextlib._GeneratorContextManagerBase):
-            if deep < DEEPEST:
-                yield from held_in(manager.gen, None, deep + 1)
-        elif (found := held_of(manager)) is not None:
-            yield found
+        if below is None or below.f_code.co_name not in _ENTERS or below.f_locals.get("self") is not manager:
+            yield from _held_by(manager, deep)  # else it is on its way in
+    frame = next((frame for name in _FRAMES if (frame := getattr(awaitable, name, None))), None)
+    if frame is not None:
+        for resource in taken_by_hand(frame):
+            if (found := _held(resource)) is not None and _is_taken(resource):
+                yield found
+
+
+def _held_by(manager: Any, deep: int) -> Iterator[Held]:
+    """What is held by being in a manager's block."""
+    if isinstance(manager, contextlib._GeneratorContextManagerBase):
+        if deep < DEEPEST:
+            yield from held_in(manager.gen, None, deep + 1)
+    elif isinstance(manager, contextlib._BaseExitStack):
+        for _, leave in list(manager._exit_callbacks):  # type: ignore[attr-defined]
+            if isinstance(leave, MethodType) and deep < DEEPEST:
+                yield from _held_by(leave.__self__, deep + 1)
+    elif (found := _held(manager)) is not None:
+        yield found
+
+
+def _is_taken(resource: Any) -> bool:
+    """Whether anybody has it, as far as can be told."""
+    if isinstance(resource, asyncio.Lock | asyncio.Condition | _thread.LockType):
+        return resource.locked()
+    return True
 
 
 def managers(awaitable: Any) -> Iterator[Any]:
@@ -65,8 +90,7 @@ def managers(awaitable: Any) -> Iterator[Any]:
             yield each
 
 
-def held_of(manager: Any) -> Held | None:
-    """What it is called; None for what cannot be held."""
+def _held(manager: Any) -> Held | None:
     for kind in type(manager).__mro__:
         if (name := _TYPES.get(kind)) is not None:
             # Who waits to enter a condition's block waits for its lock.
