@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -104,7 +105,8 @@ class Process:
         self.stdout = Output(self._popen.stdout)
         self.stderr = Output(self._popen.stderr)
         if stdin is not None:
-            self.say(stdin)
+            with suppress(BrokenPipeError):  # it need not read, and may have ended by now
+                self.say(stdin)
             self.say_no_more()
 
     def say(self, data: bytes) -> None:

@@ -287,7 +287,7 @@ def test_a_console_may_ask_for_tasks_that_there_are_not(lab: Lab, program: Proce
     with console(lab, program) as peer:
         for message in (Hello(Role.CONSOLE), Subscribe(-(2**63)), Inspect(-1, [-1, 0, 2**62])):
             peer.sock.sendall(peer.connection.send(message))
-        assert isinstance(peer.until(Tick)[-1], Tick)
+        assert any(isinstance(message, Tick) for message in peer.until(Tick))
 
 
 @contextmanager

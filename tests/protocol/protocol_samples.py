@@ -16,7 +16,7 @@ TEXT = st.text(max_size=20)
 FRAMES = st.lists(st.tuples(TEXT, TEXT, INT64), max_size=4)
 NUMBERS = st.dictionaries(TEXT, INT64, max_size=4)
 WAITING = st.builds(ap.Waiting, TEXT, INT64, TEXT, INT64, NUMBERS)
-HOLDING = st.builds(ap.Holding, TEXT, INT64, TEXT, INT64, st.booleans())
+HOLDING = st.builds(ap.Holding, TEXT, INT64, TEXT, INT64)
 CHAIN = st.builds(
     ap.Chain,
     *(INT64, FRAMES, st.none() | WAITING, INT64, st.lists(INT64, max_size=3), st.booleans()),

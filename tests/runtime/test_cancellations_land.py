@@ -106,7 +106,7 @@ def test_a_timeout_that_fires_says_where_it_was_set_and_what_it_interrupts(
 ) -> None:
     async def sets() -> None:
         if way == "wait_for":
-            await asyncio.wait_for(reads(), 0.001)
+            await asyncio.wait_for(reads(), 0.05)  # in which its task begins to read
         async with asyncio.timeout(0.001):
             await reads()
 
@@ -128,8 +128,10 @@ def test_a_timeout_around_a_task_is_that_of_who_waits_for_it(
     run: Run, landed: Callable[[], list[Cancellation]]
 ) -> None:
     async def sets() -> None:
+        task = asyncio.create_task(reads())
+        await asyncio.sleep(0)  # until it reads
         async with asyncio.timeout(0.001):
-            await asyncio.create_task(reads())
+            await task
 
     with pytest.raises(TimeoutError):
         run(sets())

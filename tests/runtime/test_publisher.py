@@ -121,6 +121,7 @@ def test_a_watched_task_is_told_of_until_its_console_goes(connect: Callable[[], 
 
     async def main() -> None:
         task = asyncio.create_task(ticks())
+        await asyncio.sleep(0)  # its first poll is its spawner's doing, the others are the timer's
         await asyncio.to_thread(look)
         await task
 

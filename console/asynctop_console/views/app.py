@@ -240,6 +240,8 @@ class ConsoleApp(App[None]):
 
     def paint(self) -> None:
         """Paint the open screen as of now."""
+        if not self.screen_stack:
+            return  # it is about to end, and a timer does not know yet
         screen = self.screen
         if isinstance(screen, View):
             began = monotonic_ns()

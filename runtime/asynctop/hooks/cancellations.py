@@ -9,6 +9,7 @@ cancelled.
 from __future__ import annotations
 
 import asyncio
+import enum
 import sys
 import time
 import weakref
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinMethodType, FrameType, FunctionType, MethodType
 from typing import Any
 
+from asynctop.attributes import static
 from asynctop.awaits.cancellations import is_cancelled
 from asynctop.awaits.chain import Step, steps
 from asynctop.awaits.held import managers
@@ -210,8 +212,9 @@ def _expired(path: list[Step]) -> list[Frame]:
     """The frames down to the one that has set the timeout that has just cancelled it."""
     for index, step in enumerate(path):
         for manager in managers(step.awaitable):
-            state = getattr(getattr(manager, "_state", None), "name", "")
-            if state in _EXPIRED or getattr(manager, "_cancel_called", False) is True:
+            state = static(manager, "_state")
+            expired = isinstance(state, enum.Enum) and state.name in _EXPIRED
+            if expired or static(manager, "_cancel_called") is True:
                 return _frames(each.frame for each in path[: index + 1])
     return []
 

@@ -10,6 +10,7 @@ import functools
 import sys
 from _thread import get_ident
 from asyncio import format_helpers
+from asyncio.constants import DEBUG_STACK_DEPTH
 from collections.abc import Callable
 from contextvars import copy_context
 from time import monotonic_ns
@@ -107,7 +108,8 @@ def call_soon(loop: Any, callback: Any, args: Any, context: Any) -> Any:
         foreign = get_ident() != loop._thread_id and is_foreign(loop)
         handle.source = THREAD if foreign else CALLBACK
         if loop._debug:
-            handle._source_traceback = format_helpers.extract_stack(sys._getframe(1))
+            # One more than the usual: a frame of ours is among them, and is taken out.
+            handle._source_traceback = format_helpers.extract_stack(sys._getframe(1), DEBUG_STACK_DEPTH + 1)
     loop._ready.append(handle)
     if foreign and sys._getframe(1).f_code.co_name != "call_soon_threadsafe":
         foreign_call(loop, callback)
