@@ -12,8 +12,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 TOOLS := tmux wrk
 SERVERS := redis-server
-# Most tests wait more than they compute: more at a time than there are processors.
-SIDE_BY_SIDE := -n 4 --dist worksteal
+# Most tests wait more than they compute: more at a time than there are processors. Not the runtime's, which look at
+# the threads, the objects and the processor time of their own process.
+SIDE_BY_SIDE := -n 6 --dist worksteal
+ALONE := tests/runtime
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
@@ -27,10 +29,12 @@ demo: $(STAMP)
 
 # Tests that need a tool which is neither there nor to be had are left out, and make says so. CI leaves none out.
 test: $(STAMP) tools
-	@without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
+	@set -e; without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
 	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
 	    without="$${without:+$$without and }not $$tool"; }; done; \
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --ignore=tests/scenarios --ignore=tests/real $${without:+-m "$$without"}
+	$(BIN)/python -m pytest -q $(ALONE); \
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ALONE:%=--ignore=%) --ignore=tests/scenarios --ignore=tests/real \
+	    $${without:+-m "$$without"}
 
 # Sick programs and their healthy twins, with each core and on each loop: every diagnosis, and no false alarm; nor
 # any at a short look at real programs.
@@ -69,7 +73,7 @@ harmless: $(STAMP)
 
 # The runtime's tests with the C core under AddressSanitizer and UndefinedBehaviorSanitizer. Needs gcc.
 sanitize: $(STAMP)
-	$(BIN)/python harmless/sanitize.py $(SIDE_BY_SIDE)
+	$(BIN)/python harmless/sanitize.py
 
 bench: $(STAMP) tools
 	$(BIN)/python benchmarks --share 0.1

@@ -107,7 +107,8 @@ class Process:
         if stdin is not None:
             with suppress(BrokenPipeError):  # it need not read, and may have ended by now
                 self.say(stdin)
-            self.say_no_more()
+            with suppress(BrokenPipeError):
+                self.say_no_more()
 
     def say(self, data: bytes) -> None:
         """Write to its standard input."""
