@@ -31,7 +31,7 @@ class TimerStorm(Lint):
     name: ClassVar[str] = "timer-storm"
     severity: ClassVar[Severity] = Severity.WARNING
 
-    least_per_second: Annotated[float, "timers set: a large server sets fewer"] = 8_000.0
+    least_per_second: Annotated[float, "timers set: they take a twentieth of a loop by then"] = 20_000.0
     least_per_task: Annotated[float, "timers run a second for each live task: nobody need look so often"] = (
         200.0
     )
