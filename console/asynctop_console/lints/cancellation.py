@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Model, users_frame
 from asynctop_console.model.cancellations import Cancelled
-from asynctop_console.model.landings import reason
+from asynctop_console.model.landings import by_group, reason
 from asynctop_console.model.times import duration
 from asynctop_protocol.messages import State
 
@@ -78,6 +78,9 @@ def _grouped(model: Model, least_ms: float, *, handled: bool) -> list[list[Cance
     """Those that went on for that long, those at the same line together."""
     groups: dict[object, list[Cancelled]] = {}
     for each in model.cancellations:
+        landing = model.landings.of(each.chain.task)
+        if landing is not None and not handled and by_group(landing):
+            continue  # it is the group that caught it, and up to 3.12 does not take it back
         if each.handled is handled and each.lasted_ns >= least_ms * MS:
             groups.setdefault(users_frame(each.chain.frames) or each.chain.task, []).append(each)
     return list(groups.values())

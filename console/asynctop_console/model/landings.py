@@ -83,7 +83,7 @@ def reason(landing: Cancellation, name: str) -> str:
     if landing.source == WakerSource.TASK:
         then = f", then at {place(landing.by_stack)}" if landing.by_stack else ""
         return f"by task {name}{then}" if name else "by another task"
-    if landing.name == _GROUP:
+    if by_group(landing):
         return "by its TaskGroup, as another task in it failed"
     if landing.source == WakerSource.UNKNOWN:
         return ""
@@ -91,7 +91,10 @@ def reason(landing: Cancellation, name: str) -> str:
     return f"by {word} {landing.name}".rstrip()
 
 
-_GROUP = "TaskGroup._on_task_done"
+def by_group(landing: Cancellation) -> bool:
+    """Whether a `TaskGroup` requested it, to interrupt the block that waits for a task that has failed. The
+    group catches it again, and raises what the task did."""
+    return landing.name == "TaskGroup._on_task_done"
 
 
 def place(stack: list[Frame], width: int = 40) -> str:
