@@ -237,5 +237,7 @@ def test_the_console_on_a_recording(path: Path) -> None:
             await press(".", 1)
             await press(".", 2)
             assert [stall.ongoing for stall in app.model.stalls] == [True]
+            await screen.press("enter")
+            assert "a recording has no single polls" in screen.page
 
     asyncio.run(run())

@@ -9,7 +9,7 @@ import numpy as np
 from asynctop_console.model import Times, WatchedTask, duration
 from asynctop_console.model.columns import Ints
 from asynctop_console.views.cells import age_text, count
-from asynctop_console.views.frame import Frame
+from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.page import LABEL, heading, labelled, paragraph
@@ -32,7 +32,9 @@ def history_lines(frame: Frame, task: int, width: int, height: int) -> list[Text
     watched = frame.model.watched.get(task)
     polls = watched.last(min(max(height // 3, _FEWEST_POLLS), _MOST_POLLS)) if watched else []
     if watched is None or not polls:
-        return [*lines, *paragraph("none since this page was opened", width, "muted")]
+        replay = frame.link.phase is Phase.REPLAY
+        none = "a recording has no single polls" if replay else "none since this page was opened"
+        return [*lines, *paragraph(none, width, "muted")]
     lines += _axis(frame, watched, width)
     bar = max(min((width - 52) // 4, 20), 6)
     head = f"  {'ago':<{LABEL - 1}} {'waited':<{_CELL + bar}}{'ran':<{_CELL + bar}}woken by"
