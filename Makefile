@@ -13,9 +13,9 @@ STAMP := $(VENV)/installed
 TOOLS := tmux wrk
 SERVERS := redis-server
 # Most tests wait more than they compute: more at a time than there are processors. Not the runtime's, which look at
-# the threads, the objects and the processor time of their own process.
+# the threads, the objects and the processor time of their own process, and not those that are themselves a load.
 SIDE_BY_SIDE := -n 6 --dist worksteal
-ALONE := tests/runtime
+ALONE := tests/runtime tests/e2e/test_burst.py tests/e2e/test_web_under_load.py
 NATIVE := runtime/asynctop/core/native
 INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIVE)/*.h)
 
@@ -32,7 +32,7 @@ test: $(STAMP) tools
 	@set -e; without=; for tool in $(TOOLS); do command -v $$tool >/dev/null || { \
 	    echo "make: $$tool is missing, so the tests that drive it are left out: install it to run them" >&2; \
 	    without="$${without:+$$without and }not $$tool"; }; done; \
-	$(BIN)/python -m pytest -q $(ALONE); \
+	$(BIN)/python -m pytest -q $(ALONE) $${without:+-m "$$without"}; \
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ALONE:%=--ignore=%) --ignore=tests/scenarios --ignore=tests/real \
 	    $${without:+-m "$$without"}
 
