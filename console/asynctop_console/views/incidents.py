@@ -34,7 +34,7 @@ class IncidentsPage(Page):
         if not incidents:
             said = "No incidents: nothing was noticed so far of what is a mistake whenever it happens."
             return [TextLine(), *paragraph(said, width, "muted")]
-        title = f" Incidents: {len(incidents):,} places, newest first"
+        title = f" Incidents: {len(incidents):,} place{'' if len(incidents) == 1 else 's'}, newest first"
         lines = [TextLine((Piece(title, "strong"),))]
         for incident in sorted(incidents, key=lambda each: -each.at_ns):
             lines += _incident(frame, incident, width)
@@ -62,13 +62,13 @@ def of_finding(frame: Frame, finding: Finding) -> list[Incident]:
 
 def _incident(frame: Frame, incident: Incident, width: int) -> list[TextLine]:
     last = ago(max(frame.now_ns - incident.at_ns, 0))
-    times = f"  {incident.count:,} times, last" if incident.count > 1 else ""
+    when = f"{incident.count:,} times, last {last}" if incident.count > 1 else last
     lines = [
         TextLine(),
         TextLine(
             (
                 Piece(f"  {incident.type}", "kind"),
-                Piece(f"{times}  {last}", "muted"),
+                Piece(f"  {when}", "muted"),
                 Piece(f"  {incident.name}", "name"),
             )
         ),

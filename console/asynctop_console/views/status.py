@@ -82,10 +82,11 @@ def meters(frame: Frame, width: int) -> list[Group]:
     ratio, rate = values.busiest_ratio, values.polls_per_second
     now, p99, most = values.lag_now_ns, values.lag_p99_ns, values.lag_max_ns
     wide = width >= 100
+    live = sum(counts.values()) - counts[State.DONE]
     gap = "  " if wide else " "
     groups: dict[str, Group] = {
         "tasks": (
-            Piece(f" {count(sum(counts.values()) - counts[State.DONE])} tasks ", "strong"),
+            Piece(f" {count(live)} task{'s' if live != 1 else ' '} ", "strong"),
             Piece(f"►{count(counts[State.POLLING])} ", "polling"),
             Piece(f"○{count(counts[State.SCHEDULED]):<2} ", "scheduled"),
             Piece(f"·{count(counts[State.IDLE])} ", "idle"),
