@@ -223,7 +223,7 @@ def test_incidents_have_their_stacks_on_the_pages_of_what_they_happened_to() -> 
         async with console(*three(), *news, size=(100, 60)) as screen:
             await screen.press("6", "I")
             assert "Incidents: 1 place, newest first" in first(screen)
-            whole = screen.page[screen.page.index(f"  {type_}  4 times, last  2s ago  worker") :]
+            whole = screen.page[screen.page.index(f"  {type_}  4 times, last 2s ago  worker") :]
             assert text in whole
             assert "► fetch" in whole
             assert "/srv/app/main.py:31" in whole
