@@ -115,6 +115,7 @@ def test_the_tour(
     screen.shows(r"^/ name:client-7 +1 of \d+")
     screen.press("Enter")
     screen.shows(r"filter name:client-7 +1 of \d+")
+    screen.shows(r"^ ?\? help")  # in place of the line that was typed in
     screen.shows(r"^. +\d+ client-7 ")
     screen.press("Enter")
     screen.shows(r"^ client-7 +task \d+")
