@@ -13,7 +13,8 @@ STAMP := $(VENV)/installed
 TOOLS := tmux wrk
 SERVERS := redis-server
 # Most tests wait more than they compute: more at a time than there are processors. Not the runtime's, which look at
-# the threads, the objects and the processor time of their own process, not those that are themselves a load, and not those that press keys.
+# the threads, the objects and the processor time of their own process; not those that are themselves a load; and not
+# those that press keys.
 SIDE_BY_SIDE := -n 6 --dist worksteal
 ALONE := tests/runtime tests/e2e/test_burst.py tests/e2e/test_console_in_terminal.py tests/e2e/test_web_under_load.py
 NATIVE := runtime/asynctop/core/native
