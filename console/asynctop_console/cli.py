@@ -21,7 +21,7 @@ from asynctop_console.clean import clean
 from asynctop_console.clean import program as command
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
-from asynctop_console.source.live import SocketSource
+from asynctop_console.source.live import SocketSource, Source
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
 from asynctop_protocol.messages import VERSION
 
@@ -292,12 +292,7 @@ def _replay(text: str, *, as_json: bool = False, seconds: float | None = None) -
         return 0
     if seconds is not None:
         raise UsageError("--at is for --json: in the console, ] and [ wind a recording")
-    _need_terminal()
-    from asynctop_console.views.app import ConsoleApp
-
-    app = ConsoleApp(ReplaySource(recording), target=text, rules=rules)
-    app.run()
-    return app.return_code or 0
+    return _show(ReplaySource(recording), text, rules)
 
 
 def _lints(name: str | None, *, as_json: bool) -> int:
@@ -360,9 +355,15 @@ def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Succ
 
     Returns the exit status.
     """
+    return _show(SocketSource(target) if target else None, str(target or ""), rules, successor)
+
+
+def _show(
+    source: Source | None, target: str, rules: tuple[Rule, ...], successor: Successor | None = None
+) -> int:
     _need_terminal()
     from asynctop_console.views.app import ConsoleApp
 
-    app = ConsoleApp(SocketSource(target) if target else None, successor, str(target or ""), rules=rules)
+    app = ConsoleApp(source, successor, target, rules=rules)
     app.run()
     return app.return_code or 0

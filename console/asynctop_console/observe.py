@@ -53,10 +53,7 @@ def replayed(recording: Recording, at_ns: int) -> Model:
         if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
             break
         for message in batch:
-            try:
-                model.fold(message)
-            except ProtocolError as error:
-                raise TargetError(f"cannot understand {recording.path}: {error}") from None
+            _fold(recording.path, model, message)
     return model
 
 
@@ -66,7 +63,7 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
-            _fold(source, model, message)
+            _fold(source.target, model, message)
             answered = looks.answered(model)
             # Only between two batches is the model all of one time.
             if not isinstance(message, Tick):
@@ -113,8 +110,8 @@ class _Looks:
         return time.monotonic() >= self._due_at
 
 
-def _fold(source: SocketSource, model: Model, message: Message) -> None:
+def _fold(said_by: object, model: Model, message: Message) -> None:
     try:
         model.fold(message)
     except ProtocolError as error:
-        raise TargetError(f"cannot understand {source.target}: {error}") from None
+        raise TargetError(f"cannot understand {said_by}: {error}") from None

@@ -52,9 +52,13 @@ class Session:
             lambda: self._watcher.collecting(),
             self._fault_of_incidents,
         )
-        self._streams = StreamHooks(self._core, self._incident_log, self._fault_of_incidents)
-        self._cancellations = CancellationHooks(self._core, self._cancellation_log, self._fault_of_incidents)
         self._trio = TrioHooks(self._core, lambda error: self._fault("trio hooks", error))
+        self._of_incidents = (
+            self._incidents,
+            StreamHooks(self._core, self._incident_log, self._fault_of_incidents),
+            CancellationHooks(self._core, self._cancellation_log, self._fault_of_incidents),
+        )
+        """Those that fail as one."""
         self._serve()
 
     def _serve(self) -> None:
@@ -86,10 +90,8 @@ class Session:
             self.stop()
             raise
         self._patches.apply(patches(self._core))
-        self._incidents.start()
-        self._streams.start()
-        self._cancellations.start()
-        self._trio.start()
+        for hooks in (*self._of_incidents, self._trio):
+            hooks.start()
         if "uvloop" not in sys.modules:
             self._on_uvloop.start()
         self._adopt()
@@ -127,10 +129,8 @@ class Session:
         self._paused = False
         self._publisher.abandon()
         self._core.restart()
-        self._incidents.restart()
-        self._streams.restart()
-        self._cancellations.restart()
-        self._trio.restart()
+        for hooks in (*self._of_incidents, self._trio):
+            hooks.restart()
         self._faults.clear()
         self._failed.clear()
         self._adopt()
@@ -153,10 +153,8 @@ class Session:
 
     def _unhook(self) -> None:
         self._on_uvloop.stop()
-        self._incidents.stop()
-        self._streams.stop()
-        self._cancellations.stop()
-        self._trio.stop()
+        for hooks in (*self._of_incidents, self._trio):
+            hooks.stop()
         self._patches.undo()
         unwatch_factories()
 
@@ -174,9 +172,8 @@ class Session:
             self._faults.append(line)
         self._publisher.wake()
         if part == "incident hooks":
-            self._incidents.stop()
-            self._streams.stop()
-            self._cancellations.stop()
+            for hooks in self._of_incidents:
+                hooks.stop()
         elif part == "trio hooks":
             self._trio.stop()
         elif part != "stall watcher":

@@ -34,6 +34,14 @@ def replayed(lab: Lab, path: Path, *options: str) -> Json:
     return snapshot_of(lab.start(*ASYNCTOP, "replay", path, "--json", *options))
 
 
+def recording(lab: Lab, program: Process) -> tuple[Process, Path]:
+    """A recorder of the program, and its file, in which there is something by now."""
+    path = lab.work / "of_the_program.rec"
+    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
+    lab.written(path)
+    return recorder, path
+
+
 def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> None:
     path = lab.work / "a.rec"
     recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--for", "2")
@@ -48,9 +56,7 @@ def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_recording_ends_when_it_is_told_to(lab: Lab, program: Process, number: int) -> None:
-    path = lab.work / "b.rec"
-    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
-    lab.written(path)
+    recorder, path = recording(lab, program)
     recorder.signal(number)
     assert recorder.status() == 0
     assert f"in {path}: stopped" in recorder.stderr.all()
@@ -58,9 +64,7 @@ def test_a_recording_ends_when_it_is_told_to(lab: Lab, program: Process, number:
 
 
 def test_a_recording_ends_with_the_program(lab: Lab, program: Process) -> None:
-    path = lab.work / "c.rec"
-    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
-    lab.written(path)
+    recorder, path = recording(lab, program)
     program.signal(signal.SIGKILL)
     assert recorder.status() == 0
     assert "the program has ended" in recorder.stderr.all()
@@ -68,9 +72,7 @@ def test_a_recording_ends_with_the_program(lab: Lab, program: Process) -> None:
 
 
 def test_a_recorder_that_is_killed_leaves_what_it_had(lab: Lab, program: Process) -> None:
-    path = lab.work / "d.rec"
-    recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
-    lab.written(path)
+    recorder, path = recording(lab, program)
     recorder.signal(signal.SIGKILL)
     recorder.status()
     assert replayed(lab, path)["tasks"]

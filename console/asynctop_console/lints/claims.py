@@ -22,9 +22,6 @@ Claim: TypeAlias = Callable[[Model, Stall], bool]
 MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
-USUAL_THRESHOLD_NS = 50_000_000
-"""Of stalls, where the runtime does not tell its own."""
-
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
 _NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\]asyncio[/\\]subprocess\.py:create_")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
@@ -77,8 +74,7 @@ def lock_method(part: Part) -> str | None:
 
 def _is_young(model: Model, stall: Stall) -> bool:
     """Whether it goes on and is not long yet: for how long its thread had no processor is known later."""
-    threshold_ns = (model.hello.stall_threshold_ns if model.hello else 0) or USUAL_THRESHOLD_NS
-    return stall.ongoing and stall.duration_ns < 2 * threshold_ns
+    return stall.ongoing and stall.duration_ns < 2 * model.stall_threshold_ns
 
 
 def _is_nobodys(stall: Stall) -> bool:

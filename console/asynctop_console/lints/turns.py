@@ -14,7 +14,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from asynctop_console.lints.claims import USUAL_THRESHOLD_NS
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity
 from asynctop_console.model import Frame, Ints, Model, Rows, short
 from asynctop_console.model.times import duration
@@ -45,7 +44,7 @@ class TickOverload(Lint):
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each loop."""
-        stall_ns = (model.hello.stall_threshold_ns if model.hello else 0) or USUAL_THRESHOLD_NS
+        stall_ns = model.stall_threshold_ns
         for loop in model.loops:
             turns = [
                 turn

@@ -49,6 +49,8 @@ from asynctop_protocol.messages import (
     Totals,
 )
 
+_USUAL_THRESHOLD_NS = 50_000_000
+
 
 class Model:
     """Everything the console knows about one monitored program.
@@ -127,6 +129,11 @@ class Model:
     def text(self, number: int) -> str:
         """The text with this number, "" where it was never announced."""
         return self._texts[number]
+
+    @property
+    def stall_threshold_ns(self) -> int:
+        """From when on a poll is a stall, as the runtime says, or as it does where nobody has set it."""
+        return (self.hello.stall_threshold_ns if self.hello else 0) or _USUAL_THRESHOLD_NS
 
     def task_name(self, task: int) -> str:
         """What a task is called: its name, else its kind's, else "task" and its id."""

@@ -133,7 +133,7 @@ def _holding(frame: Frame, task: int, held: Holding, width: int, label: str) -> 
     waiters = len(resource.waiters) if resource is not None else 0
     what = f"{held.type} {held.description}"
     wait = f"  {waiters:,} wait{'' if waiters != 1 else 's'}" if waiters else ""
-    room = max(width - LABEL - len(what) - len(wait) - 19, 20)
+    room = max(width - LABEL - len(what) - len(wait) - 9, 20)
     return labelled(
         label,
         Piece(f"{held.type} ", "accent"),
