@@ -52,5 +52,6 @@ class CancellationLog(NewsLog[Cancellation]):
             )
 
         stacks = landing.stack, landing.by_stack, landing.timeout
-        reason = landing.source, landing.name, 0 if landing.timeout else landing.by
-        self.put((*reason, users_frame(landing.stack), users_frame(landing.timeout)), told, stacks)
+        # A timeout is one reason, whether its timer ran or its time was up before it was set.
+        reason = users_frame(landing.timeout) if landing.timeout else (landing.source, landing.name, landing.by)
+        self.put((reason, users_frame(landing.stack)), told, stacks)

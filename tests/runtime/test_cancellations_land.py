@@ -107,7 +107,7 @@ def test_a_timeout_that_fires_says_where_it_was_set_and_what_it_interrupts(
     async def sets() -> None:
         if way == "wait_for":
             await asyncio.wait_for(reads(), 0.05)  # in which its task begins to read
-        async with asyncio.timeout(0.001):
+        async with asyncio.timeout(0.05):  # a timer of the loop's, which a shorter one need not come to be
             await reads()
 
     async def main() -> None:
