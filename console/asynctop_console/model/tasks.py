@@ -14,6 +14,7 @@ import numpy.typing as npt
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
 from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, whole
+from asynctop_console.model.haystack import Haystack
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Ended, Named, Outcome, Polled, Spawned, State, WakerSource
 
@@ -81,6 +82,7 @@ class TaskTable(Columns):
         """Where the recent past begins; `recent` counts from there."""
         self._marked_ns = 0
         self._name_chars = 0
+        self._haystack: Haystack | None = None
 
     # Looking up
 
@@ -100,6 +102,13 @@ class TaskTable(Columns):
     def name(self, row: int) -> str:
         """The name of the task in this row."""
         return str(self.names[row])
+
+    @property
+    def haystack(self) -> Haystack:
+        """All names, to look for a word in; made anew once rows or names have changed."""
+        if self._haystack is None:
+            self._haystack = Haystack(self.names.tolist())
+        return self._haystack
 
     def counts(self) -> dict[State, int]:
         """How many tasks are in each state."""
@@ -161,6 +170,7 @@ class TaskTable(Columns):
                 f"the runtime has {start + len(ids):,} tasks, the console takes {limits.TASKS:,}"
             )
         picked = unknown[firsts]
+        self._haystack = None
         self.extend(len(ids))
         self.id[start:] = ids
         self.kind[start:] = whole(message.kind, limits.LARGEST_SMALL)[picked]
@@ -178,6 +188,7 @@ class TaskTable(Columns):
         names = np.empty(len(known), np.object_)
         names[:] = [clean(message.names[index], _LONGEST_NAME) for index in known.tolist()]
         rows = rows[known]
+        self._haystack = None
         renamed = np.unique(rows)
         before = _characters(self.names[renamed])
         self.names[rows] = names
@@ -230,6 +241,7 @@ class TaskTable(Columns):
         excess = len(ended) - retained
         oldest = ended[np.argpartition(self.ended_ns[ended], excess - 1)[:excess]]
         self._name_chars -= _characters(self.names[oldest])
+        self._haystack = None
         self.remove(oldest)
         self.generation += 1
 

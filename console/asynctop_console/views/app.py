@@ -17,6 +17,7 @@ from importlib import import_module
 from time import monotonic_ns
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -27,6 +28,7 @@ from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
+from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keys import APP, bindings, keys_of
@@ -308,9 +310,9 @@ class ConsoleApp(App[None]):
         self.action_screen(HOME)
         self.call_after_refresh(self._view(HOME).set_filter, f'kind:"{kind}"')
 
-    def show_help(self, screen: str) -> None:
-        """Open the help on a screen's keys."""
-        self.push_screen(import_module("asynctop_console.views.help").Help(screen))
+    def show_help(self, screen: str, fields: Fields) -> None:
+        """Open the help on a screen's keys, and on filtering by its fields."""
+        self.push_screen(import_module("asynctop_console.views.help").Help(screen, fields))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: what the keys of the present screen do."""
@@ -320,6 +322,14 @@ class ConsoleApp(App[None]):
                     yield SystemCommand(key.help, key.shown, partial(self.run_action, key.action, screen))
 
     # What keys do
+
+    async def on_event(self, event: events.Event) -> None:
+        """Where something is being typed, it comes before all else."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            screen = self.screen if self.screen_stack else None
+            if isinstance(screen, View) and await screen.typed(event):
+                return
+        await super().on_event(event)
 
     async def action_hold(self) -> None:
         """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""

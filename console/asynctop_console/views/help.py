@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from asynctop_console.views.filter import Fields, language
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import KEYS, Key, keys_of
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.page import Page, heading
-from asynctop_console.views.tasks import FIELDS, STATES
-
-_EXAMPLES = (
-    ("fetch", "the word in a name, a kind or a place"),
-    ("state:idle busy>10ms", "both must hold"),
-    ("!state:idle", "! inverts what follows"),
-    ("lint", "with warnings"),
-    ('name:"a b"', "quotes keep blanks in one"),
-)
+from asynctop_console.views.tasks import STATES
 
 
 class Help(Page):
     """The help page for a screen."""
 
-    def __init__(self, screen: str) -> None:
+    def __init__(self, screen: str, fields: Fields) -> None:
+        """`fields` are what the screen can be filtered by."""
         super().__init__()
         self.of = screen
+        self.fields = fields
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """Keys by group, then filter and glyphs."""
@@ -34,9 +29,9 @@ class Help(Page):
         for group, members in groupby(shown, key=_group):
             lines += heading(_ORDER[group])
             lines += [_entry(key.shown, key.help) for key in members]
-        lines += heading("Filter")
-        lines += [_entry(example, meaning, 22) for example, meaning in _EXAMPLES]
-        lines.append(_entry("fields of tasks", " ".join(FIELDS), 22))
+        if self.fields:
+            lines += heading("Filter")
+            lines += [_entry(example, meaning, 22) for example, meaning in language(self.fields)]
         lines += heading("States of a task")
         for word, (glyph, role) in STATES.items():
             lines.append(TextLine((Piece(f"  {glyph}  ", role), Piece(word))))

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from textual import events
 from textual.widget import Widget
 
 from asynctop_console.views.ask import Ask
@@ -67,6 +68,8 @@ class ListScreen(View, Generic[R]):
         self.fields = fields
         self.searched = NOTHING
         """The last filter, which `n` and `N` look for once it hides nothing any more."""
+        self._ask: Ask | None = None
+        """The line in which a filter is being typed."""
 
     # What a subclass says
 
@@ -142,36 +145,42 @@ class ListScreen(View, Generic[R]):
     async def action_filter(self) -> None:
         """Type a filter."""
         self.query_one("#footer", Line).display = False
-        ask = Ask(self.rows.filter.text, self.palette)
-        await self.mount(ask, before="#footer")
-        # At once: keys typed ahead belong to the filter.
-        self.set_focus(ask.input)
+        self._ask = Ask(self.rows.filter.text, self.palette)
+        await self.mount(self._ask, before="#footer")
+        self.set_focus(self._ask.input)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, `/` is a character of it."""
-        return False if action == "filter" and self.query(Ask) else super().check_action(action, parameters)
+        return False if action == "filter" and self._ask else super().check_action(action, parameters)
 
-    def on_ask_typed(self, message: Ask.Typed) -> None:
-        """The filter follows what is typed."""
-        error = self.set_filter(message.text)
-        message.ask.hint(error or self.shown(self.console.frame()), bad=bool(error))
-
-    async def on_ask_done(self, message: Ask.Done) -> None:
-        """Keep the filter, or on Esc drop it."""
-        await message.ask.remove()
-        self.query_one("#footer", Line).display = True
-        self.table.focus()
-        if not message.keep:
-            self.set_filter("")
+    async def typed(self, event: events.Key | events.Paste) -> bool:
+        """While a filter is typed, keys are for it, and the rows follow; Enter keeps it once it is right, Esc
+        drops it."""
+        ask = self._ask
+        if ask is None:
+            return False
+        if isinstance(event, events.Key) and event.key in ("enter", "escape"):
+            error = self.set_filter(ask.text if event.key == "enter" else "")
+            if not error:
+                self._ask = None
+                self.query_one("#footer", Line).display = True
+                self.set_focus(self.table)
+                await ask.remove()
+        elif await ask.typed(event):
+            error = self.set_filter(ask.text)
+            ask.hint(error or self.shown(self.console.frame()), bad=bool(error))
+        else:
+            return False
+        return True
 
     def set_filter(self, text: str) -> str:
         """Filter the rows; returns what is wrong with the filter, "" where nothing is."""
-        wanted, error = NOTHING, ""
+        wanted, error = self.rows.filter, ""
         try:
             wanted = parse(text, self.fields)
         except FilterError as found:
             error = str(found)
-            # What stands before the word being typed holds all the while.
+            # What stands before the word being typed holds all the while, else the last that was right.
             with suppress(FilterError):
                 wanted = parse(text.rpartition(" ")[0], self.fields)
         self.rows.filter = wanted

@@ -13,7 +13,7 @@ from asynctop_console.model.landings import place
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text
+from asynctop_console.views.filter import Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
@@ -151,7 +151,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
             return [str(getattr(each, what)) for each in resources]
 
         def text(what: str) -> Text:
-            return Text(lambda f: (np.arange(len(rows.resources(f))), texts(f, what)))
+            return Text(lambda f: one_each(texts(f, what)))
 
         def rank(frame: Frame, what: str) -> NDArray[np.int64]:
             found = [text.lower() for text in texts(frame, what)]

@@ -15,7 +15,7 @@ from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import ago, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text
+from asynctop_console.views.filter import Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
@@ -198,10 +198,10 @@ class StallsScreen(ListScreen[Group]):
             ),
         )
         fields: Fields = {
-            "line": Text(lambda f: (np.arange(len(of(f))), [g.where for g in of(f)])),
-            "in": Text(lambda f: (np.arange(len(of(f))), [g.function for g in of(f)])),
-            "kind": Text(lambda f: (np.arange(len(of(f))), [g.who for g in of(f)])),
-            "cause": Text(lambda f: (np.arange(len(of(f))), [g.cause for g in of(f)])),
+            "line": Text(lambda f: one_each([g.where for g in of(f)])),
+            "in": Text(lambda f: one_each([g.function for g in of(f)])),
+            "kind": Text(lambda f: one_each([g.who for g in of(f)])),
+            "cause": Text(lambda f: one_each([g.cause for g in of(f)])),
             "times": Number(lambda f: column(len(g.stalls) for g in of(f))),
             "max": Number(lambda f: column(g.max_ns for g in of(f)), time=True),
             "total": Number(lambda f: column(g.total_ns for g in of(f)), time=True),

@@ -13,7 +13,7 @@ from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Coded, Fields, Flag, Number, Text
+from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Text, Who, one_each
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen
@@ -174,19 +174,46 @@ class TaskRows(ListRows[TaskRecord]):
         return "blocking" if record.blocked_ns else "ground"
 
 
-def _flagged(frame: Frame) -> NDArray[np.bool_]:
+def _flagged(frame: Frame) -> Mask:
     return np.isin(frame.model.tasks.id, np.fromiter(frame.flagged, np.int64, len(frame.flagged)))
+
+
+def _of_tasks(frame: Frame, ids: NDArray[np.int64], word: str) -> Mask:
+    """Row by row, whether the task with that id has a name that holds the word."""
+    tasks = frame.model.tasks
+    return np.isin(ids, tasks.id[tasks.haystack.holding(word)])
+
+
+def _parents(frame: Frame, word: str) -> Mask:
+    return _of_tasks(frame, frame.model.tasks.parent, word)
+
+
+def _wakers(frame: Frame, word: str) -> Mask:
+    """Whose last waker holds the word: a task's name, a callback's, or what it is (timer, io, thread)."""
+    model, tasks = frame.model, frame.model.tasks
+    sources = [s for s in WakerSource if s and word.lower() in s.name.lower()]
+    by_task = np.logical_and(tasks.waker_source == WakerSource.TASK, _of_tasks(frame, tasks.waker_task, word))
+    by_name = np.isin(tasks.waker_name, model.texts_holding(word))
+    found: Mask = by_task | by_name | np.isin(tasks.waker_source, sources)
+    return found
+
+
+def _loops(frame: Frame, word: str) -> Mask:
+    """Which tasks run in a loop whose thread or runtime holds the word."""
+    word = word.lower()
+    found = [loop.id for loop in frame.model.loops if word in f"{loop.thread} {loop.runtime}".lower()]
+    return np.isin(frame.model.tasks.loop, found)
 
 
 def _kinds_by(frame: Frame, text: str) -> Coded:
     kinds = frame.model.kinds
     texts = [kinds.label(k) if text == "kind" else (kinds.spawned_at(k) or "") for k in range(kinds.rows)]
-    return np.minimum(frame.model.tasks.kind, kinds.rows - 1), texts
+    return Coded(np.minimum(frame.model.tasks.kind, kinds.rows - 1), texts)
 
 
 def _names(frame: Frame) -> Coded:
     tasks = frame.model.tasks
-    return np.arange(tasks.rows), tasks.names.tolist()
+    return one_each(tasks.names.tolist())
 
 
 def _ranks(coded: Coded) -> NDArray[np.int64]:
@@ -199,14 +226,20 @@ def _ranks(coded: Coded) -> NDArray[np.int64]:
     first: dict[str, int] = {}
     for index in np.argsort(rank).tolist():
         rank[index] = first.setdefault(lowered[index], int(rank[index]))
-    return rank[codes]
+    ranks: NDArray[np.int64] = rank[codes]
+    return ranks
 
 
 FIELDS: Fields = {
-    "state": Text(lambda f: (state_codes(f), _WORDS), free=False, choices=tuple(_WORDS)),
+    "state": Choice(lambda f: Coded(state_codes(f), _WORDS), tuple(_WORDS)),
     "kind": Text(lambda f: _kinds_by(f, "kind")),
-    "name": Text(_names),
+    "name": Text(lambda f: f.model.tasks.haystack),
     "spawned": Text(lambda f: _kinds_by(f, "spawned")),
+    "parent": Who(
+        "T", lambda f: f.model.tasks.parent, lambda f, word: _of_tasks(f, f.model.tasks.parent, word)
+    ),
+    "waker": Who("T", lambda f: f.model.tasks.waker_task, _wakers),
+    "loop": Who("", lambda f: f.model.tasks.loop, _loops),
     "busy": Number(lambda f: f.model.tasks.busy_at(f.model.now_ns), time=True),
     "max": Number(lambda f: f.model.tasks.max_poll_ns, time=True),
     "sched": Number(lambda f: f.model.tasks.scheduled_at(f.model.now_ns), time=True),

@@ -14,7 +14,7 @@ from asynctop_console.model import Model, users_frame
 from asynctop_console.model.places import short
 from asynctop_console.views.cells import age_text
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Coded, Fields, Text
+from asynctop_console.views.filter import Coded, Fields, Text, one_each
 from asynctop_console.views.forest import Forest, Numbering, Unfolded
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
@@ -183,7 +183,7 @@ def _names(frame: Frame, rows: TreeRows) -> Coded:
             texts[index] = tasks.name(row)
         elif position in forest.resources:
             texts[index] = forest.waits.resources[forest.resources[position]].description
-    return np.arange(len(texts)), texts
+    return one_each(texts)
 
 
 def _of_chains(frame: Frame, rows: TreeRows, what: str) -> Coded:
@@ -198,7 +198,7 @@ def _of_chains(frame: Frame, rows: TreeRows, what: str) -> Coded:
         else:
             place = users_frame(chain.frames)
             texts.append(f"{place[1]}:{place[2]} {place[0]}" if place else "")
-    return np.arange(len(texts)), texts
+    return one_each(texts)
 
 
 def _role(record: TreeRecord, role: str) -> str:

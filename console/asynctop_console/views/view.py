@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
 from asynctop_console.views import keys, status
+from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.line import Group, Line, Piece
 from asynctop_console.views.theme import PALETTES, PLAIN, Palette
@@ -29,6 +32,8 @@ class View(Screen[None]):
     """
     KEYS_OF: ClassVar[str]
     """The screen's name in the table of keys."""
+    fields: Fields = MappingProxyType({})
+    """What its rows can be filtered by."""
 
     def palette(self) -> Palette:
         """The styles of the theme."""
@@ -113,10 +118,14 @@ class View(Screen[None]):
 
     def action_help(self) -> None:
         """All keys of this screen."""
-        self.console.show_help(self.KEYS_OF)
+        self.console.show_help(self.KEYS_OF, self.fields)
 
     def action_back(self) -> None:
         """Out of whatever one is in."""
+
+    async def typed(self, event: events.Key | events.Paste) -> bool:
+        """Whether something is being typed here, and this was for it."""
+        return False
 
     def set_filter(self, text: str) -> str:
         """Filter the rows; returns what is wrong with the filter, "" where nothing is. Pages have none."""

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from asynctop_console.lints import Finding, Severity
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Text
+from asynctop_console.views.filter import Choice, Coded, Fields, Text, one_each
 from asynctop_console.views.finding import ROLES, identity
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
@@ -59,19 +59,18 @@ class Warnings(ListScreen[tuple[int, Finding]]):
         rows = FindingRows()
         severities = list(Severity)
 
-        def texts(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
-            found = [str(getattr(finding, name)) for _, finding in rows.findings(frame)]
-            return np.arange(len(found)), found
+        def texts(frame: Frame, name: str) -> Coded:
+            return one_each([str(getattr(finding, name)) for _, finding in rows.findings(frame)])
 
         def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            found = texts(frame, name)[1]
+            found = texts(frame, name).texts
             order = {text: index for index, text in enumerate(sorted(set(found)))}
             return column(order[text] for text in found)
 
         fields: Fields = {
             "message": Text(lambda f: texts(f, "message")),
             "lint": Text(lambda f: texts(f, "lint")),
-            "severity": Text(lambda f: texts(f, "severity"), free=False, choices=tuple(severities)),
+            "severity": Choice(lambda f: texts(f, "severity"), tuple(severities)),
         }
         columns: tuple[Column[tuple[int, Finding]], ...] = (
             Column(
