@@ -26,7 +26,7 @@ from asynctop_console.source.target import INSTRUMENT, Target, TargetError, reso
 from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
-    from asynctop_console.lints import Rule
+    from asynctop_console.settings import Settings
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -168,25 +168,25 @@ def _run(arguments: argparse.Namespace) -> int:
         case "connect" if _is_recording(arguments.target):
             return _replay(arguments.target)
         case "connect":
-            rules = _rules()
+            settings = _settings()
             target = resolve(arguments.target, os.environ, os.getuid())
             # Asked before the screen opens: what is wrong with it can be said in one line.
             hello = asyncio.run(greet(target))
-            return open_console(target, rules, Successor(hello, os.environ, os.getuid()))
+            return open_console(target, settings, Successor(hello, os.environ, os.getuid()))
         case _:
-            rules = _rules()
+            settings = _settings()
             program = _only_one(wait=_on_terminal())
             if program is None:
-                return open_console(None, rules, Successor(None, os.environ, os.getuid()))
-            return open_console(program.target, rules, Successor(program.hello, os.environ, os.getuid()))
+                return open_console(None, settings, Successor(None, os.environ, os.getuid()))
+            return open_console(program.target, settings, Successor(program.hello, os.environ, os.getuid()))
 
 
-def _rules() -> tuple[Rule, ...]:
-    """The lints as the user has set them."""
-    from asynctop_console.settings import SettingsError, read_rules
+def _settings() -> Settings:
+    """What the user has set."""
+    from asynctop_console.settings import SettingsError, read_settings
 
     try:
-        return read_rules(os.environ)
+        return read_settings(os.environ)
     except SettingsError as error:
         raise UsageError(str(error)) from None
 
@@ -228,7 +228,7 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
-    rules = _rules()
+    rules = _settings().rules
     target = _target(text)
     from asynctop_console.observe import observe
     from asynctop_console.report import report
@@ -281,22 +281,22 @@ def _replay(text: str, *, as_json: bool = False, seconds: float | None = None) -
     from asynctop_console.source.recording import Recording
     from asynctop_console.source.replay import ReplaySource
 
-    rules = _rules()
+    settings = _settings()
     recording = Recording(Path(text))
     if as_json:
         from asynctop_console.observe import replayed
         from asynctop_console.snapshot import snapshot
 
         at_ns = recording.until_ns if seconds is None else recording.from_ns + int(seconds * 1e9)
-        print(json.dumps(snapshot(replayed(recording, at_ns), rules)))
+        print(json.dumps(snapshot(replayed(recording, at_ns), settings.rules)))
         return 0
     if seconds is not None:
         raise UsageError("--at is for --json: in the console, ] and [ wind a recording")
-    return _show(ReplaySource(recording), text, rules)
+    return _show(ReplaySource(recording), text, settings)
 
 
 def _lints(name: str | None, *, as_json: bool) -> int:
-    rules = _rules()
+    rules = _settings().rules
     from asynctop_console.catalogue import catalogue, described, page
 
     names = [rule.lint.name for rule in rules]
@@ -321,10 +321,10 @@ def _demo(name: str, *, listing: bool) -> int:
         return 0
     if name not in DEMOS:
         raise UsageError(f"there is no demo {name!r}, expected one of: {', '.join(DEMOS)}")
-    rules = _rules()
+    settings = _settings()
     _need_terminal()
     with playing(DEMOS[name]) as target:
-        return open_console(target, rules)
+        return open_console(target, settings)
 
 
 def _only_one(*, wait: bool = False) -> Program | None:
@@ -350,20 +350,19 @@ def _need_terminal() -> None:
         raise UsageError("the console needs a terminal: use `asynctop snapshot` where there is none")
 
 
-def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor | None = None) -> int:
+def open_console(target: Target | None, settings: Settings, successor: Successor | None = None) -> int:
     """Show the screens until the user has seen enough; without a target, of the first that `successor` finds.
 
     Returns the exit status.
     """
-    return _show(SocketSource(target) if target else None, str(target or ""), rules, successor)
+    return _show(SocketSource(target) if target else None, str(target or ""), settings, successor)
 
 
-def _show(
-    source: Source | None, target: str, rules: tuple[Rule, ...], successor: Successor | None = None
-) -> int:
+def _show(source: Source | None, target: str, settings: Settings, successor: Successor | None = None) -> int:
     _need_terminal()
     from asynctop_console.views.app import ConsoleApp
+    from asynctop_console.views.keymap import Keymap
 
-    app = ConsoleApp(source, successor, target, rules=rules)
+    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=Keymap(settings.keys))
     app.run()
     return app.return_code or 0

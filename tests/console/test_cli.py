@@ -17,7 +17,8 @@ import pytest
 
 from asynctop_console import cli
 from asynctop_console.cli import main
-from asynctop_console.lints import RULES, Rule
+from asynctop_console.lints import RULES
+from asynctop_console.settings import Settings
 from asynctop_console.source import Successor, Target
 from asynctop_protocol.messages import Tick
 from asynctop_protocol.paths import socket_name
@@ -155,15 +156,15 @@ def test_several_programs_are_listed_to_choose_from(
 def test_the_console_opens_on_the_target(
     argv: list[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[tuple[Target | None, tuple[Rule, ...]]] = []
+    opened: list[tuple[Target | None, Settings]] = []
 
-    def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor) -> int:
-        opened.append((target, rules))
+    def open_console(target: Target | None, settings: Settings, successor: Successor) -> int:
+        opened.append((target, settings))
         return 0
 
     monkeypatch.setattr(cli, "open_console", open_console)
     assert main(argv) == 0
-    assert opened == [(Target(str(directory / socket_name(PID)), PID), RULES)]
+    assert opened == [(Target(str(directory / socket_name(PID)), PID), Settings())]
 
 
 @pytest.mark.parametrize("argv", [[], ["connect", "0"], ["snapshot"], ["demo", "web"], ["lints"]])

@@ -197,7 +197,8 @@ def test_names_are_found_by_what_they_are_by_now() -> None:
 
     def found() -> list[int]:
         frame = Frame(model, Link(Phase.LIVE, "a program"), model.now_ns, [])
-        return model.tasks.id[parse("name:fetch", FIELDS).mask(frame)].tolist()
+        ids: list[int] = model.tasks.id[parse("name:fetch", FIELDS).mask(frame)].tolist()
+        return ids
 
     assert found() == [2]
     model.fold(spawned([4]))

@@ -31,6 +31,7 @@ from asynctop_console.source.target import TargetError
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
+from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
@@ -86,6 +87,7 @@ class ConsoleApp(App[None]):
         target: str = "",
         clock_ns: Callable[[], int] = monotonic_ns,
         rules: tuple[Rule, ...] = RULES,
+        keymap: Keymap = DEFAULT_KEYS,
     ) -> None:
         """`target` says in a few words what is looked at; `clock_ns` is any steady clock."""
         plain = bool(os.environ.get("NO_COLOR"))
@@ -95,6 +97,7 @@ class ConsoleApp(App[None]):
             self.register_theme(theme)
         self.theme = PLAIN if plain else DEFAULT
         self.model = Model()
+        self.keymap = keymap
         self.clock_ns = clock_ns
         self._rules = rules
         self._source = source
@@ -125,6 +128,7 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         """Paint first, then connect."""
+        self.set_keymap({id: ",".join(keys) for id, keys in self.keymap.chosen.items()})
         self.set_interval(_PERIODS_NS[-1] / 1e9, self._maybe_paint)
         self._next_paint_ns = 0
         self.call_after_refresh(self._start)
@@ -318,8 +322,8 @@ class ConsoleApp(App[None]):
         """The palette: what the keys of the present screen do."""
         if isinstance(screen, View):
             for key in keys_of(screen.KEYS_OF):
-                if key.shown:
-                    yield SystemCommand(key.help, key.shown, partial(self.run_action, key.action, screen))
+                if shown := self.keymap.shown(key):
+                    yield SystemCommand(key.help, shown, partial(self.run_action, key.action, screen))
 
     # What keys do
 

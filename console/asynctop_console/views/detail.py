@@ -59,10 +59,7 @@ class Detail(Page):
         """All about the task."""
         row = frame.model.tasks.row(self.about)
         if row is None:
-            return [
-                TextLine(),
-                *paragraph(f"Task {self.about} is no longer known. Esc goes back.", 80, "muted"),
-            ]
+            return self.gone(f"Task {self.about} is no longer known.")
         (record,) = self._rows.look(frame, np.array([row]))
         width, height = self.app.size
         watched = frame.model.watched.get(self.about)
@@ -281,7 +278,7 @@ class StallDetail(Page):
         """The stalls."""
         stalls = [stall for stall in frame.stalls if place_of(stall) == self.place]
         if not stalls:
-            return [TextLine(), *paragraph("These stalls are no longer known. Esc goes back.", 80, "muted")]
+            return self.gone("These stalls are no longer known.")
         width = self.app.size.width
         lasted = [frame.lasted_ns(stall) for stall in stalls]
         worst = stalls[lasted.index(max(lasted))]

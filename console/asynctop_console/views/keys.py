@@ -1,4 +1,4 @@
-"""The table of keys: bindings, footer, help and palette are all made from it."""
+"""The table of keys: bindings, footer, help and palette are all made from it. The user's own: `keymap`."""
 
 from __future__ import annotations
 
@@ -16,154 +16,201 @@ EVERYWHERE = (*LISTS, "detail")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing a key does. `id` is what a user's configuration may rebind."""
+    """One thing a key does. `id` is its name in the user's settings."""
 
     id: str
     keys: str
     """Textual's names, separated by commas."""
-    shown: str
-    """The keys as people write them."""
     action: str
     short: str
     """A word for the footer; "" keeps it out."""
     help: str
     screens: tuple[str, ...] = EVERYWHERE
     group: str = "Everywhere"
+    beside: str = ""
+    """The id of what is shown together with it: its opposite, mostly."""
     priority: bool = False
     """Taken before any widget sees it, and so before the keys that follow."""
 
 
 KEYS: tuple[Key, ...] = (
-    Key("help", "question_mark,f1", "? F1", "help", "help", "this help"),
-    Key("quit", "q", "q ^C", "app.quit", "", "quit"),
-    Key("quit.anyway", "ctrl+c", "", "quit", "", "quit", (APP,), priority=True),
-    Key("back", "escape", "Esc", "back", "", "back: out of a detail, a filter, a chosen row"),
-    Key(
-        "open",
-        "enter",
-        "Enter",
-        "open",
-        "open",
-        "see more of the row, or go where the line leads",
-        group="Look",
-    ),
+    Key("help", "question_mark,f1", "help", "help", "this help"),
+    Key("quit", "q", "app.quit", "", "quit", beside="quit-anyway"),
+    Key("quit-anyway", "ctrl+c", "quit", "", "quit", screens=(APP,), priority=True),
+    Key("back", "escape", "back", "", "back: out of a detail, a filter, a chosen row"),
+    Key("open", "enter", "open", "open", "see more of the row, or go where the line leads", group="Look"),
     Key(
         "expand",
         "plus,right,l",
-        "+ - → ←",
         "expand(1)",
         "more",
         "show what the task waits for",
-        ("tree",),
-        "Look",
+        screens=("tree",),
+        group="Look",
+        beside="collapse",
     ),
-    Key("collapse", "minus,left,h", "", "expand(-1)", "", "hide what the task waits for", ("tree",), "Look"),
     Key(
-        "expand.all", "asterisk", "*", "expand_all", "", "show everything, or tasks alone", ("tree",), "Look"
+        "collapse",
+        "minus,left,h",
+        "expand(-1)",
+        "",
+        "hide what the task waits for",
+        screens=("tree",),
+        group="Look",
+    ),
+    Key(
+        "expand-all",
+        "asterisk",
+        "expand_all",
+        "",
+        "show everything, or tasks alone",
+        screens=("tree",),
+        group="Look",
     ),
     Key(
         "filter",
         "slash",
-        "/",
         "filter",
         "filter",
         "filter the rows while you type",
-        LISTS,
-        "Look",
+        screens=LISTS,
+        group="Look",
         priority=True,
     ),
-    Key("next", "n", "n N", "match(1)", "", "next, previous match", LISTS, "Look"),
-    Key("previous", "N", "", "match(-1)", "", "previous match", LISTS, "Look"),
-    Key("flagged", "exclamation_mark", "!", "flagged", "", "only tasks with warnings", ("tasks",), "Look"),
-    Key("finished", "d", "d", "finished", "", "hide finished tasks, or show them", ("tasks",), "Look"),
-    Key("incidents", "I", "I", "incidents", "all", "every incident, with its stack", ("warnings",), "Look"),
-    Key("follow", "f", "f", "follow", "", "keep the chosen row in sight", LISTS, "Look"),
-    Key("screen.tasks", "1", "1", "app.screen('tasks')", "tasks", "tasks", group="Screens"),
-    Key("screen.kinds", "2", "2", "app.screen('kinds')", "kinds", "tasks by what they are", group="Screens"),
+    Key("next", "n", "match(1)", "", "next, previous match", screens=LISTS, group="Look", beside="previous"),
+    Key("previous", "N", "match(-1)", "", "previous match", screens=LISTS, group="Look"),
     Key(
-        "screen.stalls", "3", "3", "app.screen('stalls')", "stalls", "what blocked the loop", group="Screens"
+        "flagged",
+        "exclamation_mark",
+        "flagged",
+        "",
+        "only tasks with warnings",
+        screens=("tasks",),
+        group="Look",
     ),
-    Key("screen.tree", "4", "4", "app.screen('tree')", "tree", "who awaits whom", group="Screens"),
     Key(
-        "screen.resources",
-        "5",
+        "finished", "d", "finished", "", "hide finished tasks, or show them", screens=("tasks",), group="Look"
+    ),
+    Key(
+        "incidents",
+        "I",
+        "incidents",
+        "all",
+        "every incident, with its stack",
+        screens=("warnings",),
+        group="Look",
+    ),
+    Key("follow", "f", "follow", "", "keep the chosen row in sight", screens=LISTS, group="Look"),
+    Key("screen-tasks", "1", "app.screen('tasks')", "tasks", "tasks", group="Screens"),
+    Key("screen-kinds", "2", "app.screen('kinds')", "kinds", "tasks by what they are", group="Screens"),
+    Key("screen-stalls", "3", "app.screen('stalls')", "stalls", "what blocked the loop", group="Screens"),
+    Key("screen-tree", "4", "app.screen('tree')", "tree", "who awaits whom", group="Screens"),
+    Key(
+        "screen-resources",
         "5",
         "app.screen('resources')",
         "res",
         "locks, queues and the like: who holds them, who waits",
         group="Screens",
     ),
-    Key(
-        "screen.warnings",
-        "6",
-        "6",
-        "app.screen('warnings')",
-        "warn",
-        "warnings in sentences",
-        group="Screens",
-    ),
+    Key("screen-warnings", "6", "app.screen('warnings')", "warn", "warnings in sentences", group="Screens"),
     Key(
         "pause",
-        "space",
         "space",
         "app.hold",
         "pause",
         "hold the screen still; the program runs on (a recording is held itself)",
         group="Look",
     ),
-    Key("screen.next", "tab", "Tab", "app.beside(1)", "", "next screen", group="Screens"),
-    Key("screen.previous", "shift+tab", "", "app.beside(-1)", "", "previous screen", group="Screens"),
     Key(
-        "sort.left", "left,h", "← → h l", "sort_beside(-1)", "", "sort by the column beside", TABLES, "Order"
+        "screen-next",
+        "tab",
+        "app.beside(1)",
+        "",
+        "next, previous screen",
+        group="Screens",
+        beside="screen-previous",
+    ),
+    Key("screen-previous", "shift+tab", "app.beside(-1)", "", "previous screen", group="Screens"),
+    Key(
+        "sort-left",
+        "left,h",
+        "sort_beside(-1)",
+        "",
+        "sort by the column beside",
+        screens=TABLES,
+        group="Order",
+        beside="sort-right",
     ),
     Key(
-        "sort.right", "right,l", "", "sort_beside(1)", "", "sort by the column on the right", TABLES, "Order"
+        "sort-right",
+        "right,l",
+        "sort_beside(1)",
+        "",
+        "sort by the column on the right",
+        screens=TABLES,
+        group="Order",
     ),
-    Key("sort.invert", "i", "i", "invert", "", "the other way round", TABLES, "Order"),
-    Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds"), "Order"),
-    Key("sort.max", "M", "M", "sort('max')", "", "by longest poll", ("tasks", "kinds", "stalls"), "Order"),
-    Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds"), "Order"),
-    Key("sort.age", "A", "A", "sort('age')", "", "by age", ("tasks",), "Order"),
-    Key("down", "down,j", "↓ j", "move(1)", "", "down", group="Move"),
-    Key("up", "up,k", "↑ k", "move(-1)", "", "up", group="Move"),
-    Key("page.down", "pagedown", "PgDn", "page(1)", "", "a page down", group="Move"),
-    Key("page.up", "pageup", "PgUp", "page(-1)", "", "a page up", group="Move"),
-    Key("first", "g,home", "g Home", "move_to(0)", "", "to the top", group="Move"),
-    Key("last", "G,end", "G End", "move_to(-1)", "", "to the end", group="Move"),
-    Key("copy", "y", "y", "copy", "", "copy the name to the clipboard", group="More"),
+    Key("sort-invert", "i", "invert", "", "the other way round", screens=TABLES, group="Order"),
+    Key("sort-busy", "B", "sort('busy')", "", "by time in polls", screens=("tasks", "kinds"), group="Order"),
+    Key(
+        "sort-max",
+        "M",
+        "sort('max')",
+        "",
+        "by longest poll",
+        screens=("tasks", "kinds", "stalls"),
+        group="Order",
+    ),
+    Key("sort-polls", "P", "sort('polls')", "", "by polls", screens=("tasks", "kinds"), group="Order"),
+    Key("sort-age", "A", "sort('age')", "", "by age", screens=("tasks",), group="Order"),
+    Key("down", "down,j", "move(1)", "", "down", group="Move"),
+    Key("up", "up,k", "move(-1)", "", "up", group="Move"),
+    Key("page-down", "pagedown", "page(1)", "", "a page down", group="Move"),
+    Key("page-up", "pageup", "page(-1)", "", "a page up", group="Move"),
+    Key("first", "g,home", "move_to(0)", "", "to the top", group="Move"),
+    Key("last", "G,end", "move_to(-1)", "", "to the end", group="Move"),
+    Key("copy", "y", "copy", "", "copy the name to the clipboard", group="More"),
     Key(
         "slower",
         "less_than_sign",
-        "< >",
         "app.rate(-1)",
         "",
         "paint less, more often; a recording: slower, faster",
         group="More",
+        beside="faster",
     ),
     Key(
         "faster",
         "greater_than_sign",
-        "",
         "app.rate(1)",
         "",
         "paint more often; a recording: faster",
         group="More",
     ),
-    Key("wind.back", "left_square_bracket", "[ ]", "app.wind(-5)", "", "5 s back, on", group="Recording"),
-    Key("wind.on", "right_square_bracket", "", "app.wind(5)", "", "5 s on", group="Recording"),
-    Key("rewind", "left_curly_bracket", "{ }", "app.wind(-60)", "", "a minute back, on", group="Recording"),
-    Key("fast.forward", "right_curly_bracket", "", "app.wind(60)", "", "a minute on", group="Recording"),
-    Key("step", "full_stop", ".", "app.step", "", "hold it, and show its next update", group="Recording"),
-    Key("theme", "ctrl+t", "^T", "app.next_theme", "", "dark, light or plain", group="More"),
     Key(
-        "palette",
-        "colon,ctrl+p",
-        ": ^P",
-        "app.command_palette",
+        "wind-back",
+        "left_square_bracket",
+        "app.wind(-5)",
         "",
-        "find any of these by name",
-        group="More",
+        "5 s back, on",
+        group="Recording",
+        beside="wind-on",
     ),
+    Key("wind-on", "right_square_bracket", "app.wind(5)", "", "5 s on", group="Recording"),
+    Key(
+        "rewind",
+        "left_curly_bracket",
+        "app.wind(-60)",
+        "",
+        "a minute back, on",
+        group="Recording",
+        beside="fast-forward",
+    ),
+    Key("fast-forward", "right_curly_bracket", "app.wind(60)", "", "a minute on", group="Recording"),
+    Key("step", "full_stop", "app.step", "", "hold it, and show its next update", group="Recording"),
+    Key("theme", "ctrl+t", "app.next_theme", "", "dark, light or plain", group="More"),
+    Key("palette", "colon,ctrl+p", "app.command_palette", "", "find any of these by name", group="More"),
 )
 
 

@@ -130,7 +130,8 @@ class ListScreen(View, Generic[R]):
         if not total:
             return [(self.empty(frame), "muted")]
         asked = " and ".join([self.rows.filter.text] * bool(self.rows.filter.terms) + self.switches())
-        return [(f"No match: 0 of {total} {what} pass  {asked}", "warn"), ("Esc clears the filter.", "muted")]
+        clears = f"{self.console.keymap.named('back')} clears the filter."
+        return [(f"No match: 0 of {total} {what} pass  {asked}", "warn"), (clears, "muted")]
 
     # What keys do
 
@@ -193,7 +194,7 @@ class ListScreen(View, Generic[R]):
         frame = self.console.frame()
         mask = self.searched.mask(frame)
         if mask is None:
-            self.say("Nothing to look for yet: / begins a filter")
+            self.say(f"Nothing to look for yet: {self.console.keymap.named('filter')} begins a filter")
             return
         found = self._neighbour(self.rows.ids(frame)[mask], step)
         if found is None:

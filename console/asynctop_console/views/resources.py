@@ -22,7 +22,7 @@ from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import attributes_text, idle_ns, task_pieces, waiting_line, waiting_lines
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
-from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_console.views.page import Page, heading, labelled, stack_lines
 from asynctop_protocol.messages import Cancellation, State
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
@@ -272,12 +272,7 @@ class ResourceDetail(Page):
         if resource is None:
             idle = self._known
             name = f"{idle.type} {idle.description}" if idle is not None else "It"
-            return [
-                TextLine(),
-                *paragraph(
-                    f"{name}: nobody waits for it or holds it any more. Esc goes back.", width, "muted"
-                ),
-            ]
+            return self.gone(f"{name}: nobody waits for it or holds it any more.")
         self._known = resource
         lines = [
             TextLine((Piece(f" {resource.description}", "strong"), Piece(f"  {resource.type}", "muted"))),
@@ -296,7 +291,7 @@ class ResourceDetail(Page):
         """A timeout that fired, and what it has interrupted."""
         found = [each for each in frame.model.landings.timeouts if each.id == -self.about]
         if not found:
-            return [TextLine(), *paragraph("This timeout is no longer known. Esc goes back.", width, "muted")]
+            return self.gone("This timeout is no longer known.")
         (landing,) = found
         self._known = fired(frame.model)[self.about]
         last = ago(max(frame.now_ns - landing.landed_ns, 0))

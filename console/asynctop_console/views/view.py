@@ -105,7 +105,7 @@ class View(Screen[None]):
         gap = "  " if width >= 120 else " "
         return [
             (
-                Piece(f"{gap}{key.shown.split()[0]}", "accent", key.action),
+                Piece(f"{gap}{self.console.keymap.first(key)}", "accent", key.action),
                 Piece(f" {key.short}", "muted", key.action),
             )
             for key in keys.keys_of(self.KEYS_OF)
