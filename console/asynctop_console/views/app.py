@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from time import monotonic_ns
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, bindings, keys_of
+from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import MAX_WATCHED, ProtocolError
@@ -368,6 +370,15 @@ class ConsoleApp(App[None]):
             self.model = Model()
             self._findings, self._find_ns = [], 0
             self._begin_to_read()
+
+    def action_save(self) -> None:
+        """Save what is known at this moment where the console was started."""
+        try:
+            path = save(self.frame().model, self._rules, Path.cwd())
+        except OSError as error:
+            self.notify(f"Cannot save here: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"Saved {path.name}", timeout=4, markup=False)
 
     def action_step(self) -> None:
         """Let the next update of a recording come."""

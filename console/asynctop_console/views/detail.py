@@ -6,11 +6,12 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from asynctop_console.model.places import full, is_users, short
+from asynctop_console.model.places import full, is_users, short, users_frame
 from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago, count
+from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import history_lines, times_lines, waker_lines
 from asynctop_console.views.incidents import incident_lines
@@ -20,7 +21,7 @@ from asynctop_console.views.links import links, task_pieces
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
 from asynctop_console.views.stalls import place_of
 from asynctop_console.views.status import CAUSES
-from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
+from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, task_place, waker_text
 from asynctop_protocol.messages import Stall
 
 _MOST_STALLS = 5
@@ -54,6 +55,10 @@ class Detail(Page):
         """The task's name."""
         row = frame.model.tasks.row(self.about)
         return "" if row is None else frame.model.tasks.name(row)
+
+    def place(self, frame: Frame) -> Place | None:
+        """See `task_place`."""
+        return task_place(frame, self.about)
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """All about the task."""
@@ -272,11 +277,16 @@ class StallDetail(Page):
 
     def __init__(self, place: Hashable) -> None:
         super().__init__()
-        self.place = place
+        self.about = place
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line of the last of them."""
+        found = [users_frame(stall.stack) for stall in frame.stalls if place_of(stall) == self.about]
+        return found[-1][1:] if found and found[-1] else None
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """The stalls."""
-        stalls = [stall for stall in frame.stalls if place_of(stall) == self.place]
+        stalls = [stall for stall in frame.stalls if place_of(stall) == self.about]
         if not stalls:
             return self.gone("These stalls are no longer known.")
         width = self.app.size.width

@@ -10,8 +10,10 @@ from textual.binding import BindingType
 
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, kind_json
 from asynctop_console.views.cells import count
 from asynctop_console.views.columns import Cell, Column
+from asynctop_console.views.editor import Place
 from asynctop_console.views.filter import Coded, Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
@@ -251,3 +253,12 @@ class KindsScreen(ListScreen[KindRecord]):
     def name_of(self, frame: Frame, id: int) -> str:
         """The coroutine function."""
         return frame.model.kinds.label(id)
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """Where it is defined."""
+        file, line = frame.model.kinds.defined(id)
+        return (file, line) if file else None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The kind."""
+        return kind_json(frame.model, id)

@@ -3,6 +3,7 @@ no row."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from textual import events
 from textual.widget import Widget
 
+from asynctop_console.snapshot import Json
 from asynctop_console.views.ask import Ask
 from asynctop_console.views.columns import Column, Rows
-from asynctop_console.views.filter import NOTHING, Fields, FilterError, parse
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import NOTHING, Fields, FilterError, Flag, Mask, parse
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
 from asynctop_console.views.order import Ids
@@ -65,7 +68,7 @@ class ListScreen(View, Generic[R]):
         super().__init__()
         self.rows = rows
         self.table: Table[R] = Table(columns, rows, sort, self.palette)
-        self.fields = fields
+        self.fields = {**fields, "marked": Flag(self._marked)}
         self.searched = NOTHING
         """The last filter, which `n` and `N` look for once it hides nothing any more."""
         self._ask: Ask | None = None
@@ -88,6 +91,14 @@ class ListScreen(View, Generic[R]):
         """The name worth copying, "" where the row is gone."""
         raise NotImplementedError
 
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """The line that a row is about, None where there is none."""
+        return None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The row as the snapshot has it, None where it is gone."""
+        raise NotImplementedError
+
     # Painting
 
     def body(self) -> list[Widget]:
@@ -99,7 +110,8 @@ class ListScreen(View, Generic[R]):
         badges = (
             [f"filter {self.rows.filter.text[:30]}  {self.shown(frame)}"] if self.rows.filter.terms else []
         )
-        return badges + self.switches() + (["following"] if self.table.follow else [])
+        marked = [f"{len(self.table.marked)} marked"] if self.table.marked else []
+        return badges + self.switches() + marked + (["following"] if self.table.follow else [])
 
     def switches(self) -> list[str]:
         """Other things that hide rows."""
@@ -255,3 +267,26 @@ class ListScreen(View, Generic[R]):
         if name:
             self.app.copy_to_clipboard(name)
             self.say(f"Copied: {name[:60]}")
+
+    def action_copy_row(self) -> None:
+        """Copy the row as JSON, in ASCII alone."""
+        current = self.table.current
+        row = None if current is None else self.json_of(self.console.frame(), current)
+        if row is not None:
+            self.app.copy_to_clipboard(json.dumps(row))
+            self.say(f"Copied as JSON: {self.name_of(self.console.frame(), current or 0)[:60]}")
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line of the chosen row."""
+        current = self.table.current
+        return None if current is None else self.place_of(frame, current)
+
+    def action_mark(self) -> None:
+        """Mark the chosen row, or not any more."""
+        current = self.table.current
+        if current is not None:
+            self.table.marked ^= {current}
+            self.repaint()
+
+    def _marked(self, frame: Frame) -> Mask:
+        return np.isin(self.rows.ids(frame), list(self.table.marked))

@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from asynctop_console.model import Model, Resource, Waits, users_frame
 from asynctop_console.model.landings import place
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, resource_json
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.filter import Fields, Number, Text, one_each
@@ -231,6 +232,11 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
         """The description."""
         resource = frame.model.waits.resources.get(id)
         return resource.description if resource is not None else ""
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The resource."""
+        resource = frame.model.waits.resources.get(id)
+        return resource_json(resource) if resource is not None else None
 
 
 def _waited(frame: Frame, resource: Resource) -> list[TextLine]:

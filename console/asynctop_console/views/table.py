@@ -36,8 +36,9 @@ THRIFT = 20
 """An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
 
 
-_Line = tuple[str, bool, tuple[Cell, ...]]
-"""Everything a line's looks depend on: its ground, whether the cursor is on it, its cells."""
+_Line = tuple[str, bool, bool, tuple[Cell, ...]]
+"""Everything a line's looks depend on: its ground, whether the cursor is on it, whether it is marked, its
+cells."""
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -69,6 +70,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.follow = False
         self.cursor: int | None = None
         """Id of the chosen row; None while the cursor rests on whatever is on top."""
+        self.marked: set[int] = set()
+        """Ids of rows that the user has marked."""
         self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
         self.painted = 0
         """How many lines were drawn since the beginning, for whoever measures."""
@@ -257,7 +260,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if known:
                 record = next(records)
                 cells = tuple([column.cell(record) for column, _ in self._layout])
-                lines.append((self.rows.ground(record), id == chosen, cells))
+                lines.append((self.rows.ground(record), id == chosen, id in self.marked, cells))
             else:
                 lines.append(None)
         shown, width = self._lines, self.size.width
@@ -286,7 +289,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return strip
 
     def _row(self, line: _Line, width: int) -> Strip:
-        ground, chosen, cells = line
+        ground, chosen, marked, cells = line
         palette = self.palette()
         if chosen:
             resting = "resting" if self.cursor is None else "cursor"
@@ -294,7 +297,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         pieces: list[tuple[str, Style]] = []
         for (column, size), cell in zip(self._layout, cells, strict=True):
             text = fit(cell.text, size, column.align, cell.cut or column.cut)
-            pieces.append((text + " ", palette["faint" if self._dimmed else cell.role, ground]))
+            role = "faint" if self._dimmed else cell.role
+            if marked and column is self._layout[0][0]:
+                pieces += [(text, palette[role, ground]), ("*", palette["warn", ground])]
+            else:
+                pieces.append((text + " ", palette[role, ground]))
         return strip_of(pieces, width, palette["text", ground])
 
     def _said_line(self, y: int, width: int) -> Strip:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from asynctop_console.model import Model
-from asynctop_console.model.places import short
+from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, tasks_json
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.columns import Cell, Column
+from asynctop_console.views.editor import Place
 from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Text, Who, one_each
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.keys import bindings
@@ -83,6 +85,24 @@ def waker_text(model: Model, source: int, task: int, name: int) -> str:
     word = "I/O" if source == WakerSource.IO else WakerSource(source).name.lower()
     by = model.text(name)
     return f"{word} {by}" if by else word
+
+
+def task_place(frame: Frame, task: int) -> Place | None:
+    """The user's line at which a task blocks, else at which it waits, else at which it is defined."""
+    row = frame.model.tasks.row(task)
+    chain = frame.model.chains.get(task)
+    stalled = next((stall.stack for stall in frame.ongoing if stall.task == task), [])
+    found = users_frame(stalled or (chain.frames if chain else []))
+    if found is not None:
+        return found[1:]
+    file, line = ("", 0) if row is None else frame.model.kinds.defined(int(frame.model.tasks.kind[row]))
+    return (file, line) if file else None
+
+
+def task_json(frame: Frame, task: int) -> Json | None:
+    """A task as the snapshot has it, None where it is gone."""
+    row = frame.model.tasks.row(task)
+    return None if row is None else tasks_json(frame.model, frame.findings, np.array([row]))[0]
 
 
 class TaskRows(ListRows[TaskRecord]):
@@ -412,3 +432,11 @@ class Tasks(ListScreen[TaskRecord]):
         """The task's name."""
         row = frame.model.tasks.row(id)
         return "" if row is None else frame.model.tasks.name(row)
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """See `task_place`."""
+        return task_place(frame, id)
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The task."""
+        return task_json(frame, id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -11,6 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from asynctop_console.views import keys, status
+from asynctop_console.views.editor import EditorError, Place, edit, editor_command
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.line import Group, Line, Piece
@@ -130,6 +132,23 @@ class View(Screen[None]):
     def set_filter(self, text: str) -> str:
         """Filter the rows; returns what is wrong with the filter, "" where nothing is. Pages have none."""
         return ""
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line in question, None where there is none."""
+        return None
+
+    def action_edit(self) -> None:
+        """Open that line in the user's editor, and come back from there."""
+        place = self.place(self.console.frame())
+        if place is None:
+            self.say("There is no line to open here")
+            return
+        try:
+            command = editor_command(os.environ, *place)
+            with self.app.suspend():
+                edit(command)
+        except EditorError as error:
+            self.say(str(error))
 
     def say(self, text: str) -> None:
         """Tell the user something in passing."""
