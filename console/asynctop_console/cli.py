@@ -360,9 +360,11 @@ def open_console(target: Target | None, settings: Settings, successor: Successor
 
 def _show(source: Source | None, target: str, settings: Settings, successor: Successor | None = None) -> int:
     _need_terminal()
+    from asynctop_console.memory import Memory, memory_path
     from asynctop_console.views.app import ConsoleApp
     from asynctop_console.views.keymap import Keymap
 
-    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=Keymap(settings.keys))
+    keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
+    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
     app.run()
     return app.return_code or 0

@@ -17,13 +17,15 @@ from asynctop_console.views.columns import layout
 from asynctop_console.views.filter import FilterError, language, parse
 from asynctop_console.views.frame import Frame, Link, Phase
 from asynctop_console.views.order import Order, ordering
-from asynctop_console.views.tasks import COLUMNS, FIELDS, STATES
+from asynctop_console.views.tasklist import columns, fields
+from asynctop_console.views.tasks import STATES, TaskRows
 from asynctop_console.views.theme import PALETTES
 from asynctop_protocol.messages import WakerSource
 
 from .program import MS, ended, named, polled, spawned
 from .screens import three
 
+FIELDS = fields(TaskRows())
 KEYS = st.lists(st.integers(-5, 5), max_size=60)
 
 
@@ -91,9 +93,10 @@ def test_cells_are_cut_where_they_say_least() -> None:
 
 @pytest.mark.parametrize("width", range(79, 200, 7))
 def test_columns_fill_the_screen_and_never_more(width: int) -> None:
-    widths = [cells for _, cells in layout(COLUMNS, width)]
+    found = layout(columns(TaskRows()), width)
+    widths = [cells for _, cells in found]
     assert sum(widths) + len(widths) - 1 <= width
-    assert all(cells >= column.width for column, cells in layout(COLUMNS, width))
+    assert all(cells >= column.width for column, cells in found)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,29 @@ class TaskTable(Columns):
         grown: Ints = np.maximum(cells - older, 0)
         return grown
 
+    def busy_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time in polls since `recent_since_ns`, the one running included."""
+        return self._lately("busy_ns", State.POLLING, now, rows)
+
+    def scheduled_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time woken but not polled since `recent_since_ns`, the wait going on included."""
+        return self._lately("scheduled_ns", State.SCHEDULED, now, rows)
+
+    def idle_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time neither busy nor scheduled since `recent_since_ns`."""
+        ended = self.ended_ns[rows]
+        since = np.maximum(self.created_ns[rows], self.recent_since_ns)
+        lived = np.where(ended > 0, ended, now) - since
+        spent = self.busy_lately(now, rows) + self.scheduled_lately(now, rows)
+        idle: Ints = np.maximum(lived - spent, 0)
+        return idle
+
+    def _lately(self, column: str, state: State, now: int, rows: Selection) -> Ints:
+        """A poll that began before counts whole once it is over, so this is cut to what has passed since."""
+        passed = max(now - self.recent_since_ns, 0)
+        spent: Ints = np.minimum(self.recent(column, rows) + self._in_state(state, now, rows), passed)
+        return spent
+
     def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
         return np.where(self.state[rows] == state, np.maximum(now - self.since_ns[rows], 0), 0)
 

@@ -24,6 +24,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all
+from asynctop_console.memory import Memory
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
@@ -41,7 +42,7 @@ from asynctop_protocol import MAX_WATCHED, ProtocolError
 from asynctop_protocol.messages import Chains, Hello, Message, Subscribe, Tick, Watch
 
 SCREENS: dict[str, str] = {
-    "tasks": "asynctop_console.views.tasks:Tasks",
+    "tasks": "asynctop_console.views.tasklist:Tasks",
     "kinds": "asynctop_console.views.kinds:KindsScreen",
     "stalls": "asynctop_console.views.stalls:StallsScreen",
     "tree": "asynctop_console.views.tree:TreeScreen",
@@ -90,8 +91,10 @@ class ConsoleApp(App[None]):
         clock_ns: Callable[[], int] = monotonic_ns,
         rules: tuple[Rule, ...] = RULES,
         keymap: Keymap = DEFAULT_KEYS,
+        memory: Memory | None = None,
     ) -> None:
-        """`target` says in a few words what is looked at; `clock_ns` is any steady clock."""
+        """`target` says in a few words what is looked at; `clock_ns` is any steady clock. Without a `memory`
+        nothing outlives the app."""
         plain = bool(os.environ.get("NO_COLOR"))
         # Without it Textual turns colours to grey, and default ones to black on black.
         super().__init__(ansi_color=True if plain else None)
@@ -100,6 +103,7 @@ class ConsoleApp(App[None]):
         self.theme = PLAIN if plain else DEFAULT
         self.model = Model()
         self.keymap = keymap
+        self.memory = memory or Memory()
         self.clock_ns = clock_ns
         self._rules = rules
         self._source = source

@@ -47,6 +47,8 @@ class Column(Generic[R]):
     grow: int = 0
     most: int = 0
     leaves: int = 0
+    hidden: bool = False
+    """Whether it is shown only to who has chosen it."""
 
 
 class Rows(Protocol[R]):

@@ -152,6 +152,7 @@ KEYS: tuple[Key, ...] = (
         group="Order",
     ),
     Key("sort-invert", "i", "invert", "", "the other way round", screens=TABLES, group="Order"),
+    Key("sort-pick", "s", "pick_sort", "", "pick the column to sort by", screens=TABLES, group="Order"),
     Key("sort-busy", "B", "sort('busy')", "", "by time in polls", screens=("tasks", "kinds"), group="Order"),
     Key(
         "sort-max",
@@ -170,6 +171,16 @@ KEYS: tuple[Key, ...] = (
     Key("page-up", "pageup", "page(-1)", "", "a page up", group="Move"),
     Key("first", "g,home", "move_to(0)", "", "to the top", group="Move"),
     Key("last", "G,end", "move_to(-1)", "", "to the end", group="Move"),
+    Key(
+        "recent",
+        "r",
+        "recent",
+        "",
+        "figures of the last 5 seconds, or since the start",
+        screens=("tasks",),
+        group="Look",
+    ),
+    Key("columns", "c", "columns", "", "choose the columns", screens=LISTS, group="Look"),
     Key(
         "mark",
         "m",

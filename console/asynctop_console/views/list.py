@@ -21,6 +21,7 @@ from asynctop_console.views.filter import NOTHING, Fields, FilterError, Flag, Ma
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
 from asynctop_console.views.order import Ids
+from asynctop_console.views.picker import ColumnPicker, SortPicker
 from asynctop_console.views.status import welcome
 from asynctop_console.views.table import Table
 from asynctop_console.views.view import View
@@ -103,6 +104,7 @@ class ListScreen(View, Generic[R]):
 
     def body(self) -> list[Widget]:
         """The table."""
+        self.table.choose_columns(self.console.memory.columns.get(self.KEYS_OF, {}))
         return [self.table]
 
     def badges(self, frame: Frame) -> list[str]:
@@ -110,11 +112,17 @@ class ListScreen(View, Generic[R]):
         badges = (
             [f"filter {self.rows.filter.text[:30]}  {self.shown(frame)}"] if self.rows.filter.terms else []
         )
+        unseen = [f"by {self.table.sorted_unseen}"] if self.table.sorted_unseen else []
         marked = [f"{len(self.table.marked)} marked"] if self.table.marked else []
-        return badges + self.switches() + marked + (["following"] if self.table.follow else [])
+        following = ["following"] if self.table.follow else []
+        return badges + self.switches() + self.figures() + unseen + marked + following
 
     def switches(self) -> list[str]:
         """Other things that hide rows."""
+        return []
+
+    def figures(self) -> list[str]:
+        """Which figures are shown, where they are not the usual ones."""
         return []
 
     def shown(self, frame: Frame) -> str:
@@ -233,6 +241,14 @@ class ListScreen(View, Generic[R]):
     def action_sort_beside(self, step: int) -> None:
         """Sort by the column beside."""
         self.table.sort_beside(step)
+
+    def action_pick_sort(self) -> None:
+        """Pick the column to sort by from a list."""
+        self.app.push_screen(SortPicker(self.table))
+
+    def action_columns(self) -> None:
+        """Choose the columns."""
+        self.app.push_screen(ColumnPicker(self.table, self.KEYS_OF))
 
     def action_invert(self) -> None:
         """The other way round."""

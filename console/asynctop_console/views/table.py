@@ -8,7 +8,7 @@ do not jump away from under it. The cursor belongs to a row's id: it stays on it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Generic
 
@@ -70,6 +70,8 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.follow = False
         self.cursor: int | None = None
         """Id of the chosen row; None while the cursor rests on whatever is on top."""
+        self.chosen: dict[str, bool] = {}
+        """Columns that the user has chosen to be shown, or not."""
         self.marked: set[int] = set()
         """Ids of rows that the user has marked."""
         self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
@@ -141,6 +143,21 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if ids:
             here = ids.index(self.sort) if self.sort in ids else 0
             self.sort_by(ids[(here + step) % len(ids)])
+
+    def choose_columns(self, chosen: Mapping[str, bool]) -> None:
+        """Show these columns, or not; the others as they are by themselves."""
+        self.chosen = {id: shown for id, shown in chosen.items() if id in {c.id for c in self.columns}}
+        self._lay_out()
+
+    def shows(self, column: Column[R]) -> bool:
+        """Whether this column is shown where there is room."""
+        return self.chosen.get(column.id, not column.hidden)
+
+    @property
+    def sorted_unseen(self) -> str:
+        """The title of the column that the rows stand by, where another order than usual does not show."""
+        unseen = not self._in_default_order() and self.sort not in {c.id for c, _ in self._layout}
+        return self._column(self.sort).title if unseen else ""
 
     def invert(self) -> None:
         """Turn the order round."""
@@ -334,7 +351,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Another width: other columns."""
-        self._layout = layout(self.columns, self.scrollable_content_region.width)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        shown = tuple(column for column in self.columns if self.shows(column))
+        self._layout = layout(shown, self.scrollable_content_region.width)
         self._strips.clear()
         self._lines = []
         self._measure()
