@@ -70,6 +70,10 @@ class Rows(Protocol[R]):
         """
         ...
 
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The keys by which the rows stand in the end, given those of the column and the bands."""
+        ...
+
     def look(self, frame: Frame, rows: NDArray[np.intp]) -> list[R]:
         """The records of these rows."""
         ...

@@ -43,6 +43,10 @@ class ListRows(Rows[R]):
         """No row is worth more than another."""
         return None
 
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As the column has it."""
+        return keys
+
 
 class Numbers:
     """Gives things that have no number one of their own, always the same one: a cursor belongs to it."""

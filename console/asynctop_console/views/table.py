@@ -119,6 +119,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         bands = rows.bands(frame)
         self._urgent = ids[:0] if bands is None else ids[bands < 0]
         keys = ordering(keys, self.descending, bands if self._in_default_order() else None)
+        keys = rows.arrange(frame, keys)
         wanted = rows.wanted(frame)
         self.order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
         if now_ns is not None:

@@ -127,7 +127,7 @@ def _place(record: TaskRecord) -> Cell:
 
 
 def _name(record: TaskRecord) -> Cell:
-    return Cell(("! " if record.flagged else "") + record.name, _muted(record, "name"))
+    return Cell(record.branch + ("! " if record.flagged else "") + record.name, _muted(record, "name"))
 
 
 def columns(rows: TaskRows) -> tuple[Column[TaskRecord], ...]:
@@ -287,8 +287,8 @@ class Tasks(ListScreen[TaskRecord]):
         return hidden + (["warnings only"] if self.rows.only_flagged else [])
 
     def figures(self) -> list[str]:
-        """Figures that are not those since the start."""
-        return ["last 5 s"] if self.rows.recent else []
+        """How the rows stand, and figures that are not those since the start."""
+        return ["tree"] * self.rows.tree + ["last 5 s"] * self.rows.recent
 
     def action_finished(self) -> None:
         """Hide finished tasks, or show them."""
@@ -303,6 +303,27 @@ class Tasks(ListScreen[TaskRecord]):
     def action_recent(self) -> None:
         """Figures of the last five seconds, or since the start."""
         self.rows.recent = not self.rows.recent
+        self.repaint()
+
+    def action_by_parent(self) -> None:
+        """Each task below the one that spawned it, or all alike."""
+        self.rows.tree = not self.rows.tree
+        self.repaint()
+
+    def action_fold(self, step: int) -> None:
+        """Unfold what the chosen task spawned (1), or fold it away (-1), else go to the task above."""
+        current = self.table.current
+        if not self.rows.tree or current is None:
+            self.say(f"{self.console.keymap.named('by-parent')} makes it a tree")
+        elif self.rows.fold(current, step < 0):
+            self.table.choose(current)
+            self.repaint()
+        elif step < 0 and (above := self.rows.parent_of(current)) is not None:
+            self.table.choose(above)
+
+    def action_fold_all(self) -> None:
+        """Fold everything, or unfold it."""
+        self.rows.folded.turn()
         self.repaint()
 
     def open_row(self, id: int) -> None:

@@ -13,6 +13,7 @@ from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.tasks import ALL, Selection
 from asynctop_console.snapshot import Json, tasks_json
 from asynctop_console.views.editor import Place
+from asynctop_console.views.family import Family, Folded
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.list import ListRows
 from asynctop_console.views.order import Ids
@@ -31,6 +32,9 @@ STATES: dict[str, tuple[str, str]] = {
 }
 """Glyph and role of each state; a done task is in the state of its outcome."""
 
+_DEEPEST = 8
+"""Levels of the tree that are drawn by indenting; of deeper ones it is said how deep they are."""
+
 _WORDS = list(STATES)
 _BLOCKING = _WORDS.index("blocking")
 _OF_STATE = np.array([_WORDS.index(w) for w in ("idle", "scheduled", "polling", "done")])
@@ -44,6 +48,8 @@ class TaskRecord(NamedTuple):
 
     id: int
     state: str
+    branch: str
+    """What leads to it in a tree."""
     name: str
     kind: str
     place: str
@@ -114,6 +120,11 @@ class TaskRows(ListRows[TaskRecord]):
         self.only_flagged = False
         self.recent = False
         """Whether figures are those of the last five seconds or so, and not since the start."""
+        self.tree = False
+        """Whether tasks stand below those that spawned them."""
+        self.folded = Folded()
+        self._family = Family(np.empty(0, np.int64), np.empty(0, np.int64))
+        """As of the last order."""
 
     def ids(self, frame: Frame) -> Ids:
         """Task ids."""
@@ -129,13 +140,49 @@ class TaskRows(ListRows[TaskRecord]):
             switches.append(flagged(frame))
         for switch in switches:
             mask = switch if mask is None else mask & switch
+        if self.tree:
+            family = self._family
+            unfolded = ~family.below(self.folded.of(family.ids))
+            mask = unfolded if mask is None else family.above(mask) & unfolded
         return mask
 
-    def bands(self, frame: Frame) -> NDArray[np.int8]:
-        """Blocking tasks first, ended ones last."""
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In a tree, siblings as the column has it."""
+        if not self.tree:
+            return keys
+        self._family = Family(frame.model.tasks.id.copy(), frame.model.tasks.parent)
+        return self._family.order(keys)
+
+    def bands(self, frame: Frame) -> NDArray[np.int8] | None:
+        """Blocking tasks first, ended ones last; in a tree each has its place."""
+        if self.tree:
+            return None
         bands: NDArray[np.int8] = (frame.model.tasks.state == State.DONE).astype(np.int8)
         bands[frame.blocking] = -1
         return bands
+
+    def fold(self, id: int, folded: bool) -> bool:
+        """Fold a task's children away, or unfold them; False where there was nothing to do."""
+        row = self._family.row(id)
+        if row is None or not self._family.children[row] or self.folded.has(id) == folded:
+            return False
+        self.folded.fold(id, folded)
+        return True
+
+    def parent_of(self, id: int) -> int | None:
+        """The task above this one in the tree."""
+        row = self._family.row(id)
+        above = -1 if row is None else int(self._family.parent[row])
+        return int(self._family.ids[above]) if above >= 0 else None
+
+    def _branch(self, id: int) -> str:
+        """What leads to a task in the tree: blanks by its depth, and whether there is more below."""
+        row = self._family.row(id) if self.tree else None
+        if row is None:
+            return ""
+        depth = int(self._family.depth[row])
+        sign = "  " if not self._family.children[row] else "+ " if self.folded.has(id) else "- "
+        return (f"{depth}… " if depth > _DEEPEST else "") + "  " * min(depth, _DEEPEST) + sign
 
     # Figures, row by row
 
@@ -208,6 +255,7 @@ class TaskRows(ListRows[TaskRecord]):
                 TaskRecord(
                     id=id,
                     state=state,
+                    branch=self._branch(id),
                     name=tasks.name(row) or f"task {id}",
                     kind=kinds.label(kind),
                     place=short(*kinds.spawn(kind)),
