@@ -46,15 +46,17 @@ def editor_command(environ: Mapping[str, str], file: str, line: int) -> list[str
     return words + [word.format(file=file, line=max(line, 1)) for word in habit]
 
 
-def edit(command: list[str]) -> None:
-    """Run it until the user leaves it. EditorError where it fails."""
+def edit(command: list[str]) -> str:
+    """Run it until the user leaves it; returns why it failed, "" where it did not.
+
+    It raises nothing: Textual, which has lent its terminal, would not take it back.
+    """
     # A Ctrl-C in the editor is the editor's, though the terminal sends it to both.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         status = subprocess.run(command, check=False).returncode
     except OSError as error:
-        raise EditorError(f"{command[0]} cannot be started: {error.strerror}") from None
+        return f"{command[0]} cannot be started: {error.strerror}"
     finally:
         signal.signal(signal.SIGINT, before)
-    if status:
-        raise EditorError(f"{command[0]} ended with status {status}")
+    return f"{command[0]} ended with status {status}" if status else ""

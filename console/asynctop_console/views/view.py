@@ -145,10 +145,13 @@ class View(Screen[None]):
             return
         try:
             command = editor_command(os.environ, *place)
-            with self.app.suspend():
-                edit(command)
         except EditorError as error:
             self.say(str(error))
+            return
+        with self.app.suspend():
+            problem = edit(command)
+        if problem:
+            self.say(problem)
 
     def say(self, text: str) -> None:
         """Tell the user something in passing."""
