@@ -32,8 +32,11 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
-_OPTIONAL = ("backports", "numpy", "rich", "textual")
+_OPTIONAL = ("backports", "numpy", "rich", "shtab", "textual")
 """What the extra "console" installs."""
+
+SHELLS = ("bash", "zsh", "fish")
+"""Those that `asynctop completion` knows."""
 
 _LONGEST_OBSERVATION_S = 24 * 3600.0
 
@@ -126,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     lints = commands.add_parser("lints", help="what is looked for, and how that is set")
     lints.add_argument("name", metavar="NAME", nargs="?", help="one of them, with what to do")
     lints.add_argument("--json", action="store_true", help="as JSON")
+    complete = commands.add_parser("completion", help="print a script by which a shell completes these words")
+    complete.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
     return parser
 
 
@@ -161,6 +166,11 @@ def _run(arguments: argparse.Namespace) -> int:
             return _demo(arguments.name, listing=arguments.list)
         case "lints":
             return _lints(arguments.name, as_json=arguments.json)
+        case "completion":
+            from asynctop_console.completion import completion
+
+            print(completion(_parser(), arguments.shell))
+            return 0
         case "record":
             return _record(arguments.target, Path(arguments.file), arguments.seconds)
         case "replay":

@@ -144,6 +144,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "pip install '.[console]'": installs,
     "asynctop": opens_console,
     "asynctop connect TARGET": opens_console,
+    "asynctop completion bash": succeeds,
     "asynctop demo NAME": opens_console,
     "asynctop demo web": opens_console,
     "asynctop demo --list": succeeds,
