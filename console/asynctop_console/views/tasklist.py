@@ -313,9 +313,9 @@ class Tasks(ListScreen[TaskRecord]):
     def action_fold(self, step: int) -> None:
         """Unfold what the chosen task spawned (1), or fold it away (-1), else go to the task above."""
         current = self.table.current
-        if not self.rows.tree or current is None:
-            self.say(f"{self.console.keymap.named('by-parent')} makes it a tree")
-        elif self.rows.fold(current, step < 0):
+        if current is None or not self._is_tree():
+            return
+        if self.rows.fold(current, step < 0):
             self.table.choose(current)
             self.repaint()
         elif step < 0 and (above := self.rows.parent_of(current)) is not None:
@@ -323,8 +323,15 @@ class Tasks(ListScreen[TaskRecord]):
 
     def action_fold_all(self) -> None:
         """Fold everything, or unfold it."""
-        self.rows.folded.turn()
-        self.repaint()
+        if self._is_tree():
+            self.rows.folded.turn()
+            self.repaint()
+
+    def _is_tree(self) -> bool:
+        """Whether there is a tree to fold; where there is none, what makes one is said."""
+        if not self.rows.tree:
+            self.say(f"{self.console.keymap.named('by-parent')} makes it a tree")
+        return self.rows.tree
 
     def open_row(self, id: int) -> None:
         """The task's detail."""

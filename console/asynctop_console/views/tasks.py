@@ -241,6 +241,7 @@ class TaskRows(ListRows[TaskRecord]):
                 self.wakes(frame, rows).tolist(),
                 self.self_wakes(frame, rows).tolist(),
                 tasks.parent[rows].tolist(),
+                tasks.rows_of(tasks.parent[rows]).tolist(),
                 tasks.loop[rows].tolist(),
                 strict=True,
             ),
@@ -248,7 +249,7 @@ class TaskRows(ListRows[TaskRecord]):
         )
         records = []
         for row, id, code, kind, since, longest, source, waker, by, numbers in columns:
-            polls, busy, scheduled, idle, age, wakes, self_wakes, parent, loop = numbers
+            polls, busy, scheduled, idle, age, wakes, self_wakes, parent, above, loop = numbers
             state = _WORDS[code]
             blocked_ns = max(frame.now_ns - since, 0) if code == _BLOCKING else 0
             records.append(
@@ -267,7 +268,7 @@ class TaskRows(ListRows[TaskRecord]):
                     age_ns=age,
                     wakes=wakes,
                     self_wakes=self_wakes,
-                    parent=model.task_name(parent) if parent else "",
+                    parent=(tasks.name(above) if above >= 0 else "") or (f"task {parent}" if parent else ""),
                     loop=loop,
                     waker=waker_text(model, source, waker, by),
                     blocked_ns=blocked_ns,
