@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from asynctop_console.source.recording import Recording
     from asynctop_console.source.target import Target
 
-_FORMS = ("perfetto", "speedscope", "csv", "json")
+_FORMS = ("perfetto", "speedscope", "csv", "json", "html")
 
 
 def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Let the command line know the command."""
-    parser = commands.add_parser("export", help="turn a recording into what other tools read")
+    parser = commands.add_parser("export", help="turn a recording into what other tools read, or a report")
     parser.add_argument("target", metavar="TARGET", nargs="?", help="a recording, a pid, or a socket's path")
     parser.add_argument("--as", dest="form", required=True, choices=_FORMS, help="what to turn it into")
     parser.add_argument("-o", dest="file", metavar="FILE", help="a new file (standard output)")
@@ -68,10 +68,14 @@ def _writer(form: str, table: str | None, rules: tuple[Rule, ...]) -> Callable[[
             if table is not None and table not in tables.COLUMNS:
                 raise UsageError(f"there is no table {table!r}, expected one of: {', '.join(tables.COLUMNS)}")
             return partial(tables.export_csv, rules=rules, table=table or "tasks")
-        case _:
+        case "json":
             from asynctop_console.export import tables
 
             return partial(tables.export_json, rules=rules)
+        case _:
+            from asynctop_console.export import html
+
+            return partial(html.export, rules=rules)
 
 
 def _recording(
