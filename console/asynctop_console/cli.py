@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from asynctop_console.clean import clean
 from asynctop_console.clean import program as command
 from asynctop_console.export import command as export
+from asynctop_console.metrics import command as metrics
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource, Source
@@ -34,8 +35,12 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
-_OPTIONAL = ("backports", "numpy", "rich", "textual")
-"""What the extra "console" installs."""
+_OPTIONAL = {
+    **dict.fromkeys(("backports", "numpy", "rich", "textual"), "console"),
+    "opentelemetry": "otel",
+    "prometheus_client": "prometheus",
+}
+"""Which extra installs what we import."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,9 +60,10 @@ def main(argv: list[str]) -> int:
     except (TargetError, UsageError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _OPTIONAL:
+        extra = _OPTIONAL.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[console]'`")
+        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[{extra}]'`")
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -117,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         "--at", metavar="SECONDS", type=_seconds, help="that moment, from the beginning (the end)"
     )
     export.add_to(commands)
+    metrics.add_to(commands)
     demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
     demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
     demo.add_argument("--list", action="store_true", help="what there is")
@@ -152,6 +159,8 @@ def _run(arguments: argparse.Namespace) -> int:
             return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
         case "export":
             return export.run(arguments, _rules(), _target)
+        case "metrics":
+            return metrics.run(arguments, _rules(), _target)
         case "connect" if _is_recording(arguments.target):
             return _replay(arguments.target)
         case "connect":
