@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter
+from time import monotonic_ns, perf_counter, process_time
 
 from asynctop_console.model import Model
 from asynctop_console.source.live import SocketSource
@@ -112,15 +112,15 @@ def _ingested(tasks: int, rounds: int) -> dict[str, Cell]:
         model.fold(message)
     took = []
     for batch in batches[:rounds]:
-        began = perf_counter()
+        began = process_time()
         updates = 0
-        for message in connection.receive(batch):
+        for message in [*connection.receive(batch), Tick(monotonic_ns())]:
             model.fold(message)
             updates += len(getattr(message, "polls", ()))
-        took.append(updates / (perf_counter() - began))
+        took.append(updates / (process_time() - began))
     return {
         "tasks": f"{tasks:,}",
-        "million task updates a second": sorted(took)[len(took) // 2] / 1e6,
+        "million task updates a second of processor time": sorted(took)[len(took) // 2] / 1e6,
         "target": ">= 2",
     }
 
