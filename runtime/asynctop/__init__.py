@@ -74,6 +74,16 @@ def uninstall() -> None:
             session.stop()
 
 
+def await_console(timeout_s: float) -> bool:
+    """Wait until a console watches this process, for so many seconds at most; whether one does then.
+
+    If so, the process also waits at its end until its consoles have been told everything.
+    """
+    with _lock:
+        session = _session
+    return session is not None and session.await_console(timeout_s)
+
+
 def _before_fork() -> None:
     _lock.acquire()
     if _session is not None:

@@ -53,5 +53,7 @@ class CancellationLog(NewsLog[Cancellation]):
 
         stacks = landing.stack, landing.by_stack, landing.timeout
         # A timeout is one reason, whether its timer ran or its time was up before it was set.
-        reason = users_frame(landing.timeout) if landing.timeout else (landing.source, landing.name, landing.by)
+        reason = (
+            users_frame(landing.timeout) if landing.timeout else (landing.source, landing.name, landing.by)
+        )
         self.put((reason, users_frame(landing.stack)), told, stacks)
