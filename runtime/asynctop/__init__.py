@@ -16,6 +16,7 @@ import sys
 import threading
 
 from asynctop.forks import when_forked
+from asynctop.insider import Insider
 from asynctop.session import Session
 
 __all__ = ["install", "uninstall"]
@@ -82,6 +83,12 @@ def await_console(timeout_s: float) -> bool:
     with _lock:
         session = _session
     return session is not None and session.await_console(timeout_s)
+
+
+def insider() -> Insider | None:
+    """A console in this process, the same one each time; None where nothing is installed."""
+    with _lock:
+        return _session.insider if _session is not None else None
 
 
 def _before_fork() -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from asynctop.cancellation_log import CancellationLog
@@ -23,6 +24,7 @@ from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import StreamHooks
 from asynctop.hooks.trio import TrioHooks
 from asynctop.incident_log import IncidentLog
+from asynctop.insider import Insider
 from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
@@ -103,6 +105,11 @@ class Session:
             self._on_uvloop.start()
         self._adopt()
 
+    @cached_property
+    def insider(self) -> Insider:
+        """A console in this process."""
+        return Insider(self._core, self._watcher)
+
     def await_console(self, timeout_s: float) -> bool:
         """Wait until a console watches, and at the end until all that do have been told everything. Whether
         one watches, in this time."""
@@ -152,6 +159,7 @@ class Session:
         self._core.restart()
         for hooks in (*self._of_incidents, self._trio):
             hooks.restart()
+        vars(self).pop("insider", None)
         self._faults.clear()
         self._failed.clear()
         self._adopt()

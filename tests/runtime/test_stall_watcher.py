@@ -331,7 +331,7 @@ def test_what_has_ended_is_known_once_it_has_settled(hooked: Core) -> None:
     watcher = StallWatcher(hooked, 50 * MS, lambda: None, unexpected)
 
     async def main() -> None:
-        time.sleep(0.06)
+        time.sleep(0.06)  # noqa: ASYNC251 - that is what it is for
 
     watcher.start()
     try:
