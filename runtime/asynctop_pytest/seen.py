@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from weakref import WeakValueDictionary
 
 from asynctop.insider import Insider
 from asynctop.stacks import Frame, users_frame
-from asynctop_protocol import Cause, Ended, Kinds, Named, Reset, Spawned, Stalls, Texts
+from asynctop_protocol import Cause, Ended, Kinds, Loops, Named, Reset, Spawned, Stalls, Texts
 from asynctop_protocol import Stall as Told
+from asynctop_pytest.processors import Notes
 
 _BLAMED = {Cause.BLOCKING, Cause.CPU, Cause.GIL}
 """Not a garbage collection, which is about all that the test run has made so far; nor what is not known, as
@@ -33,6 +35,8 @@ class Stall:
     """A poll or callback that held up its event loop."""
 
     seconds: float
+    own_seconds: float
+    """Without the time in which others had the processors."""
     cause: str
     """"blocking", "cpu", "gil", "gc", or "unknown": the machine may have been busy."""
     function: str
@@ -47,7 +51,7 @@ class Stall:
     """(function, file, line), outermost first."""
     ongoing: bool
     blamed: bool
-    """Whether a test fails for it, where it is long enough."""
+    """Whether a test fails for it, where its own time is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,12 @@ class _Kind:
 class Seen:
     """What has been seen of one test so far; the fixture `asynctop`."""
 
-    def __init__(self, inside: Insider) -> None:
+    def __init__(self, inside: Insider, notes: Notes) -> None:
         self._inside = inside
+        self._notes = notes
+        """Of this thread."""
+        self._own_loops: set[int] = set()
+        """The loops that run in this thread."""
         self._texts = [""]
         self._kinds = [_Kind("", ("", 0), ("", 0))]
         self._tasks: dict[int, _Row] = {}
@@ -156,6 +164,10 @@ class Seen:
     def _update(self) -> None:
         for message in self._inside.news():
             match message:
+                case Loops():
+                    name = threading.current_thread().name
+                    threads = zip(message.id, message.thread, strict=True)
+                    self._own_loops = {loop for loop, thread in threads if thread == name}
                 case Reset():
                     self._tasks.clear()
                 case Texts():
@@ -189,8 +201,13 @@ class Seen:
         frame = users_frame(stall.stack)
         kind = self._kinds[stall.kind]
         nobodys = any(_NOBODYS.search(file) for _, file, _ in stall.stack)
+        own_ns = stall.duration_ns
+        if stall.loop in self._own_loops:
+            computes = stall.cause is not Cause.BLOCKING
+            own_ns = self._notes.own_ns(stall.started_ns, stall.duration_ns, computes=computes)
         return Stall(
             stall.duration_ns / 1e9,
+            own_ns / 1e9,
             stall.cause.name.lower(),
             *(frame or (kind.name, *kind.defined)),
             stall.callee,

@@ -16,6 +16,7 @@ import pytest
 import asynctop
 from asynctop.insider import Insider
 from asynctop_pytest.plugin import Wish
+from asynctop_pytest.processors import Noting
 from asynctop_pytest.seen import Seen
 from asynctop_pytest.sentences import blocked, left_behind
 
@@ -35,6 +36,7 @@ class Watch:
         """Where it was we who installed asynctop."""
         self._inside: Insider | None = None
         self._seen: Seen | None = None
+        self._noting: Noting | None = None
         self._wish: Wish | None = None
         """Of the test that runs."""
         self._cleans_up = False
@@ -105,7 +107,9 @@ class Watch:
     def _problems(self, wish: Wish, phase: str) -> list[str]:
         if asynctop.insider() is not self._inside:
             return []  # the test has called asynctop.uninstall()
-        stalls = [stall for stall in self.seen.news() if stall.blamed and stall.seconds > wish.max_poll]
+        if self._noting is not None:
+            self._noting.note()
+        stalls = [stall for stall in self.seen.news() if stall.blamed and stall.own_seconds > wish.max_poll]
         problems = [blocked(stall, wish.max_poll) for stall in stalls] if wish.judged else []
         tasks = self.seen.tasks if phase != "setup" and wish.leaks else []
         is_over = phase == "teardown" or not self._cleans_up
@@ -125,12 +129,15 @@ class Watch:
             self._max_poll = max_poll
         if inside is not self._inside:
             assert inside is not None
-            self._inside, self._seen = inside, Seen(inside)
+            self._noting = self._noting or Noting()
+            self._inside, self._seen = inside, Seen(inside, self._noting.notes)
 
     def _uninstall(self) -> None:
         if self._ours is not None and asynctop.insider() is self._ours:
             asynctop.uninstall()
-        self._ours = None
+        if self._noting is not None:
+            self._noting.stop()
+        self._ours = self._noting = self._inside = None
 
 
 @contextmanager

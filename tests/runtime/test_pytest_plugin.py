@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asynctop_protocol import Cause, Message, Stall, Stalls
+from asynctop_pytest.processors import Clocks, Notes
 from asynctop_pytest.seen import Seen
 
 pytest_plugins = ("pytester",)
@@ -432,7 +433,7 @@ APP = ("handler", "/home/me/app.py", 3)
 )
 def test_what_is_blamed(cause: Cause, stack: list[tuple[str, str, int]], blamed: bool) -> None:
     inside: Any = FakeInsider()
-    seen = Seen(inside)
+    seen = Seen(inside, Notes())
     started = 2**62
     told = Stall(1, 1, 0, "Task-1", 1, started, 60_000_000, False, cause, 1, stack)
     inside.told = [Stalls([told])]
@@ -441,3 +442,51 @@ def test_what_is_blamed(cause: Cause, stack: list[tuple[str, str, int]], blamed:
     assert seen.news() == []
     seen.restart()
     assert seen.stalls == []
+
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("clocks", "waits", "computes"),
+    [
+        # What it has waited for, and what it has computed, of a poll from 5 to 105 ms; notes every 10 ms.
+        ([(at, 0, 0) for at in range(0, 120, 10)], 100, 0),
+        ([(at, at, 0) for at in range(0, 120, 10)], 100, 100),
+        ([(0, 0, 0), *((at, at - 80, 80) for at in range(90, 120, 10))], 100 - 80 - 80, 20),
+        ([(0, 0, 0), (10, 10, 0), (90, 12, 0), (100, 12, 0), (110, 12, 0)], 100 - 70, 12),
+        ([(0, 0, 0), (12, 0, 0), (26, 0, 0), *((at, 0, 0) for at in range(36, 120, 10))], 100, 0),
+        ([(200, 0, 0)], 100, 100),
+        ([], 100, 100),
+    ],
+    ids=["waits", "computes", "no processor", "machine stands still", "a little late", "too late", "nothing"],
+)
+def test_time_of_its_own(clocks: list[tuple[int, int, int]], waits: int, computes: int) -> None:
+    notes = Notes()
+    for at, busy, waited in clocks:
+        notes.add(Clocks(at * MS, busy * MS, waited * MS))
+    assert notes.own_ns(5 * MS, 100 * MS, computes=False) == waits * MS
+    assert notes.own_ns(5 * MS, 100 * MS, computes=True) == computes * MS
+
+
+def test_a_test_may_fork(run: Run) -> None:
+    source = """
+import os
+import asynctop as ours
+
+@pytest.mark.asynctop(max_poll=20)
+def test():
+    async def main():
+        child = os.fork()
+        if not child:
+            ours.uninstall()  # its own socket
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    asyncio.run(main())
+
+def test_that_it_goes_on():
+    async def main():
+        load()
+    asyncio.run(main())
+"""
+    assert outcomes(run(source, "--asynctop", "-W", "error")) == {"passed": 1, "failed": 1}
