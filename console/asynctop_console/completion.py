@@ -10,7 +10,7 @@ import shtab
 from asynctop_console.lints import LINTS
 from asynctop_demos import DEMOS
 
-_FILES = ("arguments", "file", "target")
+_FILES = ("arguments", "file", "program", "target")
 _NAMES = {"demo": sorted(DEMOS), "lints": sorted(lint.name for lint in LINTS)}
 """What a command's NAME is one of."""
 

@@ -75,7 +75,7 @@ def refused(tmp_path: Path, text: str) -> str:
     ("text", "says"),
     [
         ("keys = 1", "keys: expected a table, found 1"),
-        ("[keys]\nfolow = 'x'", 'keys: expected follow, found "folow"'),
+        ("[keys]\nfolow = 'x'", 'keys: expected one of follow, fold, found "folow"'),
         ("[keys]\nfollow = 1", "keys.follow: expected a key, as"),
         ("[keys]\nfollow = []", "keys.follow: expected a key or a list of keys, found []"),
         ("[keys]\nfollow = 'foo'", 'or "space", found "foo"'),
