@@ -182,6 +182,22 @@ def test_keys_take_effect_in_the_order_they_are_typed() -> None:
     asyncio.run(run())
 
 
+def test_the_count_beside_the_filter_follows_the_program() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("slash")
+            await screen.say()
+            assert "3 of 3" in screen.line("hint")
+            await screen.press(*"fet")
+            await screen.say(spawned([4]), named([4], ["prefetch"]), Tick(NOW + SECOND), after_ns=SECOND)
+            assert "2 of 4" in screen.line("hint")
+            await screen.press("space", *"busy>")
+            await screen.say()
+            assert "busy> what?" in screen.line("hint")
+
+    asyncio.run(run())
+
+
 def test_enter_keeps_no_filter_that_is_wrong() -> None:
     async def run() -> None:
         async with console(*three()) as screen:

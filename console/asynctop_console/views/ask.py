@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -30,7 +31,7 @@ class Ask(Horizontal):
     DEFAULT_CSS = """
     Ask { height: 1; }
     Ask Line { width: auto; min-width: 2; max-width: 2; }
-    Ask Line#hint { width: 1fr; max-width: 100%; }
+    Ask Line#hint { max-width: 67%; }
     Ask Input { width: 1fr; height: 1; border: none; padding: 0; background: $surface; }
     Ask Input:focus { border: none; }
     """
@@ -39,6 +40,8 @@ class Ask(Horizontal):
         """`text` is what stands there at first."""
         super().__init__()
         self._palette = palette
+        self.wrong = False
+        """Whether the text was last said to be wrong."""
         self.input = Input(text, select_on_focus=False, placeholder="fetch  state:idle  busy>10ms  !lint")
 
     @property
@@ -54,9 +57,12 @@ class Ask(Horizontal):
         yield self.input
         yield Line("footer", self._palette, id="hint")
 
-    def hint(self, text: str, bad: bool) -> None:
-        """Say something about the text."""
-        self.query_one("#hint", Line).show([(Piece(f" {text} ", "bad" if bad else "muted"),)])
+    def hint(self, text: str, bad: bool = False) -> None:
+        """Say something about the text: what it leaves, or what is wrong with it."""
+        self.wrong = bad
+        line, shown = self.query_one("#hint", Line), f" {text} "
+        line.styles.width = cell_len(shown)
+        line.show([(Piece(shown, "bad" if bad else "muted"),)])
 
     async def typed(self, event: events.Key | events.Paste) -> bool:
         """Take in a key or a paste; False where it means nothing here.

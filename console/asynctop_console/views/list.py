@@ -143,6 +143,8 @@ class ListScreen(View, Generic[R]):
         if reorder:
             table.take_order()
         table.say(self._message(frame))
+        if self._ask is not None and not self._ask.wrong:
+            self._ask.hint(self.shown(frame))
         super().paint(frame)
 
     def _message(self, frame: Frame) -> list[tuple[str, str]]:
@@ -170,9 +172,10 @@ class ListScreen(View, Generic[R]):
     async def action_filter(self) -> None:
         """Type a filter."""
         self.query_one("#footer", Line).display = False
-        self._ask = Ask(self.rows.filter.text, self.palette)
-        await self.mount(self._ask, before="#footer")
-        self.set_focus(self._ask.input)
+        ask = Ask(self.rows.filter.text, self.palette)
+        await self.mount(ask, before="#footer")
+        self.set_focus(ask.input)
+        self._ask = ask
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, `/` is a character of it."""
