@@ -6,18 +6,19 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from asynctop_console.model.places import full, is_users, short
+from asynctop_console.model.places import is_users, short
 from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
-from asynctop_console.views.cells import age_text, ago, count
+from asynctop_console.views.cells import age_text, ago
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import history_lines, times_lines, waker_lines
 from asynctop_console.views.incidents import incident_lines
+from asynctop_console.views.kind import histogram_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
-from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_console.views.page import Page, heading, labelled, paragraph, placed, stack_lines
 from asynctop_console.views.stalls import place_of
 from asynctop_console.views.status import CAUSES
 from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
@@ -67,7 +68,7 @@ class Detail(Page):
         width, height = self.app.size
         watched = frame.model.watched.get(self.about)
         found = frame.flagged.get(self.about, [])
-        lines = [*_identity(frame, row, record)]
+        lines = [*_identity(frame, row, record, width)]
         if found:
             lines += heading("Warnings")
             for finding in found:
@@ -79,7 +80,7 @@ class Detail(Page):
         lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
         lines += waker_lines(frame, watched) if watched else []
-        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += histogram_lines(frame, int(frame.model.tasks.kind[row]), width)
         lines += incident_lines(
             frame, (each for each in frame.model.incidents if each.task == self.about), width
         )
@@ -101,7 +102,7 @@ class Detail(Page):
         return lines + links(frame, self.about, width)
 
 
-def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
+def _identity(frame: Frame, row: int, record: TaskRecord, width: int) -> list[TextLine]:
     model = frame.model
     tasks, kinds = model.tasks, model.kinds
     kind, parent = int(tasks.kind[row]), int(tasks.parent[row])
@@ -119,10 +120,8 @@ def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
         TextLine((Piece(f" {record.name}", "strong"), Piece(f"  task {record.id}", "muted"))),
         labelled("state", *state),
         labelled("kind", Piece(record.kind, "kind")),
-        labelled("defined at", Piece(full(*kinds.defined(kind)) or "not known", "place")),
-        labelled(
-            "spawned at", Piece(full(*kinds.spawn(kind)) or "not seen: it was there before asynctop", "place")
-        ),
+        placed("defined at", kinds.defined_at(kind), "not known", width),
+        placed("spawned at", kinds.spawned_at(kind), "not seen: it was there before asynctop", width),
     ]
     if parent:
         lines.append(labelled("spawned by", *task_pieces(frame, parent), goal=parent))
@@ -162,33 +161,6 @@ def _times(record: TaskRecord, width: int) -> list[TextLine]:
             Piece(f"   mean {duration(record.busy_ns // max(record.polls, 1))}", "muted"),
         ),
     ]
-
-
-def _histogram(frame: Frame, kind: int, width: int) -> list[TextLine]:
-    kinds = frame.model.kinds
-    if not 0 < kind < kinds.rows or not kinds.histogram[kind].any():
-        return []
-    counts = kinds.histogram[kind]
-    # Two half octaves to a bar: as many bars as one can tell apart.
-    octaves = np.concatenate((counts[:1], counts[1:-1:2] + counts[2::2]))
-    first, last = np.flatnonzero(octaves)[[0, -1]].tolist()
-    most, room = int(octaves.max()), max(min(width - 36, 50), 10)
-    lines = heading(f"Poll times of all {kinds.label(kind)}")
-    quantiles = [(f"p{q:g}", kinds.quantile_ns(kind, q / 100)) for q in (50, 90, 99)]
-    quantiles.append(("max", int(kinds.max_poll_ns[kind])))
-    texts = [Piece(f"{name} {duration(ns)}   ", "text") for name, ns in quantiles if ns is not None]
-    lines.append(labelled("quantiles", *texts))
-    for octave in range(first, last + 1):
-        number = int(octaves[octave])
-        # On a logarithmic scale: a single slow poll among a million is what one is looking for.
-        size = round(room * np.log1p(number) / np.log1p(most)) if number else 0
-        role = "bar.busy" if octave < 24 else "bar.scheduled" if octave < 27 else "bad"
-        lines.append(
-            labelled(
-                f"< {duration(2**octave)}", Piece(f"{count(number):>7} ", "muted"), Piece("▇" * size, role)
-            )
-        )
-    return lines
 
 
 def _wakers(frame: Frame, row: int) -> list[TextLine]:

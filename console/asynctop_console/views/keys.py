@@ -9,9 +9,11 @@ from textual.binding import Binding
 APP = "app"
 """Whatever is open: palette, filter, any screen."""
 
-TABLES = ("tasks", "kinds", "stalls", "resources", "warnings")
+TABLES = ("tasks", "kinds", "stalls", "resources", "warnings", "loops")
 LISTS = (*TABLES, "tree")
-EVERYWHERE = (*LISTS, "detail")
+PLOTTED = ("loops", "plots")
+"""Where something is drawn over time."""
+EVERYWHERE = (*LISTS, "detail", "plots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,17 @@ KEYS: tuple[Key, ...] = (
         "expand.all", "asterisk", "*", "expand_all", "", "show everything, or tasks alone", ("tree",), "Look"
     ),
     Key(
+        "zoom.in",
+        "plus,equals_sign",
+        "+ -",
+        "zoom(-1)",
+        "zoom",
+        "plots of a shorter time, of a longer one",
+        PLOTTED,
+        "Look",
+    ),
+    Key("zoom.out", "minus", "", "zoom(1)", "", "plots of a longer time", PLOTTED, "Look"),
+    Key(
         "filter",
         "slash",
         "/",
@@ -103,6 +116,15 @@ KEYS: tuple[Key, ...] = (
         group="Screens",
     ),
     Key(
+        "screen.loops",
+        "7",
+        "7",
+        "app.screen('loops')",
+        "loops",
+        "event loops, and what they did in the last minutes",
+        group="Screens",
+    ),
+    Key(
         "pause",
         "space",
         "space",
@@ -120,9 +142,9 @@ KEYS: tuple[Key, ...] = (
         "sort.right", "right,l", "", "sort_beside(1)", "", "sort by the column on the right", TABLES, "Order"
     ),
     Key("sort.invert", "i", "i", "invert", "", "the other way round", TABLES, "Order"),
-    Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds"), "Order"),
+    Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds", "loops"), "Order"),
     Key("sort.max", "M", "M", "sort('max')", "", "by longest poll", ("tasks", "kinds", "stalls"), "Order"),
-    Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds"), "Order"),
+    Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds", "loops"), "Order"),
     Key("sort.age", "A", "A", "sort('age')", "", "by age", ("tasks",), "Order"),
     Key("down", "down,j", "↓ j", "move(1)", "", "down", group="Move"),
     Key("up", "up,k", "↑ k", "move(-1)", "", "up", group="Move"),

@@ -32,6 +32,7 @@ _DARK = {
     "bar.busy": "#7fd18c",
     "bar.scheduled": "#f0b95b",
     "bar.idle": "#4a5468",
+    "bar.behind": "#3c6670",
 }
 _LIGHT = {
     "text": "#24292f",
@@ -53,6 +54,7 @@ _LIGHT = {
     "bar.busy": "#1f8f43",
     "bar.scheduled": "#c58a12",
     "bar.idle": "#b6bec9",
+    "bar.behind": "#a9cfcb",
 }
 _PLAIN = {
     "text": "default",
@@ -74,6 +76,7 @@ _PLAIN = {
     "bar.busy": "green",
     "bar.scheduled": "yellow",
     "bar.idle": "dim",
+    "bar.behind": "dim cyan",
 }
 
 _DARK_GROUNDS = {
@@ -88,6 +91,9 @@ _DARK_GROUNDS = {
     "blocking.cursor": "bold #ffffff on #bb3046",
     "alert": "bold #ffffff on #a3273a",
     "notice": "bold #10141b on #f0b95b",
+    "bar.behind": "on #3c6670",
+    "bar.warn": "on #f0b95b",
+    "bar.bad": "on #ff7a85",
 }
 _LIGHT_GROUNDS = {
     "ground": "on #fcfcfa",
@@ -101,6 +107,9 @@ _LIGHT_GROUNDS = {
     "blocking.cursor": "bold #ffffff on #8c1020",
     "alert": "bold #ffffff on #b3202f",
     "notice": "bold #24292f on #f2c55c",
+    "bar.behind": "on #a9cfcb",
+    "bar.warn": "on #855700",
+    "bar.bad": "on #bf1725",
 }
 _PLAIN_GROUNDS = {
     "ground": "on default",
@@ -114,6 +123,9 @@ _PLAIN_GROUNDS = {
     "blocking.cursor": "not dim bold red reverse",
     "alert": "not dim bold red reverse",
     "notice": "not dim bold yellow reverse",
+    "bar.behind": "on bright_black",
+    "bar.warn": "on yellow",
+    "bar.bad": "on red",
 }
 
 

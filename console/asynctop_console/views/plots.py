@@ -1,0 +1,233 @@
+"""Plots of numbers over time: bars in a column for each few seconds, to the right of what they are called.
+
+Scales are fixed, logarithmic, or go up to a round number, so that they hardly ever change. A gap, of which
+nothing is known, is blank; a nought is a line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from asynctop_console.model.columns import Ints
+from asynctop_console.model.series import Floats, Series
+from asynctop_console.model.times import duration
+from asynctop_console.views.cells import count
+from asynctop_console.views.frame import Frame
+from asynctop_console.views.line import Group, Piece
+from asynctop_console.views.lines import TextLine
+from asynctop_console.views.view import View
+
+CELLS_S = (1, 2, 5, 10, 30, 60, 120, 600)
+"""How many seconds a column may stand for."""
+
+_TITLE, _SCALE = 15, 7
+LEFT = _TITLE + _SCALE + 2
+"""Cells to the left of the bars."""
+_FEWEST = 3
+"""Lines of a plot."""
+_BARS = " ▁▂▃▄▅▆▇█"
+_EIGHTHS = len(_BARS) - 1
+_BEHIND = {"bar.behind": "bar.behind", "warn": "bar.warn", "bad": "bar.bad"}
+"""The grounds that look like bars of these roles."""
+_SHORTEST_NS, _LONGEST_NS = 10e3, 10e9
+"""The scale of durations."""
+_APART = 9
+"""Cells from one time on the axis to the next, at least."""
+_ROUND_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How numbers are written, and how high they stand."""
+
+    text: Callable[[float], str]
+    top: Callable[[float], float]
+    """The upper end of the scale, for the largest number there is."""
+    bottom: float = 0
+    middle: Callable[[float], float] = lambda top: top / 2
+    height: Callable[[Floats, float], Floats] = lambda values, top: values / top
+    """How high numbers stand, 0..1, on a scale up to that end."""
+    warn: float = math.inf
+    bad: float = math.inf
+    """From which numbers on they are coloured as such."""
+
+
+def _round_up(most: float) -> float:
+    """The next of 10, 20, 50, 100 and so on."""
+    decade = 10.0 ** math.floor(math.log10(max(most, 10)))
+    return next(decade * step for step in (1, 2, 5, 10) if decade * step >= most * 0.999999)
+
+
+def _decades(values: Floats, top: float) -> Floats:
+    heights: Floats = np.log(np.maximum(values, _SHORTEST_NS) / _SHORTEST_NS) / math.log(top / _SHORTEST_NS)
+    return heights
+
+
+COUNTS = Unit(lambda number: count(round(number)), _round_up)
+RATES = Unit(lambda rate: f"{rate:.1f}" if 0 < rate < 9.95 else count(round(rate)), _round_up)
+SHARES = Unit(lambda share: f"{share:.0%}", lambda _: 1.0, warn=0.7, bad=0.95)
+TIMES = Unit(
+    lambda ns: duration(round(ns)),
+    lambda _: _LONGEST_NS,
+    _SHORTEST_NS,
+    lambda top: math.sqrt(_SHORTEST_NS * top),
+    _decades,
+    warn=10e6,
+    bad=100e6,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What one plot shows: rows of a `Series.window`."""
+
+    title: str
+    unit: Unit
+    of: int
+    role: str
+    front: int | None = None
+    """What is drawn before it, of the same unit and never more."""
+    names: tuple[str, str] = ("now", "")
+    """What they are called."""
+
+
+class Plotted(View):
+    """A screen with plots, which show as much time as one likes."""
+
+    _zoom = 0
+
+    def plot_lines(
+        self, plots: tuple[Plot, ...], frame: Frame, series: Series, subject: int, height: int
+    ) -> list[TextLine]:
+        """Plots of what a series knows of a subject, as wide as the screen; see `plot_lines`."""
+        seconds, cells = CELLS_S[self._zoom], max(self.app.size.width - LEFT - 1, _APART)
+        values = series.window(subject, frame.model.past.second, seconds, cells)
+        return plot_lines(plots, values, seconds, height)
+
+    def on_resize(self) -> None:
+        """Another width: more columns, or fewer."""
+        self.repaint()
+
+    def action_zoom(self, step: int) -> None:
+        """Show more time (1) or less (-1)."""
+        self._zoom = min(max(self._zoom + step, 0), len(CELLS_S) - 1)
+        self.repaint()
+
+
+def plot_lines(plots: tuple[Plot, ...], values: Floats, seconds: int, height: int) -> list[TextLine]:
+    """Plots one below the other in `height` lines, over a common time axis: as many of them, from the first,
+    as can have three lines each. The last column of `values` is the present."""
+    room = max(height - 1, _FEWEST)
+    shown = min(room // _FEWEST, len(plots))
+    each, more = divmod(room, shown)
+    lines = []
+    for index, plot in enumerate(plots[:shown]):
+        lines += _plot(plot, values, each + (index < more))
+    return [*lines, _axis(values.shape[1], seconds)]
+
+
+def _plot(plot: Plot, values: Floats, height: int) -> list[TextLine]:
+    spaced = height > _FEWEST + 1
+    rows = height - spaced
+    unit, shown = plot.unit, values[plot.of]
+    front = values[plot.front] if plot.front is not None else None
+    known = shown[~np.isnan(shown)]
+    top = unit.top(float(known.max(initial=0)))
+    scale = {0: unit.text(top)}
+    if unit.bottom:
+        scale[rows - 1] = unit.text(unit.bottom)
+    if rows > _FEWEST + 1:
+        scale[(rows - 1) // 2] = unit.text(unit.middle(top))
+    figures = [(plot.names[0], float(shown[-1]))]
+    if front is not None:
+        figures.insert(0, (plot.names[1], float(front[-1])))
+    figures.append(("peak", float(known.max(initial=0)) if len(known) else math.nan))
+    heads: list[Group] = [(Piece(f" {plot.title:<{_TITLE - 1}}", "strong"),)]
+    heads += [_figure(unit, name, number) for name, number in figures]
+    heads += [(Piece(" " * _TITLE),)] * rows
+    bars = _bars(plot, shown, front, top, rows)
+    lines = []
+    for row in range(rows):
+        label = scale.get(row, "")
+        edge = Piece(f"{label:>{_SCALE}} {'┤' if label else '│'}", "faint")
+        lines.append(TextLine((*heads[row], edge, *bars[row])))
+    return [*lines, *[TextLine()] * spaced]
+
+
+def _figure(unit: Unit, name: str, number: float) -> tuple[Piece, ...]:
+    text, role = ("-", "faint") if math.isnan(number) else (unit.text(number), _grade(unit, number, "text"))
+    return Piece(f"  {name:<6}", "muted"), Piece(f"{text:>{_TITLE - 8}}", role)
+
+
+def _bars(plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int) -> list[list[Piece]]:
+    unit = plot.unit
+    full = _eighths(unit, shown, top, rows)
+    before = np.minimum(_eighths(unit, front, top, rows), full) if front is not None else full
+    back = "bar.behind" if front is not None else plot.role
+    roles = [_grade(unit, number, back) for number in shown.tolist()]
+    lines = []
+    for row in range(rows):
+        base = _EIGHTHS * (rows - 1 - row)
+        cells = [
+            _cell(high - base, low - base, plot.role if front is not None else role, role)
+            for high, low, role in zip(full.tolist(), before.tolist(), roles, strict=True)
+        ]
+        if not base:  # What is nothing has a line to stand on, what is not known has none.
+            cells = [
+                ("▁", "faint", "") if not high and not gap else cell
+                for cell, high, gap in zip(cells, full.tolist(), np.isnan(shown).tolist(), strict=True)
+            ]
+        lines.append(
+            [
+                Piece("".join(glyph for glyph, _, _ in same), role, ground=ground)
+                for (role, ground), same in groupby(cells, lambda cell: cell[1:])
+            ]
+        )
+    return lines
+
+
+def _cell(high: int, low: int, front: str, back: str) -> tuple[str, str, str]:
+    """Glyph, role and ground of one cell, of which so many eighths are filled, in front and altogether."""
+    high, low = (min(max(eighths, 0), _EIGHTHS) for eighths in (high, low))
+    if not high:
+        return " ", "text", ""
+    if low in (0, high):
+        return _BARS[high], front if low else back, ""
+    if high == _EIGHTHS:
+        return _BARS[low], front, _BEHIND[back]
+    return _BARS[high], front if 2 * low >= high else back, ""
+
+
+def _eighths(unit: Unit, numbers: Floats, top: float, rows: int) -> Ints:
+    """How many eighths of a cell each bar is high: at least one for what is not nothing."""
+    numbers = np.nan_to_num(numbers)
+    heights = np.clip(unit.height(numbers, top), 0, 1) * rows * _EIGHTHS
+    return np.maximum(np.round(heights).astype(np.int64), numbers > 0)
+
+
+def _grade(unit: Unit, number: float, usual: str) -> str:
+    return "bad" if number >= unit.bad else "warn" if number >= unit.warn else usual
+
+
+def _axis(cells: int, seconds: int) -> TextLine:
+    """How long ago each column was."""
+    step = next((each for each in _ROUND_S if each >= _APART * seconds), _ROUND_S[-1])
+    marks = range(step, cells * seconds + 1, step)
+    text = ""
+    for ago in reversed(marks):
+        text = text.ljust(cells - ago // seconds) + f"└{_span(ago)}"
+    text = text[: cells - _APART // 2].ljust(cells - 4) + "now┘"
+    return TextLine((Piece(f" {_span(seconds)} a column".ljust(LEFT), "faint"), Piece(text, "faint")))
+
+
+def _span(seconds: int) -> str:
+    """Some seconds as 50s, 1m10s, 2m, 1h30m."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
