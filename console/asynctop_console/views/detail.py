@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import ClassVar
 
 import numpy as np
+from textual.binding import BindingType
 
+from asynctop_console.model import WatchedTask
 from asynctop_console.model.places import is_users, short
 from asynctop_console.model.stalls import tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago
 from asynctop_console.views.frame import Frame, culprit
-from asynctop_console.views.history import history_lines, times_lines, waker_lines
+from asynctop_console.views.history import HEADING, Timeline, history_lines, times_lines, waker_lines
 from asynctop_console.views.incidents import incident_lines
+from asynctop_console.views.keys import bindings
 from asynctop_console.views.kind import histogram_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
@@ -32,10 +36,14 @@ _MOST_WAKERS = 6
 class Detail(Page):
     """Everything about one task, and where one can go from it. While it is open the task is watched."""
 
+    KEYS_OF = "task"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task")]
+
     def __init__(self, task: int) -> None:
         super().__init__()
         self.about = task
         self._rows = TaskRows()
+        self._timeline = Timeline()
 
     def on_mount(self) -> None:
         """Watch it from now on."""
@@ -76,7 +84,7 @@ class Detail(Page):
         lines += self._chain(frame, record, width)
         lines += cancellation_lines(frame, self.about, width)
         lines += _times(record, width)
-        lines += history_lines(frame, self.about, width, height)
+        lines += history_lines(frame, self.about, self._timeline, width, height)
         lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
         lines += waker_lines(frame, watched) if watched else []
@@ -90,6 +98,27 @@ class Detail(Page):
             for stall in reversed(stalls[-_MOST_STALLS:]):
                 lines += _stall(frame, stall, width)
         return lines
+
+    def action_zoom(self, step: int) -> None:
+        """Show more of the time in which it was polled (1), or less (-1)."""
+        self._look(self._timeline.zoom, step)
+
+    def action_poll(self, step: int) -> None:
+        """To the poll after (1) or before (-1)."""
+        self._look(self._timeline.move, step)
+
+    def action_pan(self, step: int) -> None:
+        """Along the time axis by half of it."""
+        self._look(self._timeline.pan, step)
+
+    def _look(self, move: Callable[[Frame, WatchedTask, int], None], step: int) -> None:
+        """Do so, and show it."""
+        frame = self.console.frame()
+        watched = frame.model.watched.get(self.about)
+        if watched is not None:
+            move(frame, watched, step)
+            self.repaint()
+            self.page.reveal(HEADING)
 
     def _chain(self, frame: Frame, record: TaskRecord, width: int) -> list[TextLine]:
         lines = heading("Await chain")

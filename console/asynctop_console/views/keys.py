@@ -11,9 +11,9 @@ APP = "app"
 
 TABLES = ("tasks", "kinds", "stalls", "resources", "warnings", "loops")
 LISTS = (*TABLES, "tree")
-PLOTTED = ("loops", "plots")
+PLOTTED = ("loops", "plots", "task")
 """Where something is drawn over time."""
-EVERYWHERE = (*LISTS, "detail", "plots")
+EVERYWHERE = (*LISTS, "detail", "plots", "task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,24 @@ KEYS: tuple[Key, ...] = (
         "+ -",
         "zoom(-1)",
         "zoom",
-        "plots of a shorter time, of a longer one",
+        "a shorter time in more detail, a longer one",
         PLOTTED,
         "Look",
     ),
-    Key("zoom.out", "minus", "", "zoom(1)", "", "plots of a longer time", PLOTTED, "Look"),
+    Key("zoom.out", "minus", "", "zoom(1)", "", "a longer time in less detail", PLOTTED, "Look"),
+    Key(
+        "poll.before",
+        "left,h",
+        "← → h l",
+        "poll(-1)",
+        "poll",
+        "a cursor on the time axis: the poll before, the one after",
+        ("task",),
+        "Look",
+    ),
+    Key("poll.after", "right,l", "", "poll(1)", "", "the poll after", ("task",), "Look"),
+    Key("pan.back", "H,shift+left", "H L", "pan(-1)", "", "half the time axis back, on", ("task",), "Look"),
+    Key("pan.on", "L,shift+right", "", "pan(1)", "", "half the time axis on", ("task",), "Look"),
     Key(
         "filter",
         "slash",
