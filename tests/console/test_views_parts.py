@@ -180,7 +180,7 @@ def test_texts_can_be_read(theme: str) -> None:
     for ground in palette.grounds:
         for role in palette.roles:
             style = palette[role, ground]
-            if "bar" in (role[:3], ground[:3]) or style.color is None or style.bgcolor is None:
+            if role.startswith("bar") or style.color is None or style.bgcolor is None:
                 continue
             fore, back = style.color.get_truecolor(), style.bgcolor.get_truecolor()
             least = 3.0 if role == "faint" else 4.5

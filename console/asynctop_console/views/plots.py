@@ -32,8 +32,8 @@ _FEWEST = 3
 """Lines of a plot."""
 _BARS = " ▁▂▃▄▅▆▇█"
 _EIGHTHS = len(_BARS) - 1
-_BEHIND = {"bar.behind": "bar.behind", "warn": "bar.warn", "bad": "bar.bad"}
-"""The grounds that look like bars of these roles."""
+_BEHIND = "▒"
+"""What a cell is filled with behind the bar in front: not everybody has colours to tell them apart."""
 _SHORTEST_NS, _LONGEST_NS = 10e3, 10e9
 """The scale of durations."""
 _APART = 9
@@ -165,42 +165,31 @@ def _figure(unit: Unit, name: str, number: float) -> tuple[Piece, ...]:
 
 
 def _bars(plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int) -> list[list[Piece]]:
-    unit = plot.unit
-    full = _eighths(unit, shown, top, rows)
-    before = np.minimum(_eighths(unit, front, top, rows), full) if front is not None else full
+    full = _eighths(plot.unit, shown, top, rows)
+    before = np.minimum(_eighths(plot.unit, front, top, rows), full) if front is not None else full
     back = "bar.behind" if front is not None else plot.role
-    roles = [_grade(unit, number, back) for number in shown.tolist()]
+    roles = [_grade(plot.unit, number, back) for number in shown.tolist()]
+    fronts = roles if front is None else [plot.role] * len(roles)
+    columns = list(zip(full.tolist(), before.tolist(), fronts, roles, strict=True))
     lines = []
-    for row in range(rows):
-        base = _EIGHTHS * (rows - 1 - row)
-        cells = [
-            _cell(high - base, low - base, plot.role if front is not None else role, role)
-            for high, low, role in zip(full.tolist(), before.tolist(), roles, strict=True)
-        ]
+    for base in range(_EIGHTHS * (rows - 1), -1, -_EIGHTHS):
+        cells = [_cell(high - base, low - base, *column) for high, low, *column in columns]
         if not base:  # What is nothing has a line to stand on, what is not known has none.
-            cells = [
-                ("▁", "faint", "") if not high and not gap else cell
-                for cell, high, gap in zip(cells, full.tolist(), np.isnan(shown).tolist(), strict=True)
-            ]
-        lines.append(
-            [
-                Piece("".join(glyph for glyph, _, _ in same), role, ground=ground)
-                for (role, ground), same in groupby(cells, lambda cell: cell[1:])
-            ]
-        )
+            nothing = (full == 0) & ~np.isnan(shown)
+            cells = [("▁", "faint") if none else cell for none, cell in zip(nothing, cells, strict=True)]
+        same = groupby(cells, lambda cell: cell[1])
+        lines.append([Piece("".join(glyph for glyph, _ in group), role) for role, group in same])
     return lines
 
 
-def _cell(high: int, low: int, front: str, back: str) -> tuple[str, str, str]:
-    """Glyph, role and ground of one cell, of which so many eighths are filled, in front and altogether."""
+def _cell(high: int, low: int, front: str, back: str) -> tuple[str, str]:
+    """Glyph and role of a cell that is filled up to so many eighths, and in front up to fewer."""
     high, low = (min(max(eighths, 0), _EIGHTHS) for eighths in (high, low))
     if not high:
-        return " ", "text", ""
-    if low in (0, high):
-        return _BARS[high], front if low else back, ""
-    if high == _EIGHTHS:
-        return _BARS[low], front, _BEHIND[back]
-    return _BARS[high], front if 2 * low >= high else back, ""
+        return " ", "text"
+    if 2 * low >= high:
+        return _BARS[high], front
+    return _BEHIND if high == _EIGHTHS else _BARS[high], back
 
 
 def _eighths(unit: Unit, numbers: Floats, top: float, rows: int) -> Ints:

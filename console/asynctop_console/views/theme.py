@@ -91,9 +91,6 @@ _DARK_GROUNDS = {
     "blocking.cursor": "bold #ffffff on #bb3046",
     "alert": "bold #ffffff on #a3273a",
     "notice": "bold #10141b on #f0b95b",
-    "bar.behind": "on #3c6670",
-    "bar.warn": "on #f0b95b",
-    "bar.bad": "on #ff7a85",
 }
 _LIGHT_GROUNDS = {
     "ground": "on #fcfcfa",
@@ -107,9 +104,6 @@ _LIGHT_GROUNDS = {
     "blocking.cursor": "bold #ffffff on #8c1020",
     "alert": "bold #ffffff on #b3202f",
     "notice": "bold #24292f on #f2c55c",
-    "bar.behind": "on #a9cfcb",
-    "bar.warn": "on #855700",
-    "bar.bad": "on #bf1725",
 }
 _PLAIN_GROUNDS = {
     "ground": "on default",
@@ -123,9 +117,6 @@ _PLAIN_GROUNDS = {
     "blocking.cursor": "not dim bold red reverse",
     "alert": "not dim bold red reverse",
     "notice": "not dim bold yellow reverse",
-    "bar.behind": "on bright_black",
-    "bar.warn": "on yellow",
-    "bar.bad": "on red",
 }
 
 
