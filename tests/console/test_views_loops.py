@@ -9,6 +9,7 @@ import pytest
 
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.loops import LoopsScreen
+from asynctop_console.views.page import Page
 from asynctop_console.views.plots import CELLS_S, COUNTS, LEFT, RATES, SHARES, TIMES, Plot, plot_lines
 from asynctop_protocol.messages import Loops, LoopState, Message, Tick
 
@@ -213,3 +214,50 @@ def test_times_on_the_axis_stand_where_they_were() -> None:
     assert len(axis) == 60
     for ago, mark in ((30, "└30s "), (60, "└1m "), (90, "└1m30s "), (120, "└2m ")):
         assert axis.index(mark) == 60 - ago // 2
+
+
+def test_a_cursor_on_the_plots_tells_what_was_at_a_moment() -> None:
+    async def run() -> None:
+        async with console(*three(), *minute()) as screen:
+            await screen.press("7", "enter")
+            assert " 1s a column" in screen.page
+            await screen.press("left", "left", "left")
+            lines = screen.page.splitlines()
+            axis = next(line for line in reversed(lines) if "▲" in line)
+            assert axis.startswith(" 2s ago ")
+            assert " Over time   1s a column   ▲ 2s ago" in lines
+            assert axis.index("▲") == len(axis) - 3
+            busy = next(index for index, line in enumerate(lines) if line.startswith(" busy"))
+            assert lines[busy + 1].split()[:2] == ["then", "92%"], "57**2 - 56**2 times 8 ms are 904 ms"
+            chosen = [piece for piece in screen_lines(screen)[busy + 4].pieces if piece.ground]
+            assert [(piece.text, piece.ground) for piece in chosen] == [("█", "cursor")]
+            await screen.press("right", "right", "right")
+            assert "▲" not in screen.page
+            assert "now       95%" in screen.page
+
+    asyncio.run(run())
+
+
+def test_the_plots_go_back_and_stay_where_they_are_while_time_goes_on() -> None:
+    async def run() -> None:
+        async with console(*three(), *minute(), size=(80, 24)) as screen:
+            await screen.press("7", "enter", "H", "H", "H")
+            axis = next(line for line in reversed(screen.page.splitlines()) if "▲" in line)
+            assert axis.startswith(" 1m20s ago")
+            assert "now" not in axis
+            await screen.press("l")
+            bars = [line[LEFT:] for line in screen.page.splitlines() if "│" in line]
+            await screen.say(loops(polls=9_000), Tick(NOW + 62 * SECOND))
+            assert " 1m21s ago" in screen.page
+            assert [line[LEFT:] for line in screen.page.splitlines() if "│" in line] == bars
+            await screen.press("minus")
+            assert "Over time   2s a column   ▲ 1m20s ago" in screen.page
+            await screen.press("L", "L", "L")
+            assert "2s a column" in screen.page
+
+    asyncio.run(run())
+
+
+def screen_lines(screen: Screen) -> list[TextLine]:
+    assert isinstance(screen.app.screen, Page)
+    return screen.app.screen.page.lines

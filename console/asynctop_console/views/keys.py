@@ -11,9 +11,9 @@ APP = "app"
 
 TABLES = ("tasks", "kinds", "stalls", "resources", "warnings", "loops")
 LISTS = (*TABLES, "tree")
-PLOTTED = ("loops", "plots", "task")
-"""Where something is drawn over time."""
-EVERYWHERE = (*LISTS, "detail", "plots", "task")
+AXES = ("plots", "task")
+"""Where there is a cursor on a time axis."""
+EVERYWHERE = (*LISTS, "detail", *AXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ KEYS: tuple[Key, ...] = (
         "zoom(-1)",
         "zoom",
         "a shorter time in more detail, a longer one",
-        PLOTTED,
+        ("loops", *AXES),
         "Look",
     ),
-    Key("zoom.out", "minus", "", "zoom(1)", "", "a longer time in less detail", PLOTTED, "Look"),
+    Key("zoom.out", "minus", "", "zoom(1)", "", "a longer time in less detail", ("loops", *AXES), "Look"),
     Key(
         "poll.before",
         "left,h",
@@ -85,8 +85,19 @@ KEYS: tuple[Key, ...] = (
         "Look",
     ),
     Key("poll.after", "right,l", "", "poll(1)", "", "the poll after", ("task",), "Look"),
-    Key("pan.back", "H,shift+left", "H L", "pan(-1)", "", "half the time axis back, on", ("task",), "Look"),
-    Key("pan.on", "L,shift+right", "", "pan(1)", "", "half the time axis on", ("task",), "Look"),
+    Key(
+        "moment.before",
+        "left,h",
+        "← → h l",
+        "moment(-1)",
+        "moment",
+        "a cursor on the plots: a moment before, one after",
+        ("plots",),
+        "Look",
+    ),
+    Key("moment.after", "right,l", "", "moment(1)", "", "a moment after", ("plots",), "Look"),
+    Key("pan.back", "H,shift+left", "H L", "pan(-1)", "", "half the time axis back, on", AXES, "Look"),
+    Key("pan.on", "L,shift+right", "", "pan(1)", "", "half the time axis on", AXES, "Look"),
     Key(
         "filter",
         "slash",

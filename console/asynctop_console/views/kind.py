@@ -78,7 +78,7 @@ class KindDetail(Plotted, Page):
                 Piece(f"   scheduled {duration(int(kinds.scheduled_ns[kind]))}", "muted"),
                 Piece(f"   longest {duration(int(kinds.max_poll_ns[kind]))}", "muted"),
             ),
-            *heading("Over time"),
+            *self.plots_heading(frame),
         ]
         room = max(_LINES * len(_PLOTS), height - 4 - len(lines)) + 1
         lines += self.plot_lines(_PLOTS, frame, frame.model.past.kinds, kind, room)

@@ -112,7 +112,7 @@ class LoopDetail(Plotted, Page):
                 Piece(f"   polls {loop.polls:,}", "muted"),
                 Piece(f"   callbacks {loop.callbacks:,}", "muted"),
             ),
-            *heading("Over time"),
+            *self.plots_heading(frame),
         ]
         plots = plots_of(frame)
         room = max(_LINES * len(plots), self.app.size.height - 4 - len(lines)) + 1

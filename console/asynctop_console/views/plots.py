@@ -14,16 +14,20 @@ from itertools import groupby
 import numpy as np
 
 from asynctop_console.model.columns import Ints
-from asynctop_console.model.series import Floats, Series
+from asynctop_console.model.series import TIERS, Floats, Series
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import count
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.line import Group, Piece
 from asynctop_console.views.lines import TextLine
+from asynctop_console.views.page import heading
 from asynctop_console.views.view import View
 
 CELLS_S = (1, 2, 5, 10, 30, 60, 120, 600)
 """How many seconds a column may stand for."""
+
+KEPT_S = TIERS[-1].seconds * TIERS[-1].kept
+"""How far back one can go."""
 
 _TITLE, _SCALE = 15, 7
 LEFT = _TITLE + _SCALE + 2
@@ -92,46 +96,97 @@ class Plot:
     role: str
     front: int | None = None
     """What is drawn before it, of the same unit and never more."""
-    names: tuple[str, str] = ("now", "")
-    """What they are called."""
+    names: tuple[str, str] = ("", "")
+    """What they are called, where there are two."""
 
 
 class Plotted(View):
-    """A screen with plots, which show as much time as one likes."""
+    """A screen with plots, which show as much time as one likes, up to now or to a moment in the past."""
 
     _zoom = 0
+    _at_s: int | None = None
+    """The second that the cursor is on; None without one."""
+    _until_s = 0
+    """The last second shown, while there is a cursor."""
 
     def plot_lines(
         self, plots: tuple[Plot, ...], frame: Frame, series: Series, subject: int, height: int
     ) -> list[TextLine]:
         """Plots of what a series knows of a subject, as wide as the screen; see `plot_lines`."""
-        seconds, cells = CELLS_S[self._zoom], max(self.app.size.width - LEFT - 1, _APART)
-        values = series.window(subject, frame.model.past.second, seconds, cells)
-        return plot_lines(plots, values, seconds, height)
+        now, seconds = frame.model.past.second, self._seconds
+        if self._at_s is None:
+            return plot_lines(plots, series.window(subject, now, seconds, self._cells), seconds, height)
+        back = (now // seconds - self._until_s // seconds) * seconds
+        column = self._cells - 1 - (self._until_s // seconds - self._at_s // seconds)
+        values = series.window(subject, self._until_s, seconds, self._cells)
+        return plot_lines(plots, values, seconds, height, back, column)
+
+    def plots_heading(self, frame: Frame) -> list[TextLine]:
+        """What stands above plots that are longer than the screen: how long ago the cursor's moment was."""
+        blank, title = heading("Over time")
+        pieces = [*title.pieces, Piece(f"   {_span(self._seconds)} a column", "muted")]
+        if self._at_s is not None:
+            back = frame.model.past.second // self._seconds - self._at_s // self._seconds
+            pieces.append(Piece(f"   ▲ {_ago(back, self._seconds)}", "accent"))
+        return [blank, TextLine(tuple(pieces))]
+
+    @property
+    def _seconds(self) -> int:
+        return CELLS_S[self._zoom]
+
+    @property
+    def _cells(self) -> int:
+        return max(self.app.size.width - LEFT - 1, _APART)
 
     def on_resize(self) -> None:
         """Another width: more columns, or fewer."""
-        self.repaint()
+        self._go(self._at_s)
 
     def action_zoom(self, step: int) -> None:
         """Show more time (1) or less (-1)."""
         self._zoom = min(max(self._zoom + step, 0), len(CELLS_S) - 1)
+        self._go(self._at_s)
+
+    def action_moment(self, step: int) -> None:
+        """The cursor to the next column (1) or the one before (-1); beyond the last there is none."""
+        beyond = self.console.frame().model.past.second + self._seconds
+        self._go((beyond if self._at_s is None else self._at_s) + step * self._seconds)
+
+    def action_pan(self, step: int) -> None:
+        """The same by half of what is shown."""
+        self.action_moment(step * (self._cells // 2))
+
+    def _go(self, at_s: int | None) -> None:
+        now, shown = self.console.frame().model.past.second, self._cells * self._seconds
+        until = now if self._at_s is None else self._until_s
+        self._at_s = None if at_s is None or at_s > now else max(at_s, now - KEPT_S, 0)
+        if self._at_s is not None and not until - shown + self._seconds < self._at_s <= until:
+            until = min(self._at_s + shown // 2, now)
+        self._until_s = until
         self.repaint()
 
 
-def plot_lines(plots: tuple[Plot, ...], values: Floats, seconds: int, height: int) -> list[TextLine]:
+def plot_lines(
+    plots: tuple[Plot, ...],
+    values: Floats,
+    seconds: int,
+    height: int,
+    back: int = 0,
+    cursor: int | None = None,
+) -> list[TextLine]:
     """Plots one below the other in `height` lines, over a common time axis: as many of them, from the first,
-    as can have three lines each. The last column of `values` is the present."""
+    as can have three lines each. The last column of `values` is so many seconds back; figures are those of
+    the column with the cursor, or of the last one."""
     room = max(height - 1, _FEWEST)
     shown = min(room // _FEWEST, len(plots))
     each, more = divmod(room, shown)
     lines = []
     for index, plot in enumerate(plots[:shown]):
-        lines += _plot(plot, values, each + (index < more))
-    return [*lines, _axis(values.shape[1], seconds)]
+        lines += _plot(plot, values, each + (index < more), cursor)
+    return [*lines, _axis(values.shape[1], seconds, back, cursor)]
 
 
-def _plot(plot: Plot, values: Floats, height: int) -> list[TextLine]:
+def _plot(plot: Plot, values: Floats, height: int, cursor: int | None) -> list[TextLine]:
     spaced = height > _FEWEST + 1
     rows = height - spaced
     unit, shown = plot.unit, values[plot.of]
@@ -143,14 +198,15 @@ def _plot(plot: Plot, values: Floats, height: int) -> list[TextLine]:
         scale[rows - 1] = unit.text(unit.bottom)
     if rows > _FEWEST + 1:
         scale[(rows - 1) // 2] = unit.text(unit.middle(top))
-    figures = [(plot.names[0], float(shown[-1]))]
+    at = -1 if cursor is None else cursor
+    figures = [(plot.names[0] or ("now" if cursor is None else "then"), float(shown[at]))]
     if front is not None:
-        figures.insert(0, (plot.names[1], float(front[-1])))
+        figures.insert(0, (plot.names[1], float(front[at])))
     figures.append(("peak", float(known.max(initial=0)) if len(known) else math.nan))
     heads: list[Group] = [(Piece(f" {plot.title:<{_TITLE - 1}}", "strong"),)]
     heads += [_figure(unit, name, number) for name, number in figures]
     heads += [(Piece(" " * _TITLE),)] * rows
-    bars = _bars(plot, shown, front, top, rows)
+    bars = _bars(plot, shown, front, top, rows, cursor)
     lines = []
     for row in range(rows):
         label = scale.get(row, "")
@@ -164,7 +220,9 @@ def _figure(unit: Unit, name: str, number: float) -> tuple[Piece, ...]:
     return Piece(f"  {name:<6}", "muted"), Piece(f"{text:>{_TITLE - 8}}", role)
 
 
-def _bars(plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int) -> list[list[Piece]]:
+def _bars(
+    plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int, cursor: int | None
+) -> list[list[Piece]]:
     full = _eighths(plot.unit, shown, top, rows)
     before = np.minimum(_eighths(plot.unit, front, top, rows), full) if front is not None else full
     back = "bar.behind" if front is not None else plot.role
@@ -177,8 +235,11 @@ def _bars(plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int
         if not base:  # What is nothing has a line to stand on, what is not known has none.
             nothing = (full == 0) & ~np.isnan(shown)
             cells = [("▁", "faint") if none else cell for none, cell in zip(nothing, cells, strict=True)]
-        same = groupby(cells, lambda cell: cell[1])
-        lines.append([Piece("".join(glyph for glyph, _ in group), role) for role, group in same])
+        drawn = [(*cell, "cursor" if at == cursor else "") for at, cell in enumerate(cells)]
+        same = groupby(drawn, lambda cell: cell[1:])
+        lines.append(
+            [Piece("".join(cell[0] for cell in group), role, ground=ground) for (role, ground), group in same]
+        )
     return lines
 
 
@@ -203,15 +264,32 @@ def _grade(unit: Unit, number: float, usual: str) -> str:
     return "bad" if number >= unit.bad else "warn" if number >= unit.warn else usual
 
 
-def _axis(cells: int, seconds: int) -> TextLine:
-    """How long ago each column was."""
+def _axis(cells: int, seconds: int, back: int, cursor: int | None) -> TextLine:
+    """How long ago each column was, the last of which is so many seconds back."""
     step = next((each for each in _ROUND_S if each >= _APART * seconds), _ROUND_S[-1])
-    marks = range(step, cells * seconds + 1, step)
+    first = back // step + 1
     text = ""
-    for ago in reversed(marks):
-        text = text.ljust(cells - ago // seconds) + f"└{_span(ago)}"
-    text = text[: cells - _APART // 2].ljust(cells - 4) + "now┘"
-    return TextLine((Piece(f" {_span(seconds)} a column".ljust(LEFT), "faint"), Piece(text, "faint")))
+    for ago in reversed(range(first * step, back + cells * seconds + 1, step)):
+        text = text.ljust(cells - (ago - back) // seconds) + f"└{_span(ago)}"
+    if not back:
+        text = text[: cells - _APART // 2].ljust(cells - 4) + "now┘"
+    text = text[:cells].ljust(cells)
+    if cursor is None:
+        return TextLine((Piece(f" {_span(seconds)} a column".ljust(LEFT), "faint"), Piece(text, "faint")))
+    then = _ago(back // seconds + cells - 1 - cursor, seconds)
+    return TextLine(
+        (
+            Piece(f" {then}".ljust(LEFT), "accent"),
+            Piece(text[:cursor], "faint"),
+            Piece("▲", "accent"),
+            Piece(text[cursor + 1 :], "faint"),
+        )
+    )
+
+
+def _ago(columns: int, seconds: int) -> str:
+    """How long ago a column was."""
+    return f"{_span(columns * seconds)} ago" if columns else "now"
 
 
 def _span(seconds: int) -> str:
