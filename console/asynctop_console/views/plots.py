@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.series import TIERS, Floats, Series
@@ -26,6 +28,8 @@ from asynctop_console.views.view import View
 CELLS_S = (1, 2, 5, 10, 30, 60, 120, 600)
 """How many seconds a column may stand for."""
 
+Texts: TypeAlias = npt.NDArray[np.str_]
+
 KEPT_S = TIERS[-1].seconds * TIERS[-1].kept
 """How far back one can go."""
 
@@ -34,7 +38,7 @@ LEFT = _TITLE + _SCALE + 2
 """Cells to the left of the bars."""
 _FEWEST = 3
 """Lines of a plot."""
-_BARS = " ▁▂▃▄▅▆▇█"
+_BARS = np.array(list(" ▁▂▃▄▅▆▇█"))
 _EIGHTHS = len(_BARS) - 1
 _BEHIND = "▒"
 """What a cell is filled with behind the bar in front: not everybody has colours to tell them apart."""
@@ -108,18 +112,26 @@ class Plotted(View):
     """The second that the cursor is on; None without one."""
     _until_s = 0
     """The last second shown, while there is a cursor."""
+    _drawn_of: tuple[object, ...] = ()
+    _drawn: list[TextLine]
+    """What was drawn last, and what of."""
 
     def plot_lines(
         self, plots: tuple[Plot, ...], frame: Frame, series: Series, subject: int, height: int
     ) -> list[TextLine]:
         """Plots of what a series knows of a subject, as wide as the screen; see `plot_lines`."""
-        now, seconds = frame.model.past.second, self._seconds
-        if self._at_s is None:
-            return plot_lines(plots, series.window(subject, now, seconds, self._cells), seconds, height)
-        back = (now // seconds - self._until_s // seconds) * seconds
-        column = self._cells - 1 - (self._until_s // seconds - self._at_s // seconds)
-        values = series.window(subject, self._until_s, seconds, self._cells)
-        return plot_lines(plots, values, seconds, height, back, column)
+        now, seconds, cells = frame.model.past.second, self._seconds, self._cells
+        until, cursor = now, None
+        if self._at_s is not None:
+            until = self._until_s
+            cursor = cells - 1 - (until // seconds - self._at_s // seconds)
+        of = (plots, series, subject, now, until, seconds, cells, height, cursor)
+        if of != self._drawn_of:
+            # Once a second, not at each painting.
+            back = (now // seconds - until // seconds) * seconds
+            values = series.window(subject, until, seconds, cells)
+            self._drawn_of, self._drawn = of, plot_lines(plots, values, seconds, height, back, cursor)
+        return self._drawn
 
     def plots_heading(self, frame: Frame) -> list[TextLine]:
         """What stands above plots that are longer than the screen: how long ago the cursor's moment was."""
@@ -223,34 +235,34 @@ def _figure(unit: Unit, name: str, number: float) -> tuple[Piece, ...]:
 def _bars(
     plot: Plot, shown: Floats, front: Floats | None, top: float, rows: int, cursor: int | None
 ) -> list[list[Piece]]:
-    full = _eighths(plot.unit, shown, top, rows)
-    before = np.minimum(_eighths(plot.unit, front, top, rows), full) if front is not None else full
-    back = "bar.behind" if front is not None else plot.role
-    roles = [_grade(plot.unit, number, back) for number in shown.tolist()]
-    fronts = roles if front is None else [plot.role] * len(roles)
-    columns = list(zip(full.tolist(), before.tolist(), fronts, roles, strict=True))
+    unit, usual = plot.unit, plot.role if front is None else "bar.behind"
+    back = np.where(shown >= unit.bad, "bad", np.where(shown >= unit.warn, "warn", usual))
+    fore = back if front is None else np.full(len(shown), plot.role)
+    full = _eighths(unit, shown, top, rows)
+    before = full if front is None else np.minimum(_eighths(unit, front, top, rows), full)
     lines = []
     for base in range(_EIGHTHS * (rows - 1), -1, -_EIGHTHS):
-        cells = [_cell(high - base, low - base, *column) for high, low, *column in columns]
+        high, low = np.clip(full - base, 0, _EIGHTHS), np.clip(before - base, 0, _EIGHTHS)
+        covered = 2 * low >= high
+        glyphs = np.where(~covered & (high == _EIGHTHS), _BEHIND, _BARS[high])
+        roles = np.where(high, np.where(covered, fore, back), "text")
         if not base:  # What is nothing has a line to stand on, what is not known has none.
             nothing = (full == 0) & ~np.isnan(shown)
-            cells = [("▁", "faint") if none else cell for none, cell in zip(nothing, cells, strict=True)]
-        drawn = [(*cell, "cursor" if at == cursor else "") for at, cell in enumerate(cells)]
-        same = groupby(drawn, lambda cell: cell[1:])
-        lines.append(
-            [Piece("".join(cell[0] for cell in group), role, ground=ground) for (role, ground), group in same]
-        )
+            glyphs, roles = np.where(nothing, _BARS[1], glyphs), np.where(nothing, "faint", roles)
+        lines.append(_pieces(glyphs, roles, cursor))
     return lines
 
 
-def _cell(high: int, low: int, front: str, back: str) -> tuple[str, str]:
-    """Glyph and role of a cell that is filled up to so many eighths, and in front up to fewer."""
-    high, low = (min(max(eighths, 0), _EIGHTHS) for eighths in (high, low))
-    if not high:
-        return " ", "text"
-    if 2 * low >= high:
-        return _BARS[high], front
-    return _BEHIND if high == _EIGHTHS else _BARS[high], back
+def _pieces(glyphs: Texts, roles: Texts, cursor: int | None) -> list[Piece]:
+    """Neighbours of one role joined; the cell with the cursor stands alone."""
+    begins = {0, *(np.flatnonzero(roles[1:] != roles[:-1]) + 1).tolist()}
+    if cursor is not None:
+        begins |= {cursor, cursor + 1}
+    edges = [*sorted(begins - {len(glyphs)}), len(glyphs)]
+    return [
+        Piece("".join(glyphs[begin:end]), str(roles[begin]), ground="cursor" if begin == cursor else "")
+        for begin, end in pairwise(edges)
+    ]
 
 
 def _eighths(unit: Unit, numbers: Floats, top: float, rows: int) -> Ints:
