@@ -9,9 +9,11 @@ from textual.binding import Binding
 APP = "app"
 """Whatever is open: palette, filter, any screen."""
 
-TABLES = ("tasks", "kinds", "stalls", "resources", "warnings")
+TABLES = ("tasks", "kinds", "stalls", "resources", "warnings", "loops")
 LISTS = (*TABLES, "tree")
-EVERYWHERE = (*LISTS, "detail")
+AXES = ("plots", "task")
+"""Where there is a cursor on a time axis."""
+EVERYWHERE = (*LISTS, "detail", *AXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,58 @@ KEYS: tuple[Key, ...] = (
         screens=("tree",),
         group="Look",
     ),
+    Key(
+        "zoom-in",
+        "plus,equals_sign",
+        "zoom(-1)",
+        "zoom",
+        "a shorter time in more detail, a longer one",
+        screens=("loops", *AXES),
+        group="Look",
+        beside="zoom-out",
+    ),
+    Key(
+        "zoom-out",
+        "minus",
+        "zoom(1)",
+        "",
+        "a longer time in less detail",
+        screens=("loops", *AXES),
+        group="Look",
+    ),
+    Key(
+        "poll-before",
+        "left,h",
+        "poll(-1)",
+        "poll",
+        "a cursor on the time axis: the poll before, the one after",
+        screens=("task",),
+        group="Look",
+        beside="poll-after",
+    ),
+    Key("poll-after", "right,l", "poll(1)", "", "the poll after", screens=("task",), group="Look"),
+    Key(
+        "moment-before",
+        "left,h",
+        "moment(-1)",
+        "moment",
+        "a cursor on the plots: a moment before, one after",
+        screens=("plots",),
+        group="Look",
+        beside="moment-after",
+    ),
+    Key("moment-after", "right,l", "moment(1)", "", "a moment after", screens=("plots",), group="Look"),
+    Key(
+        "pan-back",
+        "H,shift+left",
+        "pan(-1)",
+        "",
+        "half the time axis back, on",
+        screens=AXES,
+        group="Look",
+        beside="pan-on",
+    ),
+    Key("pan-on", "L,shift+right", "pan(1)", "", "half the time axis on", screens=AXES, group="Look"),
     Key(
         "filter",
         "slash",
@@ -163,6 +217,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("screen-warnings", "6", "app.screen('warnings')", "warn", "warnings in sentences", group="Screens"),
     Key(
+        "screen-loops",
+        "7",
+        "app.screen('loops')",
+        "loops",
+        "event loops, and what they did in the last minutes",
+        group="Screens",
+    ),
+    Key(
         "pause",
         "space",
         "app.hold",
@@ -201,7 +263,15 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("sort-invert", "i", "invert", "", "the other way round", screens=TABLES, group="Order"),
     Key("sort-pick", "s", "pick_sort", "", "pick the column to sort by", screens=TABLES, group="Order"),
-    Key("sort-busy", "B", "sort('busy')", "", "by time in polls", screens=("tasks", "kinds"), group="Order"),
+    Key(
+        "sort-busy",
+        "B",
+        "sort('busy')",
+        "",
+        "by time in polls",
+        screens=("tasks", "kinds", "loops"),
+        group="Order",
+    ),
     Key(
         "sort-max",
         "M",
@@ -211,7 +281,9 @@ KEYS: tuple[Key, ...] = (
         screens=("tasks", "kinds", "stalls"),
         group="Order",
     ),
-    Key("sort-polls", "P", "sort('polls')", "", "by polls", screens=("tasks", "kinds"), group="Order"),
+    Key(
+        "sort-polls", "P", "sort('polls')", "", "by polls", screens=("tasks", "kinds", "loops"), group="Order"
+    ),
     Key("sort-age", "A", "sort('age')", "", "by age", screens=("tasks",), group="Order"),
     Key("down", "down,j", "move(1)", "", "down", group="Move"),
     Key("up", "up,k", "move(-1)", "", "up", group="Move"),
