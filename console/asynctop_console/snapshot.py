@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all, lints_by_task
-from asynctop_console.model import Frame, Model, Resource, Waits, users_frame
+from asynctop_console.model import Frame, Loop, Model, Resource, Waits, users_frame
 from asynctop_console.model.stalls import lines
 from asynctop_console.model.tasks import ALL, Selection
 from asynctop_protocol.messages import Cancellation, Incident, Outcome, Stall, State, WakerSource
@@ -25,7 +25,7 @@ def snapshot(model: Model, rules: tuple[Rule, ...] = RULES) -> Json:
     return {
         "target": _target(model),
         "observed": {"from": model.observed_from_ns, "until": model.now_ns},
-        "loops": _loops(model),
+        "loops": [loop_json(model, loop) for loop in model.loops],
         "tasks": tasks_json(model, findings),
         "kinds": [kind_json(model, kind) for kind in range(model.kinds.rows) if _is_used(model, kind)],
         "stalls": [stall_json(model, stall) for stall in model.stalls],
@@ -51,28 +51,25 @@ def _target(model: Model) -> Json:
     }
 
 
-def _loops(model: Model) -> list[Json]:
-    loops, counts = np.unique(model.tasks.loop[model.tasks.live()], return_counts=True)
-    live = dict(zip(loops.tolist(), counts.tolist(), strict=True))
-    return [
-        {
-            "id": loop.id,
-            "thread": loop.thread,
-            "runtime": loop.runtime,
-            "tasks": live.get(loop.id, 0),
-            "busy_ns": loop.busy_at(model.now_ns),
-            "polls": loop.polls,
-            "callbacks": loop.callbacks,
-            "max_lag_ns": loop.max_lag_ever_ns,
-            "busy_ratio": model.meters.observed_busy_ratio(loop.id),
-            "state": loop.state.name.lower(),
-            "turns": loop.turns,
-            "max_turn_ns": loop.max_turn_ever_ns,
-            "timers": loop.timers,
-            "timers_fired": loop.timers_fired,
-        }
-        for loop in model.loops
-    ]
+def loop_json(model: Model, loop: Loop) -> Json:
+    """An event loop."""
+    of_loop = model.tasks.loop == loop.id
+    return {
+        "id": loop.id,
+        "thread": loop.thread,
+        "runtime": loop.runtime,
+        "tasks": int(np.count_nonzero(of_loop & (model.tasks.state != State.DONE))),
+        "busy_ns": loop.busy_at(model.now_ns),
+        "polls": loop.polls,
+        "callbacks": loop.callbacks,
+        "max_lag_ns": loop.max_lag_ever_ns,
+        "busy_ratio": model.meters.observed_busy_ratio(loop.id),
+        "state": loop.state.name.lower(),
+        "turns": loop.turns,
+        "max_turn_ns": loop.max_turn_ever_ns,
+        "timers": loop.timers,
+        "timers_fired": loop.timers_fired,
+    }
 
 
 def tasks_json(model: Model, findings: list[Finding], rows: Selection = ALL) -> list[Json]:

@@ -193,13 +193,13 @@ def test_a_demo_ends_with_its_console(lab: Lab, terminal: Callable[..., Terminal
 def test_keys_of_ones_own_and_a_line_in_the_editor(
     lab: Lab, program: Process, terminal: Callable[..., Terminal]
 ) -> None:
-    (lab.work / "config.toml").write_text('[keys]\nedit = "f5"\nhelp = "H"\n')
+    (lab.work / "config.toml").write_text('[keys]\nedit = "f5"\nhelp = "W"\n')
     editor = lab.work / "vim"
     editor.write_text("#!/bin/sh\necho editing $*\nread line\n")
     editor.chmod(0o755)
     settings = ("env", f"ASYNCTOP_CONFIG={lab.work / 'config.toml'}", f"VISUAL={editor}")
     screen = terminal(100, 30, *settings, *ASYNCTOP)
-    screen.shows(r"^ ?H help")
+    screen.shows(r"^ ?W help")
     screen.press("3")
     screen.shows(rf"{LINE} ")
     screen.press("F5")

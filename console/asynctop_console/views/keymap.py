@@ -39,7 +39,7 @@ _RENAMED = {
     "low_line": "underscore",
 }
 """Characters that Textual calls otherwise than Unicode does."""
-_KEY = re.compile(r"(\^|(?:(?:ctrl|alt|shift)\+)*)(.+)", re.IGNORECASE | re.DOTALL)
+_KEY = re.compile(r"(\^|(?:(?:ctrl|alt|shift)[+-])*)(.+)", re.IGNORECASE | re.DOTALL)
 
 EXAMPLES = '"F", "f5", "ctrl+f" or "space"'
 
@@ -49,12 +49,11 @@ def key_name(text: str) -> str | None:
     match = _KEY.fullmatch(text)
     if match is None:
         return None
-    held = {"ctrl"} if match[1] == "^" else set(filter(None, match[1].lower().split("+")))
+    held = {"ctrl"} if match[1] == "^" else set(re.findall("[a-z]+", match[1].lower()))
     pressed = match[2]
-    if len(pressed) == 1:
-        name = _character_name(pressed)
-    else:
-        name = _TYPED.get(pressed.lower()) or (pressed if _character(pressed) else None)
+    name = _TYPED.get(pressed.lower())
+    if name is None:
+        name = _character_name(pressed) if len(pressed) == 1 else pressed if _character(pressed) else None
     if name is None:
         return None
     if "shift" in held and len(name) == 1:

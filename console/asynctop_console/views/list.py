@@ -108,8 +108,11 @@ class ListScreen(View, Generic[R]):
 
     def body(self) -> list[Widget]:
         """The table."""
-        self.table.choose_columns(self.console.memory.columns.get(self.KEYS_OF, {}))
         return [self.table]
+
+    def on_mount(self) -> None:
+        """Show the columns that were chosen some other time."""
+        self.table.choose_columns(self.console.memory.columns.get(self.KEYS_OF, {}))
 
     def badges(self, frame: Frame) -> list[str]:
         """The filter and what it leaves."""
