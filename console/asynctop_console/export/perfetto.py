@@ -45,7 +45,7 @@ def export(recording: Recording, out: TextIO) -> str:
     """Write the trace. Returns what one should know about it, "" where that is nothing.
 
     TargetError where the recording is damaged, or holds nothing."""
-    writer = _Writer(out)
+    writer = _Writer(out, recording.from_ns)
     model = Model()
     for batch in batches(recording, recording.from_ns):
         polls = [message for message in batch if isinstance(message, History)]
@@ -81,17 +81,18 @@ class _Track:
 
 
 class _Writer:
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, from_ns: int) -> None:
         self.has_polls = False
         self._pid = 0
         """The process that the loops are in."""
         self._out = out
+        self._from_ns = from_ns
         self._separator = '{"displayTimeUnit":"ns","traceEvents":[\n'
         self._tracks: dict[int, _Track] = {}
         self._processes: set[int] = set()
         self._loops: set[int] = set()
         self._arrows = 0
-        self._stalls = FinishedStalls()
+        self._stalls = FinishedStalls(from_ns)
         self._incidents: dict[int, int] = {}
         """How often each had happened when it was written last."""
         self._busy_ns: dict[int, int] = {}
@@ -177,7 +178,7 @@ class _Writer:
         for stall in self._stalls.take(model):
             self._stall(model, stall)
         for incident in model.incidents:
-            if incident.count > self._incidents.get(incident.id, 0):
+            if incident.at_ns >= self._from_ns and incident.count > self._incidents.get(incident.id, 0):
                 self._incidents[incident.id] = incident.count
                 self._incident(model, incident)
 
