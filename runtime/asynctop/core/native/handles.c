@@ -428,13 +428,7 @@ static PyObject *run_step(TaskRecord *record, PyObject *task, PyObject *context,
     Py_INCREF(task);
     Running before;
     poll_begin(record, &before);
-    PyObject *result = run_in_context(context, callback, args);
-    PyObject *error = result == NULL ? take_exception() : NULL;
-    poll_end(record, task, &before);
-    record_unpin(record);
-    Py_DECREF(task);
-    raise_again(error);
-    return result;
+    return poll_over(record, task, &before, run_in_context(context, callback, args));
 }
 
 static PyObject *run_callback(Extra *extra, PyObject *loop, PyObject *context, PyObject *callback, PyObject *args)
