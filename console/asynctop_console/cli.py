@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import errno
 import json
-import math
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -19,10 +18,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from asynctop_console.clean import clean
 from asynctop_console.clean import program as command
+from asynctop_console.export import command as export
+from asynctop_console.metrics import command as metrics
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource, Source
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
+from asynctop_console.usage import UsageError, duration, new_file
+from asynctop_console.usage import seconds as _seconds
 from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
@@ -32,14 +35,12 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
-_OPTIONAL = ("backports", "numpy", "rich", "textual")
-"""What the extra "console" installs."""
-
-_LONGEST_OBSERVATION_S = 24 * 3600.0
-
-
-class UsageError(Exception):
-    """The command line is not what it should be. Its text is one line."""
+_OPTIONAL = {
+    **dict.fromkeys(("backports", "numpy", "rich", "textual"), "console"),
+    "opentelemetry": "otel",
+    "prometheus_client": "prometheus",
+}
+"""Which extra installs what we import."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,9 +60,10 @@ def main(argv: list[str]) -> int:
     except (TargetError, UsageError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _OPTIONAL:
+        extra = _OPTIONAL.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[console]'`")
+        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[{extra}]'`")
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -100,6 +102,29 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     connect = commands.add_parser("connect", help="open the console on a running program")
     connect.add_argument("target", metavar="TARGET", help="a pid, the path of a socket, or a recording")
+    checking = commands.add_parser(
+        "check",
+        usage="asynctop check [--max-poll TIME] [--fail-on LINT,...] [--for SECONDS] -- "
+        "(PROGRAM | -m MODULE) [ARGUMENT ...]",
+        help="run a program, and fail if anything is wrong in it: asynctop check -- app.py",
+    )
+    checking.add_argument(
+        "--max-poll",
+        metavar="TIME",
+        type=duration,
+        default=0.05,
+        help="longest good poll, as 50ms or 0.1s (50ms)",
+    )
+    checking.add_argument(
+        "--fail-on", metavar="LINT,...", type=lambda text: text.split(","), help="lints that count (all)"
+    )
+    checking.add_argument(
+        "--for", dest="seconds", metavar="SECONDS", type=_seconds, help="end it after so long, by SIGTERM"
+    )
+    checking.add_argument(
+        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="run a module"
+    )
+    checking.add_argument("program", nargs=argparse.REMAINDER, metavar="PROGRAM", help="and its arguments")
     listing = commands.add_parser("ls", help="list the instrumented programs on this machine")
     listing.add_argument("--json", action="store_true", help="as JSON")
     snap = commands.add_parser("snapshot", help="observe a program for a while, then print what was seen")
@@ -120,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--at", metavar="SECONDS", type=_seconds, help="that moment, from the beginning (the end)"
     )
+    export.add_to(commands)
+    metrics.add_to(commands)
     demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
     demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
     demo.add_argument("--list", action="store_true", help="what there is")
@@ -127,18 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     lints.add_argument("name", metavar="NAME", nargs="?", help="one of them, with what to do")
     lints.add_argument("--json", action="store_true", help="as JSON")
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= _LONGEST_OBSERVATION_S:
-        raise argparse.ArgumentTypeError(
-            f"expected a number of seconds, 0 to {_LONGEST_OBSERVATION_S:g}, not {text!r}"
-        )
-    return seconds
 
 
 def _version() -> str:
@@ -153,6 +168,9 @@ def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "run":
             raise UsageError("`run` belongs to the runtime: start it as `python -m asynctop run app.py`")
+        case "check":
+            words = ["-m", *arguments.module] if arguments.module else arguments.program
+            return _check(words, arguments.max_poll, arguments.fail_on, arguments.seconds)
         case "ls":
             return _list(as_json=arguments.json)
         case "snapshot":
@@ -165,6 +183,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return _record(arguments.target, Path(arguments.file), arguments.seconds)
         case "replay":
             return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
+        case "export":
+            return export.run(arguments, _rules(), _target)
+        case "metrics":
+            return metrics.run(arguments, _rules(), _target)
         case "connect" if _is_recording(arguments.target):
             return _replay(arguments.target)
         case "connect":
@@ -189,6 +211,30 @@ def _rules() -> tuple[Rule, ...]:
         return read_rules(os.environ)
     except SettingsError as error:
         raise UsageError(str(error)) from None
+
+
+def _check(words: list[str], max_poll_s: float, fail_on: list[str] | None, seconds: float | None) -> int:
+    rules = _rules()
+    for name in fail_on or ():
+        _expect_lint(name, rules)
+    words = words[1:] if words[:1] == ["--"] else words
+    if not words:
+        raise UsageError(
+            "expected a program to check: asynctop check -- app.py, or asynctop check -- -m module"
+        )
+    from asynctop_console.check import check, report, status
+
+    outcome = asyncio.run(check(words, max_poll_s, seconds, rules))
+    if isinstance(outcome, int):
+        return outcome
+    print(report(outcome, fail_on), file=sys.stderr)
+    return status(outcome, fail_on)
+
+
+def _expect_lint(name: str, rules: tuple[Rule, ...]) -> None:
+    names = [rule.lint.name for rule in rules]
+    if name not in names:
+        raise UsageError(f"there is no lint {name!r}, expected one of: {', '.join(names)}")
 
 
 def _list(*, as_json: bool) -> int:
@@ -261,18 +307,13 @@ def _record(text: str | None, path: Path, seconds: float | None) -> int:
             said = f"{progress.seconds:,.0f} s, {progress.written / 1e6:,.1f} MB"
             print(f"\r{said} {end or 'recorded, Ctrl-C to stop'} ", end="\n" if end else "", file=sys.stderr)
 
-    try:
-        with path.open("xb") as file:
-            writer = Writer(file)
-            try:
-                progress, why = asyncio.run(record(target, writer, seconds, tell))
-            finally:
-                if not writer.written:
-                    path.unlink()
-    except FileExistsError:
-        raise UsageError(f"{path} exists already: give another name, or remove it") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    with new_file(path), path.open("xb") as file:
+        writer = Writer(file)
+        try:
+            progress, why = asyncio.run(record(target, writer, seconds, tell))
+        finally:
+            if not writer.written:
+                path.unlink()
     tell(progress, f"in {path}: {why}")
     return 0
 
@@ -299,9 +340,8 @@ def _lints(name: str | None, *, as_json: bool) -> int:
     rules = _rules()
     from asynctop_console.catalogue import catalogue, described, page
 
-    names = [rule.lint.name for rule in rules]
-    if name is not None and name not in names:
-        raise UsageError(f"there is no lint {name!r}, expected one of: {', '.join(names)}")
+    if name is not None:
+        _expect_lint(name, rules)
     chosen = [rule for rule in rules if name in (None, rule.lint.name)]
     if as_json:
         print(json.dumps([described(rule) for rule in chosen], indent=2))

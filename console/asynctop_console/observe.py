@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
 from asynctop_console.model import Model
@@ -12,7 +13,7 @@ from asynctop_console.source.recording import Recording
 from asynctop_console.source.replay import batches
 from asynctop_console.source.target import SilentError, TargetError
 from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
+from asynctop_protocol.messages import History, Inspect, Message, Subscribe, Tick
 
 _INTERVAL_NS = 100_000_000
 _GRACE_S = 10.0
@@ -53,17 +54,46 @@ def replayed(recording: Recording, at_ns: int) -> Model:
         if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
             break
         for message in batch:
-            _fold(recording.path, model, message)
+            fold(recording.path, model, message)
     return model
+
+
+def moments(recording: Recording) -> Iterator[Model]:
+    """The model as it was after each batch of a recording, the same object all along.
+
+    TargetError where the recording is damaged, or holds not even one."""
+    model = Model()
+    for batch in batches(recording, recording.from_ns):
+        for message in batch:
+            if not isinstance(message, History):  # nobody looks at single polls
+                fold(recording.path, model, message)
+        yield model
+    if not model.ticks:
+        raise nothing_in(recording)
+
+
+def nothing_in(recording: Recording) -> TargetError:
+    """What is wrong with a recording that holds not even one batch."""
+    return TargetError(
+        f"{recording.path} holds nothing yet: its recording was cut off before its first batch"
+    )
+
+
+def fold(said_by: object, model: Model, message: Message) -> None:
+    """Let the model take in a message. TargetError where it is beyond what the console takes."""
+    try:
+        model.fold(message)
+    except ProtocolError as error:
+        raise TargetError(f"cannot understand {said_by}: {error}") from None
 
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     source.send(Subscribe(min(_INTERVAL_NS, max(length_ns // 4, 1))))
-    looks = _Looks(source)
+    looks = Looks(source.send)
     asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
-            _fold(source.target, model, message)
+            fold(source.target, model, message)
             answered = looks.answered(model)
             # Only between two batches is the model all of one time.
             if not isinstance(message, Tick):
@@ -81,11 +111,11 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
                 looks.ask(cancelled=True)
 
 
-class _Looks:
-    """What is asked of the program meanwhile: its cancelled tasks now and then, all of them in the end."""
+class Looks:
+    """What is asked of the program meanwhile: now and then its cancelled tasks, or all of them."""
 
-    def __init__(self, source: SocketSource) -> None:
-        self._source = source
+    def __init__(self, send: Callable[[Inspect], None]) -> None:
+        self._send = send
         self._request = 0
         self._pending = False
         self._asked_at = self._due_at = 0.0
@@ -95,7 +125,7 @@ class _Looks:
         self._request += 1
         self._pending = True
         self._asked_at = time.monotonic()
-        self._source.send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
+        self._send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
 
     def answered(self, model: Model) -> bool:
         """Whether all that was asked has been answered."""
@@ -108,10 +138,3 @@ class _Looks:
     def due(self) -> bool:
         """Whether it is time to ask again."""
         return time.monotonic() >= self._due_at
-
-
-def _fold(said_by: object, model: Model, message: Message) -> None:
-    try:
-        model.fold(message)
-    except ProtocolError as error:
-        raise TargetError(f"cannot understand {said_by}: {error}") from None

@@ -31,6 +31,10 @@ Then open the console beside it: `asynctop`, in another terminal.
 """
 
 
+CONSOLE_S = 30.0
+"""How long a program waits for a console that was to watch it from the beginning."""
+
+
 class CannotRunError(Exception):
     """There is nothing that can be run; the text is one line for a person."""
 
@@ -40,11 +44,15 @@ def main(argv: Sequence[str]) -> int:
     raises."""
     try:
         options = _parser().parse_args(argv)
-        words: list[str] = options.module or options.program
+        words: list[str] = options.module or options.program[options.program[:1] == ["--"] :]
         if not words:
             raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
         run = _module(words[0], words[1:]) if options.module else _program(words)
         _instrument(options.stall_threshold / 1000)
+        if options.wait and not asynctop.await_console(CONSOLE_S):
+            raise CannotRunError(
+                f"expected a console within {CONSOLE_S:g} s, found none: start one meanwhile"
+            )
         return _execute(run)
     except CannotRunError as error:
         print(f"asynctop: {error}", file=sys.stderr)
@@ -60,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="asynctop run",
         description=HELP,
-        usage="asynctop run [--stall-threshold MS] (PROGRAM | -m MODULE) [ARGUMENT ...]",
+        usage="asynctop run [--stall-threshold MS] [--wait] (PROGRAM | -m MODULE) [ARGUMENT ...]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -69,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_milliseconds,
         default=asynctop.DEFAULT_STALL_THRESHOLD * 1000,
         help="milliseconds from which a single poll counts as a stall (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="begin when a console watches, and end when it has seen everything",
     )
     # Both take everything that follows: options too are the program's.
     parser.add_argument(
