@@ -48,6 +48,10 @@ class Outlet:
         """As the cursor's."""
         self._cursor.watch(tasks)
 
+    def trace(self, after: int) -> None:
+        """As the cursor's."""
+        self._cursor.trace(after)
+
     def finished(self) -> bool:
         """Whether nothing more is sent: the last frames have left, or the socket is broken."""
         return self._finished
@@ -55,6 +59,7 @@ class Outlet:
     def close(self) -> None:
         """Nothing is kept of the socket."""
         self._cursor.watch(())
+        self._cursor.trace(None)
 
     # -- for the publisher's thread --
 

@@ -136,6 +136,9 @@ class Cursor:
     def watch(self, tasks: Sequence[int], /) -> None:
         """Tell of the polls of these tasks, and of no other ones."""
 
+    def trace(self, after: int, /) -> None:
+        """Tell of all polls: after this number, where it is above 0. -1: no more."""
+
 @final
 class Outlet:
     """A console's outgoing half, on descriptors of others: see `asynctop.core.contract.Outlet`."""
@@ -149,6 +152,9 @@ class Outlet:
 
     def watch(self, tasks: Sequence[int], /) -> None:
         """Tell of the polls of these tasks, and of no other ones."""
+
+    def trace(self, after: int, /) -> None:
+        """Tell of all polls: after this number, where it is above 0."""
 
     def finished(self) -> bool:
         """Whether it sends no more."""

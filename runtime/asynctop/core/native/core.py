@@ -211,6 +211,10 @@ class NativeCursor:
         """Tell of the polls of these tasks from now on, and of no other ones."""
         self._cursor.watch(tasks)
 
+    def trace(self, after: int | None) -> None:
+        """Tell of every poll from now on; None: no more."""
+        self._cursor.trace(-1 if after is None else after)
+
 
 def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:
     return Running(loop, task, kind, clipped(name), *rest)
