@@ -12,7 +12,7 @@ from asynctop_console.source.recording import Recording
 from asynctop_console.source.replay import batches
 from asynctop_console.source.target import SilentError, TargetError
 from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
+from asynctop_protocol.messages import History, Inspect, Message, Subscribe, Tick
 
 _INTERVAL_NS = 100_000_000
 _GRACE_S = 10.0
@@ -53,7 +53,8 @@ def replayed(recording: Recording, at_ns: int) -> Model:
         if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
             break
         for message in batch:
-            _fold(recording.path, model, message)
+            if not isinstance(message, History):  # nobody looks at single polls
+                _fold(recording.path, model, message)
     return model
 
 

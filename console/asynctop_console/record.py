@@ -1,7 +1,8 @@
 """`asynctop record`: what a program sends, into a file.
 
 Now and then it connects anew, and the file goes on with what a new console is told, which is everything: that
-is where a replay can begin. The program notices one console more for a moment, and nothing else.
+is where a replay can begin. The program notices one console more for a moment, and nothing else. A trace goes
+on over it without a gap.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from asynctop_console.source.link import Link
 from asynctop_console.source.recording import Writer
 from asynctop_console.source.target import DeadSocketError, SilentError, Target
-from asynctop_protocol.messages import Chains, Inspect, Message, Subscribe, Tick
+from asynctop_protocol.messages import Chains, History, Inspect, Message, Subscribe, Tick, Trace
 
 _INTERVAL_NS = 100_000_000
 _BLOCK_S = 1.0
@@ -40,6 +41,10 @@ class Progress(NamedTuple):
     written: int
     """Bytes."""
     connections: int
+    polls: int
+    """Traced."""
+    lost: int
+    """Polls that should have been, but the program had no room for them until we read."""
 
 
 class _Section:
@@ -58,16 +63,23 @@ class _Section:
         """The first tick that has not been written; 0 where there is none."""
         self.until_ns = 0
         """The last tick."""
+        self.traced = 0
+        """The number of the last poll of the trace up to that."""
+        self.polls = self.lost = 0
+        """Of the trace, up to that."""
+        self._traced = self._polls = 0
         self._request = 0
         self._asked_at = self._ask_at = 0.0
 
     @classmethod
-    async def open(cls, target: Target) -> _Section:
+    async def open(cls, target: Target, trace: Trace | None) -> _Section:
         """Connect, and wait for all of the program's state."""
         section = cls()
         section.link = await Link.open(target, section._take)
         try:
             section.link.send(Subscribe(_INTERVAL_NS))
+            if trace is not None:
+                section.link.send(trace)
             section._look(await section.link.greeting())
             while not section.until_ns:
                 await section.proceed()
@@ -94,6 +106,11 @@ class _Section:
                 self.state_size = self.state_size or self.size
                 self.from_ns = self.from_ns or message.at_ns
                 self.until_ns = message.at_ns
+                self.traced, self.polls = self._traced, self._polls
+                self.lost = message.dropped.get("trace", 0)
+            elif isinstance(message, History):
+                self._polls += len(message.task)
+                self._traced = message.first + len(message.task) - 1
             elif isinstance(message, Chains) and message.done:
                 self._ask_at = now + max(_INSPECT_S, (now - self._asked_at) * _INSPECT_SHARE)
         if self.until_ns and now >= self._ask_at:
@@ -119,19 +136,28 @@ class _Section:
 
 
 async def record(
-    target: Target, writer: Writer, seconds: float | None, tell: Callable[[Progress], None]
+    target: Target, writer: Writer, seconds: float | None, tell: Callable[[Progress], None], *, trace: bool
 ) -> tuple[Progress, str]:
-    """Record a program until it ends, for so many seconds of its time, or until SIGINT or SIGTERM.
+    """Record a program until it ends, for so many seconds of its time, or until SIGINT or SIGTERM; with
+    `trace` each poll of each task, too.
 
     Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
     came, and OSError where the file cannot be written.
     """
-    section = await _Section.open(target)
-    first_ns, connections = section.until_ns, 1
+    section = await _Section.open(target, Trace() if trace else None)
+    first_ns = section.until_ns
+    before: list[_Section] = []
 
     def write() -> Progress:
         section.write(writer)
-        return Progress((section.until_ns - first_ns) / 1e9, writer.written, connections)
+        sections = (*before, section)
+        return Progress(
+            (section.until_ns - first_ns) / 1e9,
+            writer.written,
+            len(sections),
+            sum(each.polls for each in sections),
+            sum(each.lost for each in sections),
+        )
 
     why = "stopped"
     try:
@@ -140,9 +166,10 @@ async def record(
             while not stopped.is_set():
                 if section.begun and section.is_long():
                     write()
-                    fresh = await _Section.open(target)
+                    fresh = await _Section.open(target, Trace(section.traced) if trace else None)
                     section.close()
-                    section, connections = fresh, connections + 1
+                    before.append(section)
+                    section = fresh
                 if time.monotonic() >= write_at or len(section.unwritten) >= _BLOCK_BYTES:
                     tell(write())
                     write_at = time.monotonic() + _BLOCK_S

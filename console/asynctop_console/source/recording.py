@@ -91,6 +91,16 @@ class Recording:
         times = [self.blocks[number].from_ns for number in self._begins]
         return self._begins[max(bisect_right(times, at_ns) - 1, 0)]
 
+    def begin_within(self, length: int, at_ns: int) -> int:
+        """The number of the first block that begins with at most so many bytes of the file from there on to
+        this time; where there is none, of the last one before."""
+        last = self.begin_for(at_ns)
+        end = bisect_right(self.blocks, at_ns, key=lambda block: block.from_ns) - 1
+        offset = self.blocks[max(end, last)].offset - length
+        return next(
+            number for number in self._begins if self.blocks[number].offset >= offset or number == last
+        )
+
     def data(self, number: int) -> Iterator[bytes]:
         """What a block holds, piece by piece; less where the file ends in it."""
         block = self.blocks[number]

@@ -33,7 +33,11 @@ def history_lines(frame: Frame, task: int, width: int, height: int) -> list[Text
     polls = watched.last(min(max(height // 3, _FEWEST_POLLS), _MOST_POLLS)) if watched else []
     if watched is None or not polls:
         replay = frame.link.phase is Phase.REPLAY
-        none = "a recording has no single polls" if replay else "none since this page was opened"
+        none = (
+            "a recording has single polls where it was made with --trace, and the task had some"
+            if replay
+            else "none since this page was opened"
+        )
         return [*lines, *paragraph(none, width, "muted")]
     lines += _axis(frame, watched, width)
     bar = max(min((width - 52) // 4, 20), 6)
