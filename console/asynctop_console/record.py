@@ -23,14 +23,17 @@ _INTERVAL_NS = 100_000_000
 _BLOCK_S = 1.0
 _BLOCK_BYTES = 4 << 20
 """A block is written after so long or so much: no more than that is lost when we are killed."""
-_LEAST_BYTES = 8 << 20
-"""Of one connection, before it connects anew: a fraction of a second to read, and"""
+_LEAST_BYTES = 4 << 20
+"""Of one connection, before it connects anew: a tenth of a second to read, and"""
 _SHARE = 4
 """times as much as all the state took that it began with, so that most of the file is news."""
 _INSPECT_S = 2.0
 """Between two questions for the await chains, and"""
 _INSPECT_SHARE = 10
 """times as long as the last answer took: in a large crowd they are asked for less often."""
+
+_KEPT = -1
+"""See `Trace.after`: what a flight recorder has kept belongs to the recording."""
 
 
 class Progress(NamedTuple):
@@ -144,7 +147,7 @@ async def record(
     Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
     came, and OSError where the file cannot be written.
     """
-    section = await _Section.open(target, Trace() if trace else None)
+    section = await _Section.open(target, Trace(_KEPT) if trace else None)
     first_ns = section.until_ns
     before: list[_Section] = []
 

@@ -164,7 +164,8 @@ class Trace:
 
     after: int = 0
     """Number of the last poll that another connection has told: go on with the next one, if it is still
-    there. 0: begin with what begins now."""
+    there. 0: begin with what begins now. Below 0: with all that are still there, where somebody traces
+    already."""
 
 
 @dataclass(frozen=True, slots=True)

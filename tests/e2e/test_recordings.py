@@ -90,6 +90,7 @@ def test_a_trace_has_each_poll_though_the_recorder_connects_anew(lab: Lab) -> No
         for number in range(message.first, message.first + len(message.task))
     ]
     assert all(former < latter for former, latter in pairwise(numbers))
+    assert numbers[0] == 1
     lost = numbers[-1] - len(numbers)
     assert f" {len(numbers):,} polls {f'({lost:,} more dropped) ' if lost else ''}in {path}" in said
 

@@ -180,7 +180,7 @@ def test_consoles_trace_until_they_go(connect: Callable[[], Console]) -> None:
             other.until(Tick)
             assert not [message for message in other.got if isinstance(message, History)]
             second.sock.close()
-            other.send(Trace(after=-7))
+            other.send(Trace(after=7))
             other.until(History)
         finally:
             done.set()

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from asynctop.core import Core
-from asynctop.core.contract import TRACED
+from asynctop.core.contract import TRACED, TRACED_SAFELY
 from asynctop_protocol import WakerSource
 from recorded import Recorded
 
@@ -150,6 +150,28 @@ def test_another_console_goes_on_without_a_gap(hooked: Core, run: Run) -> None:
         second.update()
         assert numbers(second) == list(range(last + 1, last + 11))
         second.trace(None)
+
+    run(main())
+
+
+def test_another_console_begins_with_what_is_kept(hooked: Core, run: Run) -> None:
+    keeper, console = Recorded(hooked), Recorded(hooked)
+
+    async def main() -> None:
+        keeper.trace()
+        await steps(50)
+        console.update()
+        console.trace(-1)
+        console.update()
+        assert numbers(console) == list(range(1, 50))
+        await steps(TRACED)
+        console.trace(None)
+        console.trace(-1)
+        console.update()
+        assert numbers(console)[49:] == list(range(50 + TRACED - TRACED_SAFELY, 50 + TRACED))
+        assert console.dropped == {}
+        for each in (keeper, console):
+            each.trace(None)
 
     run(main())
 

@@ -25,6 +25,9 @@ TRACED = 2**18 - 1
 """Polls of all tasks that are kept for the next batch while a console traces: ten megabytes of them, and more
 than a second of the fastest programs."""
 
+TRACED_SAFELY = TRACED // 8 * 7
+"""Of them, the newest ones: the others may be overwritten before they are read."""
+
 SOUGHT = 2000
 """Live tasks that are gone through to find one by its id."""
 
@@ -132,8 +135,8 @@ class Cursor(Protocol):
         out."""
 
     def trace(self, after: int | None) -> None:
-        """Tell of every poll of every task from now on; of those after this number, where it is above 0. One
-        that does so already goes on. None: no more."""
+        """Tell of every poll of every task from now on; of those after this number, where it is above 0; of
+        all that are kept, where it is below 0. One that does so already goes on. None: no more."""
 
 
 class Outlet(Protocol):

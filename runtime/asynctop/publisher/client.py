@@ -94,7 +94,7 @@ class Client:
             elif isinstance(message, Watch):
                 self.outlet.watch(message.tasks)
             elif isinstance(message, Trace):
-                self.outlet.trace(max(message.after, 0))
+                self.outlet.trace(message.after)
             elif isinstance(message, Problem):
                 raise Gone
 

@@ -137,7 +137,11 @@ class Cursor:
         """Tell of the polls of these tasks, and of no other ones."""
 
     def trace(self, after: int, /) -> None:
-        """Tell of all polls: after this number, where it is above 0. -1: no more."""
+        """Tell of all polls: of those to come, where `after` is 0; of those after this number; of all that are
+        kept, where it is below 0."""
+
+    def untrace(self) -> None:
+        """No more."""
 
 @final
 class Outlet:
@@ -154,7 +158,7 @@ class Outlet:
         """Tell of the polls of these tasks, and of no other ones."""
 
     def trace(self, after: int, /) -> None:
-        """Tell of all polls: after this number, where it is above 0."""
+        """As the cursor's."""
 
     def finished(self) -> bool:
         """Whether it sends no more."""

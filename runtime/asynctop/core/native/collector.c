@@ -498,16 +498,25 @@ void cursor_watch(Cursor *cursor, const int64_t *tasks, int count)
 void cursor_trace(Cursor *cursor, int64_t after)
 {
     pthread_mutex_lock(&collector_lock);
-    if (after < 0) {
-        stop_tracing(cursor);
-    }
-    else if (cursor->trace == NULL && (cursor->trace = trace_join()) != NULL) {
+    if (cursor->trace == NULL && (cursor->trace = trace_join()) != NULL) {
         uint64_t count = trace_count(cursor->trace);
         list(cursor);
-        cursor->trace_at = after > 0 && (uint64_t)after < count ? (uint64_t)after : count;
+        if (after < 0) {
+            cursor->trace_at = count > TRACED_SAFELY ? count - TRACED_SAFELY : 0;
+        }
+        else {
+            cursor->trace_at = after > 0 && (uint64_t)after < count ? (uint64_t)after : count;
+        }
         cursor->trace_until = 0;
         cursor->trace_lost = 0;
     }
+    pthread_mutex_unlock(&collector_lock);
+}
+
+void cursor_untrace(Cursor *cursor)
+{
+    pthread_mutex_lock(&collector_lock);
+    stop_tracing(cursor);
     pthread_mutex_unlock(&collector_lock);
 }
 

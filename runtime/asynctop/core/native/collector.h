@@ -37,7 +37,9 @@ void collector_drain(void);
 void cursor_begin(Cursor *);            /* a batch: everything that changed since the last one */
 bool cursor_next(Cursor *, Buffer *);   /* append a message of it, a tick at last; false where there are no more */
 void cursor_watch(Cursor *, const int64_t *tasks, int count); /* tell it of their polls, and of no other ones */
-void cursor_trace(Cursor *, int64_t after); /* tell it of all polls: after this number, where it is above 0; -1: no more */
+void cursor_trace(Cursor *, int64_t after); /* tell it of all polls: of those to come, where `after` is 0; of those
+                                             * after this number; of all that are kept, where it is below 0 */
+void cursor_untrace(Cursor *);              /* no more */
 void cursor_free(Cursor *);
 void collector_tidy(void); /* with the interpreter's lock: free what is watched or traced no more */
 bool collector_name(void);

@@ -213,7 +213,10 @@ class NativeCursor:
 
     def trace(self, after: int | None) -> None:
         """Tell of every poll from now on; None: no more."""
-        self._cursor.trace(-1 if after is None else after)
+        if after is None:
+            self._cursor.untrace()
+        else:
+            self._cursor.trace(after)
 
 
 def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:

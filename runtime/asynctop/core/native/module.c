@@ -468,6 +468,14 @@ static PyObject *cursor_py_trace(PyObject *self, PyObject *arg)
     Py_BEGIN_ALLOW_THREADS
     cursor_trace(&((PyCursor *)self)->cursor, after);
     Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *cursor_py_untrace(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_ALLOW_THREADS
+    cursor_untrace(&((PyCursor *)self)->cursor);
+    Py_END_ALLOW_THREADS
     collector_tidy();
     Py_RETURN_NONE;
 }
@@ -485,7 +493,8 @@ static PyMethodDef cursor_methods[] = {
     {"begin", cursor_begin_batch, METH_NOARGS, PyDoc_STR("Begin a batch: everything that changed since the last one.")},
     {"next", cursor_next_frames, METH_NOARGS, PyDoc_STR("The next frames of the batch; none at its end.")},
     {"watch", cursor_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
-    {"trace", cursor_py_trace, METH_O, PyDoc_STR("trace(after): tell of all polls, after this number; -1: no more.")},
+    {"trace", cursor_py_trace, METH_O, PyDoc_STR("trace(after): tell of all polls, after this number.")},
+    {"untrace", cursor_py_untrace, METH_NOARGS, PyDoc_STR("No more.")},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot cursor_slots[] = {

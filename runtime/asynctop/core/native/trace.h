@@ -7,6 +7,7 @@
 /* Polls that are kept for the next batch, ten megabytes of them: more than a second of the fastest programs. A power
  * of two less one, to be found quickly. */
 #define TRACED ((1 << 18) - 1)
+#define TRACED_SAFELY (TRACED / 8 * 7) /* the oldest ones may be overwritten before they are read */
 
 typedef struct {
     int64_t task;

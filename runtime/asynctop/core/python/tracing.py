@@ -11,7 +11,7 @@ from struct import Struct
 from time import monotonic_ns
 from typing import NamedTuple
 
-from asynctop.core.contract import TRACED
+from asynctop.core.contract import TRACED, TRACED_SAFELY
 from asynctop.core.python.handles import settings
 
 _ROW = Struct("=5q")
@@ -81,7 +81,10 @@ class Tracer:
         self._trace = trace = settings.trace
         trace.tracers += 1
         trace.drain()
-        self._told = after if 0 < after < trace.drained else trace.drained
+        if after < 0:
+            self._told = max(trace.drained - TRACED_SAFELY, 0)
+        else:
+            self._told = after if 0 < after < trace.drained else trace.drained
         self._lost = -trace.lost
 
     def end(self) -> None:
