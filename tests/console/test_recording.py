@@ -20,6 +20,7 @@ from asynctop_console.source.replay import ReplaySource, batches
 from asynctop_console.views.app import ConsoleApp
 from asynctop_protocol import Connection
 from asynctop_protocol.messages import Hello, History, Message, Reset, Role, Tick, Watch
+from asynctop_protocol.recordings import label, stored
 
 from .program import MS, SECOND, ended, history, polled, spawned
 from .screens import NOW, Screen, blocking, three
@@ -83,6 +84,17 @@ def test_reading_begins_at_the_last_state_before_those_seconds_that_are_shown(pa
     begun = [next(batches(recording, NOW + after * SECOND)) for after in (0, 14, 15, 99)]
     assert [at(batch) - NOW for batch in begun] == [0, 0, 10 * SECOND, 10 * SECOND]
     assert all(isinstance(batch[0], Hello) for batch in begun)
+
+
+def test_a_recording_that_is_not_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "stored.rec"
+    frame = b"".join(stored(iter([*wire(SECTION), b""])))
+    path.write_bytes(label(True, at(SECTION[0]), at(SECTION[-1]), len(frame)) + frame)
+    assert is_recording(str(path))
+    assert [at(batch) for batch in batches(Recording(path), NOW)] == [at(batch) for batch in SECTION]
+    large = bytes(range(256)) * 2000
+    path.write_bytes(label(True, 1, 2, len(frame := b"".join(stored(iter([large, large[:7]]))))) + frame)
+    assert b"".join(Recording(path).data(0)) == large + large[:7]
 
 
 def test_messages_that_span_two_blocks(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from asynctop_console.source.recording import Recording
 from asynctop_console.source.replay import batches
 from asynctop_protocol.messages import History
 
-from .processes import ASYNCTOP, Json, Lab, Process, complaint, snapshot_of
+from .processes import ASYNCTOP, RUN, Json, Lab, Process, complaint, eventually, snapshot_of
 
 BLOCKER = """
 import asyncio, time
@@ -93,6 +93,18 @@ def test_a_trace_has_each_poll_though_the_recorder_connects_anew(lab: Lab) -> No
     assert numbers[0] == 1
     lost = numbers[-1] - len(numbers)
     assert f" {len(numbers):,} polls {f'({lost:,} more dropped) ' if lost else ''}in {path}" in said
+
+
+def test_a_flight_recorder_keeps_what_was_before_the_stall(lab: Lab) -> None:
+    directory = lab.work / "flights"
+    options = ("--flight-recorder", str(directory), "--flight-limit", "150")
+    lab.start(*RUN, *options, lab.program(BLOCKER))
+    eventually(lambda: any(directory.glob("*.rec")), f"a file in {directory}")
+    (path,) = directory.iterdir()
+    found = replayed(lab, path)
+    assert {stall["stack"][0]["line"] for stall in found["stalls"]} == {6}
+    polls = [m for batch in batches(Recording(path), 0) for m in batch if isinstance(m, History)]
+    assert polls
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -137,8 +137,8 @@ class Cursor:
         """Tell of the polls of these tasks, and of no other ones."""
 
     def trace(self, after: int, /) -> None:
-        """Tell of all polls: of those to come, where `after` is 0; of those after this number; of all that are
-        kept, where it is below 0."""
+        """Tell of all polls: of those to come, where `after` is 0; of those after this number; of all that
+        are kept, where it is below 0."""
 
     def untrace(self) -> None:
         """No more."""
