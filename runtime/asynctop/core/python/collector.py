@@ -189,6 +189,7 @@ class Cursor:
     def _messages(self) -> Iterator[Message]:
         collector = self._collector
         after, self._version = self._version, collector.version
+        traced = self._tracer.polls() if self._tracer is not None else ()
         everything = after == 0 or after < collector.evicted_version
         if everything:
             yield Reset()
@@ -204,8 +205,9 @@ class Cursor:
             some = polls[start : start + ROWS]
             columns = zip(*((task, *poll[1:]) for task, poll in some), strict=True)
             yield from self._history(0, *map(list, columns))
-        for first, rows in self._tracer.polls(ROWS) if self._tracer is not None else ():
-            yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
+        for block in traced:
+            for first, rows in block.pieces(ROWS):
+                yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
         yield from self._watching.histograms()
         yield from self._totals(after)
         loops = _loops(self._collector.texts.number)

@@ -1,11 +1,12 @@
 """The trace: every poll of every task, while a console wants to know.
 
-The loops' threads write into one bytearray, each row in one step under the interpreter's lock; the
-publisher's thread makes it, reads it, and removes what is old.
+The loops' threads append rows, each in one step under the interpreter's lock; the publisher's thread takes
+them away several times a second, and keeps the newest. Rows lie in blocks of many, which are not moved.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from struct import Struct
 from time import monotonic_ns
@@ -16,8 +17,7 @@ from asynctop.core.python.handles import settings
 
 _ROW = Struct("=5q")
 _pack = _ROW.pack
-_MOST_BYTES = 2 * TRACED * _ROW.size
-"""What is old is removed several times a second: this is reached where the publisher's thread cannot run."""
+_COLUMNS = 5
 
 
 class TracedPolls(NamedTuple):
@@ -28,6 +28,21 @@ class TracedPolls(NamedTuple):
     rows: memoryview[int]
     """Of each: task, time of the wake, waker as in `TaskRecord.waker`, beginning, end."""
 
+    @property
+    def last(self) -> int:
+        """The number of the last one."""
+        return self.first + len(self.rows) // _COLUMNS - 1
+
+    def since(self, number: int) -> TracedPolls:
+        """Those of them after this number."""
+        skipped = max(number + 1 - self.first, 0)
+        return TracedPolls(self.first + skipped, self.rows[skipped * _COLUMNS :])
+
+    def pieces(self, most: int) -> Iterator[TracedPolls]:
+        """So many at a time."""
+        for start in range(0, len(self.rows), most * _COLUMNS):
+            yield TracedPolls(self.first + start // _COLUMNS, self.rows[start : start + most * _COLUMNS])
+
 
 class Trace:
     """All polls since it began."""
@@ -35,12 +50,13 @@ class Trace:
     def __init__(self) -> None:
         self.began_ns = monotonic_ns()
         self.lost = 0
-        """Polls for which there was no room."""
+        """Polls for which there was no room: the publisher's thread could not run."""
         self.tracers = 0
-        self.drained = 0
+        self.last = 0
         """The number of the last poll that the last drain knew of."""
-        self._removed = 0
-        self._rows = bytearray()
+        self.blocks: deque[TracedPolls] = deque()
+        """The newest up to that, oldest first."""
+        self._fresh: deque[bytes] = deque()
 
     # -- for the loops' threads --
 
@@ -48,28 +64,25 @@ class Trace:
         """A poll has ended. One is left out that began before the trace."""
         if started < self.began_ns:
             return
-        if len(self._rows) < _MOST_BYTES:
-            self._rows.extend(_pack(task, woken, waker, started, ended))
+        if len(self._fresh) < 2 * TRACED:
+            self._fresh.append(_pack(task, woken, waker, started, ended))
         else:
             self.lost += 1
 
     # -- for the publisher's thread --
 
     def drain(self) -> None:
-        """Take note of what there is: the tasks of these polls are known."""
-        rows = len(self._rows) // _ROW.size
-        self.drained = self._removed + rows
-        if rows > TRACED:
-            del self._rows[: (rows - TRACED) * _ROW.size]
-            self._removed += rows - TRACED
-
-    def since(self, number: int, most: int) -> TracedPolls:
-        """Those after this number up to the last drain, so many at most; the oldest ones first."""
-        start = max(number - self._removed, 0)
-        end = min(start + most, self.drained - self._removed)
-        # A view of the rows themselves would keep the loops' threads from adding to them.
-        rows = bytes(self._rows[start * _ROW.size : end * _ROW.size])
-        return TracedPolls(self._removed + start + 1, memoryview(rows).cast("q"))
+        """Take what there is: the tasks of these polls are known."""
+        fresh = self._fresh
+        rows = b"".join([fresh.popleft() for _ in range(len(fresh))])
+        if rows:
+            block = TracedPolls(self.last + 1, memoryview(rows).cast("q"))
+            self.last = block.last
+            self.blocks.append(block)
+        while self.blocks and self.blocks[0].first <= self.last - TRACED:
+            block = self.blocks.popleft().since(self.last - TRACED)
+            if block.rows:
+                self.blocks.appendleft(block)
 
 
 class Tracer:
@@ -82,9 +95,9 @@ class Tracer:
         trace.tracers += 1
         trace.drain()
         if after < 0:
-            self._told = max(trace.drained - TRACED_SAFELY, 0)
+            self._told = max(trace.last - TRACED_SAFELY, 0)
         else:
-            self._told = after if 0 < after < trace.drained else trace.drained
+            self._told = after if 0 < after < trace.last else trace.last
         self._lost = -trace.lost
 
     def end(self) -> None:
@@ -93,14 +106,13 @@ class Tracer:
         if not self._trace.tracers and settings.trace is self._trace:
             settings.trace = None
 
-    def polls(self, most: int) -> Iterator[TracedPolls]:
-        """Those that the console has not been told of, so many at a time."""
-        until = self._trace.drained
-        while self._told < until:
-            polls = self._trace.since(self._told, most)
-            self._lost += polls.first - 1 - self._told
-            self._told = polls.first - 1 + len(polls.rows) // 5
-            yield polls
+    def polls(self) -> list[TracedPolls]:
+        """Those up to the last drain that the console has not been told of."""
+        found = [block.since(self._told) for block in self._trace.blocks if block.last > self._told]
+        if found:
+            self._lost += found[0].first - 1 - self._told
+            self._told = found[-1].last
+        return found
 
     def lost(self) -> int:
         """Polls that it was not told of in time."""
