@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter
+from time import monotonic_ns, perf_counter, process_time
 
 from asynctop_console.model import Model
 from asynctop_console.source.live import SocketSource
 from asynctop_console.source.target import Target
-from asynctop_protocol import Connection, Hello, Loops, Role, Subscribe, Tick
+from asynctop_protocol import Connection, Loops, Role, Subscribe, Tick
 from measuring import Cell, Program, Table, arguments, busy, environment, main
 from synthetic_program import speech
 from terminal import COLUMNS, ROWS, Terminal, terminal
@@ -34,7 +34,7 @@ _SIZES = ((1_000_000, 4, 12), (10_000, 10, 6))
 """Tasks, ticks a second, and the most that the console should take of a core, %."""
 _WARM_UP_S = 8.0
 _TOO_LONG_S = 60.0
-_KEYS = 200
+_KEYS = 100
 _SLOW = 30_000
 """Bytes a second."""
 _CURSOR = b"48;2;36;52;76"
@@ -44,7 +44,7 @@ _ROW = re.compile(rb"\x1b\[(\d+);1H")
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = arguments(__doc__, rounds=5)
+    found = arguments(__doc__, rounds=20)
     found.add_argument("--tasks", type=int, help="how many tasks (a million, and ten thousand)")
     found.add_argument("--rate", type=int, default=4, help="ticks a second, with --tasks (%(default)s)")
     found.add_argument("--seconds", type=float, default=20.0, help="how long to look (%(default)s)")
@@ -67,13 +67,13 @@ def measure(options: argparse.Namespace) -> list[Table]:
 
 
 def _beside(tasks: int, rate: int, share: int, seconds: float, env: dict[str, str]) -> dict[str, Cell]:
-    with _console(tasks, rate, 2 * seconds + 60, env) as (screen, _):
+    with _console(tasks, rate, env) as (screen, _):
         before = screen.written
         [console] = busy([screen.pid], lambda: screen.read(seconds))
         written = screen.written - before
         keys = _key_times(screen)
         memory = _memory_mb(screen.pid)
-    with _console(tasks, rate, seconds + 60, env, watched=True) as (screen, path):
+    with _console(tasks, rate, env, watched=True) as (screen, path):
         frames = _frames(screen, path, seconds)
     return {
         "tasks": f"{tasks:,}",
@@ -93,7 +93,7 @@ def _beside(tasks: int, rate: int, share: int, seconds: float, env: dict[str, st
 
 
 def _slowed(tasks: int, rate: int, seconds: float, env: dict[str, str]) -> dict[str, Cell]:
-    with _console(tasks, rate, 4 * seconds + 60, env) as (screen, _):
+    with _console(tasks, rate, env) as (screen, _):
         screen.read(seconds, rate=_SLOW)
         keys = _key_times(screen, rate=_SLOW)
     return {
@@ -106,34 +106,33 @@ def _slowed(tasks: int, rate: int, seconds: float, env: dict[str, str]) -> dict[
 
 
 def _ingested(tasks: int, rounds: int) -> dict[str, Cell]:
-    opening, *batches = speech(tasks, 10**9 // 4, rounds / 4)
+    opening, *batches = speech(Connection(Role.RUNTIME), tasks, 10**9 // 4)
     connection, model = Connection(Role.CONSOLE), Model()
-    connection.send(Hello(Role.CONSOLE))
     for message in connection.receive(opening):
         model.fold(message)
     took = []
-    for batch in batches:
-        began = perf_counter()
+    for batch in batches[:rounds]:
+        began = process_time()
         updates = 0
-        for message in connection.receive(batch):
+        for message in [*connection.receive(batch), Tick(monotonic_ns())]:
             model.fold(message)
             updates += len(getattr(message, "polls", ()))
-        took.append(updates / (perf_counter() - began))
+        took.append(updates / (process_time() - began))
     return {
         "tasks": f"{tasks:,}",
-        "million task updates a second": sorted(took)[len(took) // 2] / 1e6,
+        "million task updates a second of processor time": sorted(took)[len(took) // 2] / 1e6,
         "target": ">= 2",
     }
 
 
 @contextmanager
 def _console(
-    tasks: int, rate: int, seconds: float, env: dict[str, str], *, watched: bool = False
+    tasks: int, rate: int, env: dict[str, str], *, watched: bool = False
 ) -> Iterator[tuple[Terminal, Path]]:
     """A console that is warm, and where asynctop listens in it, if it is watched."""
     socket = Path(env["ASYNCTOP_DIR"], "made-up.sock")
     socket.unlink(missing_ok=True)
-    words = [str(tasks), str(10**9 // rate), str(seconds), str(socket)]
+    words = [str(tasks), str(10**9 // rate), str(socket)]
     with Program([sys.executable], "synthetic_program.py", *words, env=env) as program:
         program.hear()
         run = ["-m", "asynctop", "run", "-m", "asynctop"] if watched else ["-m", "asynctop"]
@@ -148,7 +147,7 @@ def _key_times(screen: Terminal, rate: float = float("inf")) -> list[float]:
     times = []
     for number in range(_KEYS):
         key = b"\x1b[B" if number // 20 % 2 == 0 else b"\x1b[A"
-        screen.read(random.uniform(0.05, 0.3), rate=rate)
+        screen.read(random.uniform(0.05, 0.2), rate=rate)
         row = _cursor(screen.since(0))
         offset, began = screen.press(key), perf_counter()
         screen.read(

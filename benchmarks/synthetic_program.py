@@ -1,9 +1,9 @@
 """Speaks for a made-up program of any size, as a runtime does to one console. Run by `display.py`.
 
-    python benchmarks/synthetic_program.py TASKS INTERVAL_NS SECONDS SOCKET
+    python benchmarks/synthetic_program.py TASKS INTERVAL_NS SOCKET
 
-What it says is made before: it costs next to nothing beside the console. Says "ready" when all is made, and
-goes silent when the seconds are over.
+What it says is made before, so that it costs next to nothing beside the console; after so many batches it
+begins again with the first. Says "ready" when all is made.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ import asyncio
 import json
 import sys
 import time
+from itertools import count
 
-from asynctop_protocol import Connection, Message, Role
+from asynctop_protocol import Connection, Role, Tick
 from synthetic import Synthetic
 
-
-def speech(tasks: int, interval_ns: int, seconds: float) -> list[bytes]:
-    """All batches."""
-    synthetic, connection, now = Synthetic(tasks), Connection(Role.RUNTIME), time.monotonic_ns()
-
-    def said(batch: list[Message]) -> bytes:
-        return b"".join(map(connection.send, batch))
-
-    batches = [said(synthetic.opening(now))]
-    for number in range(int(seconds * 1e9 / interval_ns)):
-        batches.append(said(synthetic.tick(now + (number + 1) * interval_ns)))
-    return batches
+_BATCHES = 30
 
 
-async def main(tasks: int, interval_ns: int, seconds: float, path: str) -> None:
+def speech(connection: Connection, tasks: int, interval_ns: int) -> list[bytes]:
+    """The opening, and then what comes before each tick."""
+    synthetic, now = Synthetic(tasks), time.monotonic_ns()
+    opening = synthetic.opening(now)
+    batches = [synthetic.tick(now + (number + 1) * interval_ns) for number in range(_BATCHES)]
+    return [b"".join(connection.send(message) for message in batch[:-1]) for batch in (opening, *batches)]
+
+
+async def main(tasks: int, interval_ns: int, path: str) -> None:
     """Until it is killed."""
-    batches = speech(tasks, interval_ns, seconds)
+    connection = Connection(Role.RUNTIME)
+    opening, *batches = speech(connection, tasks, interval_ns)
 
     async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         began = time.monotonic_ns()
-        for number, batch in enumerate(batches):
-            await asyncio.sleep((began + number * interval_ns - time.monotonic_ns()) / 1e9)
-            writer.write(batch)
+        writer.write(opening)
+        for number in count():
+            writer.write(batches[number % _BATCHES] + connection.send(Tick(time.monotonic_ns())))
             await writer.drain()
+            await asyncio.sleep((began + (number + 1) * interval_ns - time.monotonic_ns()) / 1e9)
 
     server = await asyncio.start_unix_server(speak, path)
     print(json.dumps("ready"), flush=True)
@@ -47,5 +47,5 @@ async def main(tasks: int, interval_ns: int, seconds: float, path: str) -> None:
 
 
 if __name__ == "__main__":
-    tasks, interval_ns, seconds, path = sys.argv[1:]
-    asyncio.run(main(int(tasks), int(interval_ns), float(seconds), path))
+    tasks, interval_ns, path = sys.argv[1:]
+    asyncio.run(main(int(tasks), int(interval_ns), path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import aclosing
 
 from asynctop_console.model import Model
@@ -54,8 +55,37 @@ def replayed(recording: Recording, at_ns: int) -> Model:
             break
         for message in batch:
             if not isinstance(message, History):  # nobody looks at single polls
-                _fold(recording.path, model, message)
+                fold(recording.path, model, message)
     return model
+
+
+def moments(recording: Recording) -> Iterator[Model]:
+    """The model as it was after each batch of a recording, the same object all along.
+
+    TargetError where the recording is damaged, or holds not even one."""
+    model = Model()
+    for batch in batches(recording, recording.from_ns):
+        for message in batch:
+            if not isinstance(message, History):  # nobody looks at single polls
+                fold(recording.path, model, message)
+        yield model
+    if not model.ticks:
+        raise nothing_in(recording)
+
+
+def nothing_in(recording: Recording) -> TargetError:
+    """What is wrong with a recording that holds not even one batch."""
+    return TargetError(
+        f"{recording.path} holds nothing yet: its recording was cut off before its first batch"
+    )
+
+
+def fold(said_by: object, model: Model, message: Message) -> None:
+    """Let the model take in a message. TargetError where it is beyond what the console takes."""
+    try:
+        model.fold(message)
+    except ProtocolError as error:
+        raise TargetError(f"cannot understand {said_by}: {error}") from None
 
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
@@ -64,7 +94,7 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
-            _fold(source.target, model, message)
+            fold(source.target, model, message)
             answered = looks.answered(model)
             # Only between two batches is the model all of one time.
             if not isinstance(message, Tick):
@@ -109,10 +139,3 @@ class _Looks:
     def due(self) -> bool:
         """Whether it is time to ask again."""
         return time.monotonic() >= self._due_at
-
-
-def _fold(said_by: object, model: Model, message: Message) -> None:
-    try:
-        model.fold(message)
-    except ProtocolError as error:
-        raise TargetError(f"cannot understand {said_by}: {error}") from None
