@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = {
     "asynctop": ROOT / "runtime/asynctop",
     "asynctop_protocol": ROOT / "protocol/asynctop_protocol",
+    "asynctop_pytest": ROOT / "runtime/asynctop_pytest",
     "asynctop_console": ROOT / "console/asynctop_console",
     "asynctop_demos": ROOT / "demos/asynctop_demos",
 }
@@ -55,6 +56,9 @@ def problem(package: str, name: str, at_import: bool) -> str | None:
             if allowed
             else f"the runtime imports {name}: only the standard library, msgpack, the protocol"
         )
+    if package == "asynctop_pytest":
+        allowed = standard or top in {"pytest", "asynctop", "asynctop_protocol"}
+        return None if allowed else f"the pytest plugin imports {name}: only pytest and the runtime"
     if package == "asynctop_console" and top == "asynctop":
         return f"the console imports {name}: it knows the runtime only through the protocol"
     if package == "asynctop_demos" and top == "asynctop" and name not in PUBLIC:
@@ -89,6 +93,10 @@ def test_package_is_there(package: str) -> None:
         ("asynctop", "import uvloop", False),
         ("asynctop", "def f():\n    import textual", False),
         ("asynctop", "from asynctop_console import app", False),
+        ("asynctop", "def f():\n    import pytest", False),
+        ("asynctop", "from asynctop_pytest import plugin", False),
+        ("asynctop_pytest", "import pytest, asynctop.insider, asynctop_protocol", True),
+        ("asynctop_pytest", "def f():\n    import asynctop_console", False),
         ("asynctop_console", "import textual, asynctop_protocol", True),
         ("asynctop_console", "if True:\n    from asynctop.publisher import x", False),
         ("asynctop_demos", "import asynctop", True),

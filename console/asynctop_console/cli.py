@@ -24,7 +24,7 @@ from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource, Source
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
-from asynctop_console.usage import UsageError, new_file
+from asynctop_console.usage import UsageError, duration, new_file
 from asynctop_console.usage import seconds as _seconds
 from asynctop_protocol.messages import VERSION
 
@@ -102,6 +102,29 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     connect = commands.add_parser("connect", help="open the console on a running program")
     connect.add_argument("target", metavar="TARGET", help="a pid, the path of a socket, or a recording")
+    checking = commands.add_parser(
+        "check",
+        usage="asynctop check [--max-poll TIME] [--fail-on LINT,...] [--for SECONDS] -- "
+        "(PROGRAM | -m MODULE) [ARGUMENT ...]",
+        help="run a program, and fail if anything is wrong in it: asynctop check -- app.py",
+    )
+    checking.add_argument(
+        "--max-poll",
+        metavar="TIME",
+        type=duration,
+        default=0.05,
+        help="longest good poll, as 50ms or 0.1s (50ms)",
+    )
+    checking.add_argument(
+        "--fail-on", metavar="LINT,...", type=lambda text: text.split(","), help="lints that count (all)"
+    )
+    checking.add_argument(
+        "--for", dest="seconds", metavar="SECONDS", type=_seconds, help="end it after so long, by SIGTERM"
+    )
+    checking.add_argument(
+        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="run a module"
+    )
+    checking.add_argument("program", nargs=argparse.REMAINDER, metavar="PROGRAM", help="and its arguments")
     listing = commands.add_parser("ls", help="list the instrumented programs on this machine")
     listing.add_argument("--json", action="store_true", help="as JSON")
     snap = commands.add_parser("snapshot", help="observe a program for a while, then print what was seen")
@@ -146,6 +169,9 @@ def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "run":
             raise UsageError("`run` belongs to the runtime: start it as `python -m asynctop run app.py`")
+        case "check":
+            words = ["-m", *arguments.module] if arguments.module else arguments.program
+            return _check(words, arguments.max_poll, arguments.fail_on, arguments.seconds)
         case "ls":
             return _list(as_json=arguments.json)
         case "snapshot":
@@ -186,6 +212,30 @@ def _rules() -> tuple[Rule, ...]:
         return read_rules(os.environ)
     except SettingsError as error:
         raise UsageError(str(error)) from None
+
+
+def _check(words: list[str], max_poll_s: float, fail_on: list[str] | None, seconds: float | None) -> int:
+    rules = _rules()
+    for name in fail_on or ():
+        _expect_lint(name, rules)
+    words = words[1:] if words[:1] == ["--"] else words
+    if not words:
+        raise UsageError(
+            "expected a program to check: asynctop check -- app.py, or asynctop check -- -m module"
+        )
+    from asynctop_console.check import check, report, status
+
+    outcome = asyncio.run(check(words, max_poll_s, seconds, rules))
+    if isinstance(outcome, int):
+        return outcome
+    print(report(outcome, fail_on), file=sys.stderr)
+    return status(outcome, fail_on)
+
+
+def _expect_lint(name: str, rules: tuple[Rule, ...]) -> None:
+    names = [rule.lint.name for rule in rules]
+    if name not in names:
+        raise UsageError(f"there is no lint {name!r}, expected one of: {', '.join(names)}")
 
 
 def _list(*, as_json: bool) -> int:
@@ -293,9 +343,8 @@ def _lints(name: str | None, *, as_json: bool) -> int:
     rules = _rules()
     from asynctop_console.catalogue import catalogue, described, page
 
-    names = [rule.lint.name for rule in rules]
-    if name is not None and name not in names:
-        raise UsageError(f"there is no lint {name!r}, expected one of: {', '.join(names)}")
+    if name is not None:
+        _expect_lint(name, rules)
     chosen = [rule for rule in rules if name in (None, rule.lint.name)]
     if as_json:
         print(json.dumps([described(rule) for rule in chosen], indent=2))

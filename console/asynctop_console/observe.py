@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
 from asynctop_console.model import Model
@@ -90,7 +90,7 @@ def fold(said_by: object, model: Model, message: Message) -> None:
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
     source.send(Subscribe(min(_INTERVAL_NS, max(length_ns // 4, 1))))
-    looks = _Looks(source)
+    looks = Looks(source.send)
     asked_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
@@ -112,11 +112,11 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
                 looks.ask(cancelled=True)
 
 
-class _Looks:
-    """What is asked of the program meanwhile: its cancelled tasks now and then, all of them in the end."""
+class Looks:
+    """What is asked of the program meanwhile: now and then its cancelled tasks, or all of them."""
 
-    def __init__(self, source: SocketSource) -> None:
-        self._source = source
+    def __init__(self, send: Callable[[Inspect], None]) -> None:
+        self._send = send
         self._request = 0
         self._pending = False
         self._asked_at = self._due_at = 0.0
@@ -126,7 +126,7 @@ class _Looks:
         self._request += 1
         self._pending = True
         self._asked_at = time.monotonic()
-        self._source.send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
+        self._send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
 
     def answered(self, model: Model) -> bool:
         """Whether all that was asked has been answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,15 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"expected a number of seconds, 0 to {_LONGEST_OBSERVATION_S:g}, not {text!r}"
         )
+    return number
+
+
+def duration(text: str) -> float:
+    """An option's length of time with its unit, such as 50ms, in seconds."""
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)(us|ms|s)", text)
+    number = float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]] if found else math.nan
+    if not 0.001 <= number <= 3600:
+        raise argparse.ArgumentTypeError(f"expected a time such as 50ms, 1ms to 3600s, not {text!r}")
     return number
 
 

@@ -17,6 +17,7 @@ import threading
 
 from asynctop.flight import FlightRecorder
 from asynctop.forks import when_forked
+from asynctop.insider import Insider
 from asynctop.session import Session
 
 __all__ = ["install", "uninstall"]
@@ -90,6 +91,22 @@ def uninstall() -> None:
         if session is not None:
             atexit.unregister(uninstall)
             session.stop()
+
+
+def await_console(timeout_s: float) -> bool:
+    """Wait until a console watches this process, for so many seconds at most; whether one does then.
+
+    If so, the process also waits at its end until its consoles have been told everything.
+    """
+    with _lock:
+        session = _session
+    return session is not None and session.await_console(timeout_s)
+
+
+def insider() -> Insider | None:
+    """A console in this process, the same one each time; None where nothing is installed."""
+    with _lock:
+        return _session.insider if _session is not None else None
 
 
 def _before_fork() -> None:

@@ -31,6 +31,10 @@ Then open the console beside it: `asynctop`, in another terminal.
 """
 
 
+CONSOLE_S = 30.0
+"""How long a program waits for a console that was to watch it from the beginning."""
+
+
 class CannotRunError(Exception):
     """There is nothing that can be run; the text is one line for a person."""
 
@@ -40,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     raises."""
     try:
         options = _parser().parse_args(argv)
-        words: list[str] = options.module or options.program
+        words: list[str] = options.module or options.program[options.program[:1] == ["--"] :]
         if not words:
             raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
         run = _module(words[0], words[1:]) if options.module else _program(words)
@@ -49,6 +53,10 @@ def main(argv: Sequence[str]) -> int:
             flight_recorder=options.flight_recorder,
             flight_limit=options.flight_limit / 1000,
         )
+        if options.wait and not asynctop.await_console(CONSOLE_S):
+            raise CannotRunError(
+                f"expected a console within {CONSOLE_S:g} s, found none: start one meanwhile"
+            )
         return _execute(run)
     except CannotRunError as error:
         print(f"asynctop: {error}", file=sys.stderr)
@@ -85,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_milliseconds,
         default=asynctop.DEFAULT_FLIGHT_LIMIT * 1000,
         help="how long that is, in milliseconds (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="begin when a console watches, and end when it has seen everything",
     )
     # Both take everything that follows: options too are the program's.
     parser.add_argument(

@@ -4,11 +4,13 @@ from start to end."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from asynctop.cancellation_log import CancellationLog
@@ -23,10 +25,15 @@ from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import StreamHooks
 from asynctop.hooks.trio import TrioHooks
 from asynctop.incident_log import IncidentLog
+from asynctop.insider import Insider
 from asynctop.nested_loops import NestedLoops
 from asynctop.publisher.server import Publisher
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Hello, Role, checked_socket_path, socket_directory, socket_name
+
+FAREWELL_S = 30.0
+"""How long a program may wait at its end for who was to see all of it: a console that reads nothing for so
+long is stuck."""
 
 MAX_WORDS, MAX_WORD = 64, 400
 """Words of the command line that consoles are told, and characters of each: enough to know the program by."""
@@ -43,6 +50,8 @@ class Session:
         self._failed: set[str] = set()
         self._fault_lock = threading.Lock()
         self._paused = False
+        self._attended = False
+        """Whether somebody is to see all of the program, its end too."""
         self._patches = Patches()
         self._incident_log = IncidentLog(lambda: self._publisher.wake())
         self._cancellation_log = CancellationLog(lambda: self._publisher.wake())
@@ -99,9 +108,28 @@ class Session:
             self._on_uvloop.start()
         self._adopt()
 
+    @cached_property
+    def insider(self) -> Insider:
+        """A console in this process."""
+        return Insider(self._core, self._watcher)
+
+    def await_console(self, timeout_s: float) -> bool:
+        """Wait until a console watches, and at the end until all that do have been told everything. Whether
+        one watches, in this time."""
+        self._attended = self._publisher.await_console(timeout_s)
+        return self._attended
+
+    def _say_farewell(self) -> None:
+        # What the program has left behind is freed soon, and then nobody hears any more what that tells.
+        gc.collect()
+        self._watcher.settle(FAREWELL_S)
+        self._publisher.say_farewell(FAREWELL_S)
+
     def stop(self) -> None:
         """Take everything out again."""
-        self._paused = False
+        if self._attended and not self._paused:
+            self._say_farewell()
+        self._paused = self._attended = False
         self._unhook()
         try:
             self._publisher.stop()
@@ -129,11 +157,12 @@ class Session:
     def restart_after_fork(self) -> None:
         """In the child: it has the hooks, but neither threads nor loops that run. Begin anew, on a socket of
         its own."""
-        self._paused = False
+        self._paused = self._attended = False
         self._publisher.abandon()
         self._core.restart()
         for hooks in (*self._of_incidents, self._trio):
             hooks.restart()
+        vars(self).pop("insider", None)
         self._faults.clear()
         self._failed.clear()
         self._adopt()

@@ -77,6 +77,8 @@ class StallWatcher:
         self._queues = Queues()
         self._version = 0
         self._count = 0
+        self._looked = threading.Condition()
+        """Held while it looks."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -108,10 +110,20 @@ class StallWatcher:
     def due_ns(self) -> None:
         """Nothing ever waits: the bell rings for each stall."""
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait until what ended past the threshold before this call has been looked at, for this time at
+        most."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        with self._looked:
+            self._looked.wait_for(lambda: not self._core.long_polls_wait(), timeout_s)
+
     def _run(self) -> None:
         try:
             while (look := self._core.watch()) is not None:
-                self.look(look)
+                with self._looked:
+                    self.look(look)
+                    self._looked.notify_all()
         except Exception as error:
             self._on_fault(error)
 

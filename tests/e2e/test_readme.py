@@ -42,6 +42,17 @@ app = FastAPI()
 """
 
 
+TEST = """
+import asyncio, time
+
+async def main():
+    time.sleep(0.3)
+
+def test():
+    asyncio.run(main())
+"""
+
+
 def asynctop(command: str) -> list[str]:
     """A command of the README, for the asynctop under test."""
     first, *rest = shlex.split(command)
@@ -72,6 +83,33 @@ def runs_app(lab: Lab, command: str) -> None:
     """The program gets its arguments."""
     lab.program(APP, "app.py")
     lab.start(*asynctop(command)).stdout.line("^ready --port 8080$")
+
+
+def checks_app(lab: Lab, command: str) -> None:
+    """A program that is well, with its arguments."""
+    lab.program(APP.replace("3600", "0.01"), "app.py")
+    process = lab.start(*asynctop(command))
+    assert process.status() == 0, process.stderr.so_far
+    assert process.stdout.all() == "ready --port 8080\n"
+    assert "nothing found" in process.stderr.all()
+
+
+def checks_uvicorn(lab: Lab, command: str) -> None:
+    """A server is well, and is ended."""
+    lab.program(SHOP, "shop.py")
+    process = lab.start(*asynctop(command), "--port", "0")
+    assert process.status() == 0, process.stderr.so_far
+    assert "Finished server process" in process.stderr.all()
+
+
+def tests(lab: Lab, command: str) -> None:
+    """A test that blocks its event loop fails."""
+    lab.program(TEST, "test_shop.py")
+    first, *rest = shlex.split(command)
+    env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "asynctop_pytest.plugin"}
+    process = lab.start(sys.executable, "-m", first, *rest, "-p", "no:cacheprovider", env=env)
+    assert process.status() == 1
+    process.stdout.line("^test_shop.py:5: main\\(\\) blocked the event loop")
 
 
 def runs_uvicorn(lab: Lab, command: str) -> None:
@@ -160,6 +198,8 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "make harmless": makes,
     "pip install '.[console]'": installs,
     "asynctop": opens_console,
+    "asynctop check -- app.py --port 8080": checks_app,
+    "asynctop check --max-poll 100ms --for 3 -- -m uvicorn shop:app": checks_uvicorn,
     "asynctop connect TARGET": opens_console,
     "asynctop demo NAME": opens_console,
     "asynctop demo web": opens_console,
@@ -172,6 +212,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop replay FILE": replays,
     "asynctop snapshot --for 5": succeeds,
     "asynctop run app.py --port 8080": runs_app,
+    "pytest --asynctop": tests,
     "asynctop run -m uvicorn shop:app": runs_uvicorn,
 }
 """How each command of the README is tried."""
@@ -188,8 +229,8 @@ def test_every_command_of_the_readme_is_tried() -> None:
     assert commands() - OTHERWISE_TRIED == set(COMMANDS)
 
 
-OTHERWISE_TRIED = {"asynctop run", "asynctop run PROGRAM"}
-"""Not whole commands; `test_run_is_python` has them with all sorts of programs."""
+OTHERWISE_TRIED = {"asynctop check", "asynctop check -- PROGRAM", "asynctop run", "asynctop run PROGRAM"}
+"""Not whole commands; `test_check` and `test_run_is_python` have them with all sorts of programs."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

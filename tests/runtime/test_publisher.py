@@ -209,6 +209,44 @@ def test_news_that_waits_is_told_without_another_ring(
         assert [each.name for each in console.until(Incidents).incidents] == ["after"]
 
 
+def test_a_farewell_tells_all_that_there_is_to_tell(
+    publisher: Publisher, connect: Callable[[], Console], incidents: IncidentLog
+) -> None:
+    assert not publisher.await_console(0)
+    consoles, silent = [connect(), connect()], connect()
+    for console in consoles:
+        console.send(Hello(Role.CONSOLE))
+        console.send(Subscribe(LONGEST_NS))
+        console.until(Tick)
+    assert publisher.await_console(20)
+    incidents.note("type", None, [], name="before")
+    consoles[0].send(Subscribe(LONGEST_NS))
+    consoles[0].until(Incidents)
+    incidents.note("type", None, [], name="last")  # it waits until the others have been told for long enough
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    publisher.say_farewell(20)
+    assert [each.name for each in consoles[0].until(Incidents).incidents] == ["last"]
+    for console in consoles:
+        console.until(Spawned)
+        console.until(Tick)
+        assert console.closed()
+    silent.until(Hello)
+
+
+def test_a_farewell_does_not_wait_for_nobody(publisher: Publisher, connect: Callable[[], Console]) -> None:
+    console = connect()
+    console.send(Hello(Role.CONSOLE))
+    console.send(Subscribe(LONGEST_NS))
+    console.until(Tick)
+    console.sock.close()
+    publisher.say_farewell(20)
+    publisher.say_farewell(20)
+
+
 def test_garbage_is_answered_with_one_problem(connect: Callable[[], Console]) -> None:
     healthy, broken = connect(), connect()
     broken.sock.sendall(b"GET / HTTP/1.1\r\n\r\n" * 4)
@@ -274,6 +312,8 @@ class RecordingOutlet:
     def watch(self, tasks: Sequence[int]) -> None: ...
 
     def trace(self, after: int) -> None: ...
+
+    def finish(self) -> None: ...
 
     def finished(self) -> bool:
         return False

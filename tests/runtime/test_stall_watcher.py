@@ -325,3 +325,22 @@ def test_in_real_time(hooked: Core, cause: Cause) -> None:
         over.set()
         watcher.stop()
     assert ongoing[0].cause == cause
+
+
+def test_what_has_ended_is_known_once_it_has_settled(hooked: Core) -> None:
+    watcher = StallWatcher(hooked, 50 * MS, lambda: None, unexpected)
+
+    async def main() -> None:
+        time.sleep(0.06)  # noqa: ASYNC251 - that is what it is for
+
+    watcher.start()
+    try:
+        asyncio.run(main())
+        watcher.settle(20)
+        (stall,) = told(watcher)
+    finally:
+        watcher.stop()
+    assert not stall.ongoing
+    asyncio.run(main())
+    watcher.settle(20)  # nobody looks any more
+    assert len(told(watcher)) == 1

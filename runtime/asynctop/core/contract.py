@@ -156,6 +156,10 @@ class Outlet(Protocol):
     def trace(self, after: int) -> None:
         """As the cursor's."""
 
+    def finish(self) -> None:
+        """Send one batch more, of all that there is to tell by then, and then nothing. To be called of what
+        was subscribed."""
+
     def finished(self) -> bool:
         """Whether nothing more is sent: the last frames have left, or the socket is broken."""
 
@@ -246,6 +250,9 @@ class Core(Protocol):
 
     def long_polls(self) -> list[Running]:
         """Polls and callbacks past the threshold that ended since the last call."""
+
+    def long_polls_wait(self) -> bool:
+        """Whether `long_polls` has something to tell."""
 
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""

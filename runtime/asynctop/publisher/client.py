@@ -60,7 +60,7 @@ class Client:
         self.subscribed = False
         self.since_ns = time.monotonic_ns()
         """When it connected."""
-        self._refused = False
+        self._refused = self._finishing = False
         self._connection = Connection(Role.RUNTIME)
         self._answer: Chains | None = None
         """The slice of it that is to be sent next."""
@@ -113,6 +113,17 @@ class Client:
         """Send a slice of the answer to its question, unless it has asked another one meanwhile."""
         if inspection is self.inspection:
             self._answer = chains
+
+    def finish(self) -> None:
+        """Send one batch more, once all news are told, and then nothing. To be called again and again, of a
+        console that has subscribed."""
+        behind = any(
+            news.due_ns() is not None or news.since(told)[1]
+            for news, told in zip(self._news, self._told, strict=True)
+        )
+        if not self._finishing and not behind:
+            self._finishing = True
+            self.outlet.finish()
 
     def due_ns(self) -> int | None:
         """When there will be more to tell it, though nothing happens until then."""

@@ -26,7 +26,7 @@ class Outlet:
         self._batch: Iterator[bytes] | None = None
         self._between = bytearray()
         self._out = memoryview(b"")
-        self._last = self._finished = False
+        self._finishing = self._last = self._finished = False
 
     def put(self, frames: bytes, *, last: bool = False) -> bool:
         """Send these frames between others; after the `last` ones nothing more is sent."""
@@ -52,6 +52,11 @@ class Outlet:
         """As the cursor's."""
         self._cursor.trace(after)
 
+    def finish(self) -> None:
+        """Send one batch more, of all that there is to tell by then, and then nothing."""
+        self._finishing = True
+        self._due_ns = 0
+
     def finished(self) -> bool:
         """Whether nothing more is sent: the last frames have left, or the socket is broken."""
         return self._finished
@@ -72,6 +77,7 @@ class Outlet:
         """Begin a batch: everything that changed since the last one."""
         self._batch = self._cursor.frames()
         self._due_ns = now_ns + self._interval_ns
+        self._last = self._finishing
 
     def wants_to_write(self) -> bool:
         """Whether `writable` is to be called when the socket is."""
@@ -87,7 +93,7 @@ class Outlet:
             pass
         except OSError:
             self._finished = True
-        if self._last and not self._out and not self._between:
+        if self._last and not self._out and not self._between and self._batch is None:
             self._finished = True
 
     def _next_frame(self) -> bytes:

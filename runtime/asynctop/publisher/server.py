@@ -138,6 +138,11 @@ class Publisher:
         self._due_ns = 0
         self._listener = listen(path)
         self._stopping = False
+        self._watched = threading.Event()
+        """A console has subscribed."""
+        self._leaving = False
+        self._left = threading.Event()
+        """All consoles have been told everything."""
         # Not epoll: that is one more descriptor, which cannot be told from others'.
         self._selector = selectors.PollSelector()
         # Sockets rather than a pipe: a late writer to a closed socket object fails, and hits nobody else's
@@ -176,6 +181,17 @@ class Publisher:
         to the parent."""
         self._close(unlink=False)
 
+    def await_console(self, timeout_s: float) -> bool:
+        """Wait until a console has subscribed. Whether one has, in this time."""
+        return self._watched.wait(timeout_s)
+
+    def say_farewell(self, timeout_s: float) -> None:
+        """Tell the consoles all that there is to tell, and let them go. Wait for that, so long at most."""
+        self._leaving = True
+        self.wake()
+        if self._thread is not None and self._thread.is_alive():
+            self._left.wait(timeout_s)
+
     def wake(self) -> None:
         """There is news, of faults too. On any thread."""
         if identity(self._wake_in) == self._ours[self._wake_in]:
@@ -189,6 +205,7 @@ class Publisher:
         except Exception as error:
             self._on_fault(error)
             self._close(unlink=True)
+            self._left.set()
 
     def _turn(self) -> None:
         if any(identity(sock) != ours for sock, ours in self._ours.items()):
@@ -215,6 +232,10 @@ class Publisher:
             self._care_for(client)
         if self._flight is not None:
             self._record_flight(self._flight)
+        if any(client.subscribed for client in self._clients):
+            self._watched.set()
+        elif self._leaving:
+            self._left.set()
         if not self._core.sends:
             self._begin_batches()
             for client in self._clients:
@@ -290,6 +311,8 @@ class Publisher:
             return
         if client.outlet.finished():
             self._drop(client)
+        elif self._leaving and client.subscribed:
+            client.finish()
 
     def _record_flight(self, flight: FlightRecorder) -> None:
         try:

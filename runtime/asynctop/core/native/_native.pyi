@@ -79,6 +79,9 @@ def running() -> list[tuple[int, int, int, Any, int, int, int, int]]:
 def long_polls() -> list[tuple[int, int, int, Any, int, int, int, int, bool]]:
     """Polls and callbacks past the threshold that ended since the last call, likewise."""
 
+def long_polls_wait() -> bool:
+    """Whether such have ended since."""
+
 def poll_depth(loop: int, /) -> int:
     """How many frames the poll or callback has that a loop is in; 0 where it is in none."""
 
@@ -159,6 +162,9 @@ class Outlet:
 
     def trace(self, after: int, /) -> None:
         """As the cursor's."""
+
+    def finish(self) -> None:
+        """Send one batch more, of all that there is to tell by then, and then nothing."""
 
     def finished(self) -> bool:
         """Whether it sends no more."""

@@ -150,6 +150,8 @@ class NativeCore:
         """Polls and callbacks past the threshold that ended since the last call."""
         return [_named(*each) for each in _native.long_polls()]
 
+    long_polls_wait = staticmethod(_native.long_polls_wait)
+
     def loops(self) -> dict[int, Any]:
         """The open loops, by number."""
         return dict(_native.loops())

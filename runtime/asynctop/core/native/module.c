@@ -243,6 +243,15 @@ static PyObject *long_polls(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
     return found;
 }
 
+static PyObject *long_polls_wait(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bool wait = false;
+    for (LoopStats *stats = core.loops; stats != NULL; stats = stats->next) {
+        wait |= stats->long_count > 0;
+    }
+    return PyBool_FromLong(wait);
+}
+
 /* poll_depth(loop): how many frames the poll or callback has that the loop is in; 0 where it is in none. */
 static PyObject *poll_depth(PyObject *Py_UNUSED(module), PyObject *arg)
 {
@@ -652,6 +661,18 @@ static PyObject *outlet_py_trace(PyObject *self, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+static PyObject *outlet_py_finish(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Outlet *outlet = open_outlet(self);
+    if (outlet == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    outlet_finish(outlet);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyObject *outlet_py_finished(PyObject *self, PyObject *Py_UNUSED(none))
 {
     Outlet *outlet = ((PyOutlet *)self)->outlet;
@@ -682,6 +703,7 @@ static PyMethodDef outlet_methods[] = {
     {"subscribe", outlet_py_subscribe, METH_O, PyDoc_STR("subscribe(interval_ns): a batch now, and then so often.")},
     {"watch", outlet_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
     {"trace", outlet_py_trace, METH_O, PyDoc_STR("trace(after): tell of all polls, after this number.")},
+    {"finish", outlet_py_finish, METH_NOARGS, PyDoc_STR("One batch more, and then nothing.")},
     {"finished", outlet_py_finished, METH_NOARGS, PyDoc_STR("Whether it sends no more.")},
     {"close", outlet_py_close, METH_NOARGS, PyDoc_STR("Let go of the socket.")},
     {NULL, NULL, 0, NULL},
@@ -729,6 +751,7 @@ static PyMethodDef functions[] = {
     {"watch", watch, METH_NOARGS, PyDoc_STR("Wait until there is something to see.")},
     {"running", running, METH_NOARGS, PyDoc_STR("What each loop's thread is in, as fields of `Running`.")},
     {"long_polls", long_polls, METH_NOARGS, PyDoc_STR("Those that ended since the last call.")},
+    {"long_polls_wait", long_polls_wait, METH_NOARGS, PyDoc_STR("Whether such have ended since.")},
     {"poll_depth", poll_depth, METH_O, PyDoc_STR("How many frames a loop's poll has; 0 where it is in none.")},
     {"loops", loops, METH_NOARGS, PyDoc_STR("The open loops: (number, loop).")},
     {"tasks_of", tasks_of, METH_VARARGS, PyDoc_STR("Ids and addresses of live tasks of a loop.")},

@@ -36,7 +36,8 @@ struct Outlet {
     Descriptor socket, bell;
     int64_t interval_ns, due_ns; /* the interval is 0 until it subscribes */
     Cursor cursor;
-    bool in_batch, dead, last, wanted;
+    bool in_batch, dead, finishing, wanted;
+    bool last;      /* what is under way is the last of it */
     Buffer between; /* what was put */
     Buffer out;     /* what leaves now, from `left` on */
     size_t left;
@@ -90,6 +91,19 @@ static void ring(Outlet *outlet)
     }
 }
 
+static bool idle(const Outlet *outlet)
+{
+    return !outlet->in_batch && outlet->left == outlet->out.length && outlet->between.length == 0;
+}
+
+static void end_if_last(Outlet *outlet)
+{
+    if (outlet->last && !outlet->dead && idle(outlet)) {
+        outlet->dead = true;
+        ring(outlet);
+    }
+}
+
 /* Send some. Whether there is more to do at once. */
 static bool pump(Outlet *outlet)
 {
@@ -99,6 +113,7 @@ static bool pump(Outlet *outlet)
     if (outlet->dead || outlet->out.length == 0) {
         buffer_free(&outlet->out);
         outlet->left = 0;
+        end_if_last(outlet);
         return false;
     }
     if (!still_ours(&outlet->socket)) {
@@ -114,17 +129,8 @@ static bool pump(Outlet *outlet)
     if (outlet->left == outlet->out.length && outlet->wanted && outlet->between.length == 0) {
         ring(outlet);
     }
-    if (outlet->last && outlet->left == outlet->out.length && outlet->between.length == 0) {
-        outlet->dead = true;
-        ring(outlet);
-        return false;
-    }
-    return outlet->left == outlet->out.length;
-}
-
-static bool idle(const Outlet *outlet)
-{
-    return !outlet->in_batch && outlet->left == outlet->out.length && outlet->between.length == 0;
+    end_if_last(outlet);
+    return !outlet->dead && outlet->left == outlet->out.length;
 }
 
 /* -- the thread -- */
@@ -165,6 +171,7 @@ static void *run(void *unused)
                 if (outlet->due_ns <= now) {
                     cursor_begin(&outlet->cursor);
                     outlet->in_batch = true;
+                    outlet->last = outlet->finishing;
                     int64_t next = outlet->due_ns + outlet->interval_ns; /* in step, unless it has fallen behind */
                     outlet->due_ns = next > now ? next : now + outlet->interval_ns;
                 }
@@ -279,6 +286,15 @@ bool outlet_put(Outlet *outlet, const void *bytes, size_t length, bool last)
     outlet->wanted = !room;
     pthread_mutex_unlock(&outlets_lock);
     return room || last;
+}
+
+void outlet_finish(Outlet *outlet)
+{
+    pthread_mutex_lock(&outlets_lock);
+    outlet->finishing = true;
+    outlet->due_ns = 0;
+    bell_ring(&news);
+    pthread_mutex_unlock(&outlets_lock);
 }
 
 bool outlet_finished(Outlet *outlet)

@@ -21,6 +21,8 @@ void outlet_trace(Outlet *, int64_t after);                   /* see `cursor_tra
 /* Send these bytes in between; `last`: and then no more. False where many are still under way: then a byte is
  * written to the bell when they have left. */
 bool outlet_put(Outlet *, const void *bytes, size_t length, bool last);
+void outlet_finish(Outlet *); /* a batch, of all that there is to tell by then, and then no more */
+void outlet_finish(Outlet *); /* a batch of all that there is to tell by then, and then no more */
 bool outlet_finished(Outlet *); /* whether it sends no more: the last bytes have left, or it is broken */
 
 #endif

@@ -140,6 +140,10 @@ class PythonCore:
                 found.append(Running(stats.number, *note[:4], thread, note.took_ns, note.poll, note.last))
         return found
 
+    def long_polls_wait(self) -> bool:
+        """Whether `long_polls` has something to tell."""
+        return any(stats.long_polls for stats in tuple(registry.loops))
+
     def threads(self) -> set[int]:
         """Identifiers of the threads that the open loops run in."""
         threads = {stats.thread_id() for stats in tuple(registry.loops) if not stats.closed}
