@@ -26,7 +26,7 @@ import numpy as np
 
 from asynctop_console.observe import replayed
 from asynctop_console.source.recording import Recording, Writer
-from asynctop_protocol import Connection, History, Message, Role, WakerSource
+from asynctop_protocol import Connection, History, Message, Role, Tick, WakerSource, frames
 from measuring import Cell, Program, Spread, Table, arguments, busy, environment, main, reader
 from synthetic import Synthetic
 
@@ -63,33 +63,36 @@ def measure(options: argparse.Namespace) -> list[Table]:
 def _write(path: Path, size: int, polls: int) -> int:
     """A recording of at least so many bytes. How many they were before they were compressed."""
     now, raw = monotonic_ns(), 0
+    opening, *batches = _speech(now, polls)
     with path.open("wb") as file:
         writer = Writer(file)
         while writer.written < size:
-            for number, block in enumerate(_section(now, polls)):
-                data, from_ns, now = block
-                writer.add(data, begins=not number, from_ns=from_ns, until_ns=now)
-                raw += len(data)
+            # The same section again and again, but for the time of each tick.
+            data, from_ns = opening + frames(Tick(now)), now
+            for number, batch in enumerate(batches, 1):
+                now += _INTERVAL_NS
+                data += batch + frames(Tick(now))
+                if number % _PER_BLOCK == 0:
+                    writer.add(data, begins=number == _PER_BLOCK, from_ns=from_ns, until_ns=now)
+                    raw += len(data)
+                    data, from_ns = b"", now + _INTERVAL_NS
     return raw
 
 
-def _section(now: int, polls: int) -> Iterator[tuple[bytes, int, int]]:
-    """The blocks of one connection, with the times of their first and last tick."""
+def _speech(now: int, polls: int) -> list[bytes]:
+    """What is said on one connection: batches, without their ticks."""
     synthetic, connection = Synthetic(_TASKS), Connection(Role.RUNTIME)
+    said: list[bytes] = []
 
-    def said(batch: list[Message]) -> bytes:
-        return b"".join(map(connection.send, batch))
+    def say(*batch: Message) -> None:
+        said.append(b"".join(map(connection.send, batch)))
 
-    data, from_ns, size = bytearray(said(synthetic.opening(now))), now, 0
-    most = max(_PER_SECTION_BYTES, 4 * len(data))
-    while size < most:
-        for _ in range(_PER_BLOCK):
-            now += _INTERVAL_NS
-            *facts, tick = synthetic.tick(now)
-            data += said([*facts, *_trace(now, polls), tick])
-        yield bytes(data), from_ns, now
-        size += len(data)
-        data, from_ns = bytearray(), now + _INTERVAL_NS
+    say(*synthetic.opening(now)[:-1])
+    most = max(_PER_SECTION_BYTES, 4 * len(said[0]))
+    while sum(map(len, said)) < most or len(said) % _PER_BLOCK != 1:
+        now += _INTERVAL_NS
+        say(*synthetic.tick(now)[:-1], *_trace(now, polls))
+    return said
 
 
 def _trace(now: int, polls: int) -> Iterator[Message]:
@@ -124,7 +127,6 @@ def _reading(path: Path, polls: int, raw: int, written_s: float) -> dict[str, Ce
         "GB": path.stat().st_size / 1e9,
         "minutes": length / 60e9,
         "compressed to, %": 100 * path.stat().st_size / raw,
-        "MB written a second": raw / written_s / 1e6,
         "open, s": opened,
         "target": "<= 1",
         "seek, ms": Spread.of(seeks),
