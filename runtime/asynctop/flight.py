@@ -24,13 +24,14 @@ MOST_FILES = 10
 PAUSE_NS = 60_000_000_000
 """From one file to the next: a program that stalls all the time is to have little to do with it."""
 
-_NAME = re.compile(r"asynctop-\d{8}T\d{6}-\d+\.rec")
+_NAME = re.compile(r"asynctop-\d{8}T\d{6}-\d+\.rec(\.part)?")
+"""Who was killed has left a part."""
 
 
 class FlightRecorder:
     """Writes files into a directory when there are stalls of `limit_ns` and more.
 
-    Raises OSError where the directory cannot be made, or not be written to."""
+    Raises OSError where the directory cannot be made or written to."""
 
     def __init__(self, directory: str, limit_ns: int) -> None:
         self._directory = os.path.abspath(directory)  # the program may go elsewhere
@@ -50,7 +51,7 @@ class FlightRecorder:
         """Begin to keep what there may be to write. Before the publisher's thread starts."""
         self._keeper = core.cursor()
         self._keeper.trace(0)
-        self._wanted = False
+        self._stall, self._wanted = 0, False  # after a fork they are numbered anew
 
     def stalled(self, stall: Stall) -> None:
         """A poll is past the stall threshold, still or no more. On the stall watcher's thread."""
@@ -68,7 +69,8 @@ class FlightRecorder:
 
     def _write(self, pieces: Iterator[bytes]) -> None:
         for name in sorted(filter(_NAME.fullmatch, os.listdir(self._directory)))[: 1 - MOST_FILES]:
-            os.unlink(os.path.join(self._directory, name))
+            with suppress(FileNotFoundError):  # another process did it
+                os.unlink(os.path.join(self._directory, name))
         name = f"asynctop-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.rec"
         path = os.path.join(self._directory, name)
         part = f"{path}.part"
