@@ -66,23 +66,24 @@ class _Section:
         """The first tick that has not been written; 0 where there is none."""
         self.until_ns = 0
         """The last tick."""
-        self.traced = 0
-        """The number of the last poll of the trace up to that."""
-        self.polls = self.lost = 0
-        """Of the trace, up to that."""
-        self._traced = self._polls = 0
+        self.traced = self._traced = 0
+        """The number of the last poll of the trace up to that, or that has come."""
+        self.polls = self._polls = self.lost = 0
+        """Of the trace, likewise."""
         self._request = 0
         self._asked_at = self._ask_at = 0.0
 
     @classmethod
-    async def open(cls, target: Target, trace: Trace | None) -> _Section:
-        """Connect, and wait for all of the program's state."""
+    async def open(cls, target: Target, traced: int | None) -> _Section:
+        """Connect, and wait for all of the program's state. `traced`: the trace goes on after this poll, 0
+        being none; None: there is to be none."""
         section = cls()
         section.link = await Link.open(target, section._take)
         try:
             section.link.send(Subscribe(_INTERVAL_NS))
-            if trace is not None:
-                section.link.send(trace)
+            if traced is not None:
+                section.traced = section._traced = traced
+                section.link.send(Trace(traced or _KEPT))
             section._look(await section.link.greeting())
             while not section.until_ns:
                 await section.proceed()
@@ -147,19 +148,18 @@ async def record(
     Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
     came, and OSError where the file cannot be written.
     """
-    section = await _Section.open(target, Trace(_KEPT) if trace else None)
-    first_ns = section.until_ns
-    before: list[_Section] = []
+    section = await _Section.open(target, 0 if trace else None)
+    first_ns, connections = section.until_ns, 1
+    polls = lost = 0  # of the connections before
 
     def write() -> Progress:
         section.write(writer)
-        sections = (*before, section)
         return Progress(
             (section.until_ns - first_ns) / 1e9,
             writer.written,
-            len(sections),
-            sum(each.polls for each in sections),
-            sum(each.lost for each in sections),
+            connections,
+            polls + section.polls,
+            lost + section.lost,
         )
 
     why = "stopped"
@@ -169,10 +169,10 @@ async def record(
             while not stopped.is_set():
                 if section.begun and section.is_long():
                     write()
-                    fresh = await _Section.open(target, Trace(section.traced) if trace else None)
+                    fresh = await _Section.open(target, section.traced if trace else None)
                     section.close()
-                    before.append(section)
-                    section = fresh
+                    polls, lost = polls + section.polls, lost + section.lost
+                    section, connections = fresh, connections + 1
                 if time.monotonic() >= write_at or len(section.unwritten) >= _BLOCK_BYTES:
                     tell(write())
                     write_at = time.monotonic() + _BLOCK_S
