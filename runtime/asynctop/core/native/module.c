@@ -56,7 +56,8 @@ static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "OOO:learn", &task, &step, &py_task)) {
         return NULL;
     }
-    recorder_learn(task, step, py_task);
+    recorder_learn(task);
+    steps_learn(task, step, py_task);
     Py_RETURN_NONE;
 }
 
@@ -107,7 +108,14 @@ static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyObject *borrow_slots(PyObject *Py_UNUSED(module), PyObject *borrow)
 {
-    borrow == Py_True ? slots_borrow() : slots_return();
+    if (borrow == Py_True) {
+        slots_borrow();
+        steps_borrow();
+    }
+    else {
+        slots_return();
+        steps_return();
+    }
     Py_RETURN_NONE;
 }
 
@@ -789,8 +797,8 @@ PyMODINIT_FUNC PyInit__native(void)
     }
     PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
     PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
-    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0 || handles_init() < 0
-        || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
+    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0
+        || steps_init() < 0 || handles_init() < 0 || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);

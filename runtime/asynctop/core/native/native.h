@@ -9,6 +9,7 @@
  * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
+ * steps.c       the callables that are a task's steps, and the way into them
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
  * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
@@ -291,7 +292,16 @@ void record_unregister(TaskRecord *);
 TaskRecord *record_next(size_t *position); /* over the live ones; NULL at the end */
 void record_name(TaskRecord *, PyObject *name);
 void record_changed(TaskRecord *);
-void record_unpin(TaskRecord *);
+static inline void record_unpin(TaskRecord *record)
+{
+    /* Without its last pin, one that is not forgotten is the collector's to free. */
+    bool ours = HAS(record, FORGOTTEN);
+    uint8_t left = record->pins - 1; /* only the loops' side pins */
+    __atomic_store_n(&record->pins, left, __ATOMIC_RELEASE);
+    if (left == 0 && ours) {
+        record_drop(record);
+    }
+}
 void records_unlist(void);
 
 /* details.c */
@@ -390,12 +400,10 @@ int texts_begin(PyObject *describe);
 void texts_forget(void);
 
 /* recorder.c */
-bool is_step(PyObject *callback);
-PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
-PyObject *call_with(PyObject *callback, PyObject *args); /* callback(*args), `args` a tuple */
 TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
 void poll_begin(TaskRecord *, Running *before);
 void poll_end(TaskRecord *, PyObject *task, const Running *before);
+PyObject *poll_over(TaskRecord *, PyObject *task, const Running *before, PyObject *result);
 LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32_t *turn, Running *before);
 uint32_t timer_set(LoopStats *); /* a timer was made; which turn it is */
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
@@ -412,10 +420,20 @@ void raise_again(PyObject *error);
 PyObject *task_name(PyObject *task); /* a new reference; NULL without an error where it has none */
 PyCFunction own_method(PyTypeObject *, const char *name, int flags);
 int recorder_init(void);
-void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task);
+void recorder_learn(PyObject *task);
 void recorder_begin(PyObject *exception_text, PyObject *thread_name);
 void recorder_forget(void);
 PyTypeObject *task_class(void);
+
+/* steps.c */
+bool is_step(PyObject *callback);
+PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
+bool step_is_seen(PyObject *callback);   /* whoever runs it */
+PyObject *call_with(PyObject *callback, PyObject *args); /* callback(*args), `args` a tuple; unseen */
+void steps_borrow(void);
+void steps_return(void);
+int steps_init(void);
+void steps_learn(PyObject *task, PyObject *step, PyObject *py_task);
 
 /* handles.c */
 int handles_init(void);
