@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument(
         "--for", dest="seconds", metavar="SECONDS", type=_seconds, help="how long (until Ctrl-C)"
     )
+    recording.add_argument("--trace", action="store_true", help="with every poll and wake of every task")
     replay = commands.add_parser("replay", help="open the console on a recording")
     replay.add_argument("file", metavar="FILE")
     replay.add_argument("--json", action="store_true", help="print the snapshot of a moment instead")
@@ -191,7 +192,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(completion(_parser(), arguments.shell))
             return 0
         case "record":
-            return _record(arguments.target, Path(arguments.file), arguments.seconds)
+            return _record(arguments.target, Path(arguments.file), arguments.seconds, arguments.trace)
         case "replay":
             return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
         case "export":
@@ -313,7 +314,7 @@ def _is_recording(text: str) -> bool:
     return is_recording(text)
 
 
-def _record(text: str | None, path: Path, seconds: float | None) -> int:
+def _record(text: str | None, path: Path, seconds: float | None, trace: bool) -> int:
     target = _target(text)
     from asynctop_console.record import Progress, record
     from asynctop_console.source.recording import Writer
@@ -321,12 +322,14 @@ def _record(text: str | None, path: Path, seconds: float | None) -> int:
     def tell(progress: Progress, end: str = "") -> None:
         if end or sys.stderr.isatty():
             said = f"{progress.seconds:,.0f} s, {progress.written / 1e6:,.1f} MB"
+            said += f", {progress.polls:,} polls" if trace else ""
+            said += f" ({progress.lost:,} more dropped)" if progress.lost else ""
             print(f"\r{said} {end or 'recorded, Ctrl-C to stop'} ", end="\n" if end else "", file=sys.stderr)
 
     with new_file(path), path.open("xb") as file:
         writer = Writer(file)
         try:
-            progress, why = asyncio.run(record(target, writer, seconds, tell))
+            progress, why = asyncio.run(record(target, writer, seconds, tell, trace=trace))
         finally:
             if not writer.written:
                 path.unlink()

@@ -5,6 +5,7 @@
  * details.c     what few tasks have besides: histograms, and the history of one that is watched
  * kinds.c       kinds of tasks, and their sums
  * loops.c       event loops, and their long polls
+ * trace.c       every poll of every task, while a console wants to know
  * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
@@ -139,6 +140,7 @@ typedef struct LoopStats {
     uint64_t interpreter_id;      /* that state's: threads come and go at the same addresses */
     char *thread_name;            /* allocated; replaced under `names_lock` */
     Running now;
+    int64_t waker_before; /* what led to the poll under way, where its task has woken itself again in it */
     int64_t polls, callbacks;
     int64_t busy_ns; /* in polls and callbacks, without those inside others */
     int64_t inside_since_ns, inside_ns; /* of the poll that began then: long polls of eager tasks inside it */
@@ -324,6 +326,10 @@ static inline int bucket_of(int64_t ns)
     uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
     return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
 }
+
+/* trace.c: the rest is in trace.h */
+typedef struct Trace Trace;
+extern Trace *trace_now; /* NULL while nobody wants it */
 
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */

@@ -4,6 +4,7 @@
  * poll begins and ends around the task's step; a task that is done after it has ended. Nothing here allocates,
  * except at a spawn and for a text. What fails here is told to `fault`, and the program goes on. */
 #include "native.h"
+#include "trace.h"
 #include "waiting.h"
 
 #include <stdlib.h>
@@ -210,13 +211,14 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
     else {
         record->pins++;
         const Running *now = &record->stats->now;
-        STORE(record->waker, now->waker);
         if (now->task == record) {
+            record->stats->waker_before = record->waker;
             ADD(record->self_wakes, 1); /* it waits from the end of its poll on: see `settle` */
         }
         else {
             STORE(record->since_ns, now_ns());
         }
+        STORE(record->waker, now->waker);
         STORE(record->state, STATE_SCHEDULED);
         if (!LOAD(record->dirty)) {
             learn_name(record, task);
@@ -473,6 +475,10 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     if (part == NULL) {
         return false; /* forgotten */
     }
+    Trace *trace = __atomic_load_n(&trace_now, __ATOMIC_ACQUIRE);
+    if (trace != NULL) {
+        trace_poll(trace, record, started, ended);
+    }
     Details *details = details_of(record);
     int bucket = bucket_of(took);
     if (details != NULL) {
@@ -645,6 +651,7 @@ TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Run
         PyThreadState *state = PyThreadState_Get();
         in_thread(stats, state);
         enter(stats, state, record, NULL, record->id, before);
+        record->since_ns = stats->now.since_ns; /* it has not waited */
     }
     return record;
 }
