@@ -31,13 +31,13 @@ KEPT = 3000
 
 
 class Clocks(NamedTuple):
-    """A thread's times at a moment."""
+    """The times at a moment."""
 
     at_ns: int
     busy_ns: int
-    """On a processor."""
+    """For how long the process has computed, in all its threads: the loop may have run in another one."""
     waited_ns: int
-    """Ready to run while others had the processors."""
+    """For how long the thread was ready to run while others had the processors."""
 
 
 class Notes:
@@ -51,7 +51,7 @@ class Notes:
         self._clocks.append(clocks)
 
     def own_ns(self, started_ns: int, took_ns: int, *, computes: bool) -> int:
-        """How much of a poll's time was its own: what it computed, or else waited, but not for a processor.
+        """How much of a poll's time was its own: in which it computed or waited, but not for a processor.
         Where the notes do not tell, it is rather too little.
 
         A late note says that the machine stood still, unless the poll computes with the interpreter's lock.
@@ -132,7 +132,6 @@ def _reader(thread: int) -> Callable[[], Clocks] | None:
     def read() -> Clocks:
         with open(path, "rb", buffering=0) as file:
             waited = int(file.read(100).split()[1])
-        # Linux numbers the clocks of threads by their ids. What the file says is as old as the last tick.
-        return Clocks(time.monotonic_ns(), time.clock_gettime_ns((~thread << 3) | 6), waited)
+        return Clocks(time.monotonic_ns(), time.process_time_ns(), waited)
 
     return read if os.path.exists(path) else None

@@ -89,8 +89,8 @@ class Seen:
         self._inside = inside
         self._notes = notes
         """Of this thread."""
-        self._own_loops: set[int] = set()
-        """The loops that run in this thread."""
+        self._elsewhere: set[int] = set()
+        """The loops that run in other threads."""
         self._texts = [""]
         self._kinds = [_Kind("", ("", 0), ("", 0))]
         self._tasks: dict[int, _Row] = {}
@@ -167,7 +167,7 @@ class Seen:
                 case Loops():
                     name = threading.current_thread().name
                     threads = zip(message.id, message.thread, strict=True)
-                    self._own_loops = {loop for loop, thread in threads if thread == name}
+                    self._elsewhere = {loop for loop, thread in threads if thread not in ("", name)}
                 case Reset():
                     self._tasks.clear()
                 case Texts():
@@ -202,7 +202,7 @@ class Seen:
         kind = self._kinds[stall.kind]
         nobodys = any(_NOBODYS.search(file) for _, file, _ in stall.stack)
         own_ns = stall.duration_ns
-        if stall.loop in self._own_loops:
+        if stall.loop not in self._elsewhere:
             computes = stall.cause is not Cause.BLOCKING
             own_ns = self._notes.own_ns(stall.started_ns, stall.duration_ns, computes=computes)
         return Stall(
