@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -272,3 +273,11 @@ def test_bad_input(lab: Lab, words: list[str], says: str) -> None:
     lab.program(GOOD)
     assert says in complaint(check(lab, *words))
     assert list(lab.directory.iterdir()) == []
+
+
+@pytest.mark.source_tree
+def test_the_page_has_the_options_that_there_are(lab: Lab) -> None:
+    page = (Path(__file__).parents[2] / "docs/ci.md").read_text()
+    _, said_, _ = said(check(lab, "--help"))
+    options = set(re.findall(r"--[a-z-]+", said_)) - {"--help"}
+    assert set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE)) == options
