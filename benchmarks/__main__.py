@@ -16,6 +16,7 @@ from types import ModuleType
 import burst
 import console
 import delay
+import display
 import install
 import memory
 import overhead
@@ -44,6 +45,7 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
 
     yield from _tables(install, rounds(15))
     yield from _tables(console, rounds(9))
+    yield from _tables(display, rounds(5), f"--seconds={shared(20)}")
     yield from _tables(burst, rounds())
     yield from _tables(stuck, *first)
     yield from _tables(delay, rounds(), *first, f"--seconds={shared(20)}")

@@ -12,13 +12,10 @@ goes to the terminal. Linux only.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter, sleep
+from time import sleep
 
-from measuring import INTERVAL_NS, Program, Spread, Table, arguments, environment, main
+from measuring import INTERVAL_NS, Program, Spread, Table, arguments, busy, environment, main
 from terminal import COLUMNS, ROWS, terminal
 
 _TASK = b"waiter_in_the_crowd"
@@ -69,12 +66,12 @@ def first_paint(rounds: int, env: dict[str, str]) -> Table:
 def cost(tasks: int, seconds: float, env: dict[str, str]) -> Table:
     """Processor time beside a large program."""
     with _crowd(tasks, env) as program:
-        [alone] = _busy([program.pid], lambda: sleep(seconds / 2))
+        [alone] = busy([program.pid], lambda: sleep(seconds / 2))
         with terminal(_connect(program), env) as screen:
             screen.read(_TOO_LONG_S, until=lambda: screen.shows(_TASK))
             screen.read(_WARM_UP_S)
             before = screen.written
-            console, watched = _busy([screen.pid, program.pid], lambda: screen.read(seconds))
+            console, watched = busy([screen.pid, program.pid], lambda: screen.read(seconds))
             written = screen.written - before
     ticks = seconds * 1e9 / INTERVAL_NS
     table = Table(
@@ -100,20 +97,6 @@ def _crowd(tasks: int, env: dict[str, str]) -> Program:
 
 def _connect(program: Program) -> list[str]:
     return [sys.executable, "-m", "asynctop", "connect", str(program.pid)]
-
-
-def _busy(pids: list[int], pause: Callable[[], None]) -> list[float]:
-    """The share of a core that each process takes during `pause`."""
-    before, began = [_cpu_s(pid) for pid in pids], perf_counter()
-    pause()
-    passed = perf_counter() - began
-    return [(_cpu_s(pid) - was) / passed for pid, was in zip(pids, before, strict=True)]
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

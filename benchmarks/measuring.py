@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -216,3 +217,17 @@ def reader(program: Program, env: dict[str, str], interval_ns: int = INTERVAL_NS
     with Program([sys.executable], "reader.py", str(path), str(interval_ns), env=env) as console:
         console.hear()
         yield console
+
+
+def busy(pids: list[int], pause: Callable[[], None]) -> list[float]:
+    """The share of a core that each process takes during `pause`."""
+    before, began = [_cpu_s(pid) for pid in pids], perf_counter()
+    pause()
+    passed = perf_counter() - began
+    return [(_cpu_s(pid) - was) / passed for pid, was in zip(pids, before, strict=True)]
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

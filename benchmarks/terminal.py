@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import pty
 import re
@@ -14,11 +15,15 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
-from time import perf_counter
+from time import perf_counter, sleep
 
 COLUMNS, ROWS = 160, 48
 _MOVE = re.compile(rb"\x1b\[(\d+);\d+H|(\n)|([^\x00-\x1f\x1b])|\x1b\[[0-9;?>]*[A-Za-z$]|.", re.DOTALL)
 """Where the cursor goes: to a row, a row down, or along the row it is in. Everything else leaves it there."""
+
+
+_SIP = 300
+"""Bytes that a slow terminal reads at once."""
 
 
 class Terminal:
@@ -36,17 +41,27 @@ class Terminal:
         """Bytes so far."""
         return sum(map(len, self._chunks))
 
-    def read(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Read for a while, or until something is so."""
+    def press(self, key: bytes) -> int:
+        """Press a key. Returns how many bytes had been read before."""
+        os.write(self._descriptor, key)
+        return self.written
+
+    def since(self, offset: int) -> bytes:
+        """What was written after so many bytes."""
+        return b"".join(self._chunks)[offset:]
+
+    def read(self, seconds: float, until: Callable[[], bool] = lambda: False, rate: float = math.inf) -> None:
+        """Read for a while, or until something is so; so many bytes a second at most."""
         end = perf_counter() + seconds
         while (left := end - perf_counter()) > 0 and not until():
             if select.select([self._descriptor], [], [], left)[0]:
                 try:
-                    data = os.read(self._descriptor, 1 << 16)
+                    data = os.read(self._descriptor, 1 << 16 if rate == math.inf else _SIP)
                 except OSError:  # how Linux says that the other end was closed
                     sys.exit(f"expected a console, found its end: {b''.join(self._chunks)[-500:].decode()}")
                 self._chunks.append(data)
                 self._times.append(perf_counter() - self._began)
+                sleep(len(data) / rate)
 
     def shows(self, text: bytes) -> bool:
         """Whether a text has been written."""

@@ -10,9 +10,7 @@ import argparse
 import asyncio
 import errno
 import json
-import math
 import os
-import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,10 +18,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from asynctop_console.clean import clean
 from asynctop_console.clean import program as command
+from asynctop_console.export import command as export
+from asynctop_console.metrics import command as metrics
 from asynctop_console.source.discover import Program, Successor, programs
 from asynctop_console.source.link import greet
 from asynctop_console.source.live import SocketSource, Source
 from asynctop_console.source.target import INSTRUMENT, Target, TargetError, resolve
+from asynctop_console.usage import UsageError, duration, new_file
+from asynctop_console.usage import seconds as _seconds
 from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
@@ -33,14 +35,12 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
-_OPTIONAL = ("backports", "numpy", "rich", "textual")
-"""What the extra "console" installs."""
-
-_LONGEST_OBSERVATION_S = 24 * 3600.0
-
-
-class UsageError(Exception):
-    """The command line is not what it should be. Its text is one line."""
+_OPTIONAL = {
+    **dict.fromkeys(("backports", "numpy", "rich", "textual"), "console"),
+    "opentelemetry": "otel",
+    "prometheus_client": "prometheus",
+}
+"""Which extra installs what we import."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,9 +60,10 @@ def main(argv: list[str]) -> int:
     except (TargetError, UsageError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _OPTIONAL:
+        extra = _OPTIONAL.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[console]'`")
+        return _complain(f"{error.name} is missing: install it with `pip install 'asynctop[{extra}]'`")
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "--max-poll",
         metavar="TIME",
-        type=_time,
+        type=duration,
         default=0.05,
         help="longest good poll, as 50ms or 0.1s (50ms)",
     )
@@ -144,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--at", metavar="SECONDS", type=_seconds, help="that moment, from the beginning (the end)"
     )
+    export.add_to(commands)
+    metrics.add_to(commands)
     demo = commands.add_parser("demo", help="run a program worth looking at, with the console beside it")
     demo.add_argument("name", metavar="NAME", nargs="?", default="slow-poll", help="which one (slow-poll)")
     demo.add_argument("--list", action="store_true", help="what there is")
@@ -151,27 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     lints.add_argument("name", metavar="NAME", nargs="?", help="one of them, with what to do")
     lints.add_argument("--json", action="store_true", help="as JSON")
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= _LONGEST_OBSERVATION_S:
-        raise argparse.ArgumentTypeError(
-            f"expected a number of seconds, 0 to {_LONGEST_OBSERVATION_S:g}, not {text!r}"
-        )
-    return seconds
-
-
-def _time(text: str) -> float:
-    """A length of time with its unit, in seconds."""
-    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)(us|ms|s)", text)
-    seconds = float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]] if found else math.nan
-    if not 0.001 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"expected a time such as 50ms, 1ms to 3600s, not {text!r}")
-    return seconds
 
 
 def _version() -> str:
@@ -201,6 +183,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return _record(arguments.target, Path(arguments.file), arguments.seconds)
         case "replay":
             return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
+        case "export":
+            return export.run(arguments, _rules(), _target)
+        case "metrics":
+            return metrics.run(arguments, _rules(), _target)
         case "connect" if _is_recording(arguments.target):
             return _replay(arguments.target)
         case "connect":
@@ -321,18 +307,13 @@ def _record(text: str | None, path: Path, seconds: float | None) -> int:
             said = f"{progress.seconds:,.0f} s, {progress.written / 1e6:,.1f} MB"
             print(f"\r{said} {end or 'recorded, Ctrl-C to stop'} ", end="\n" if end else "", file=sys.stderr)
 
-    try:
-        with path.open("xb") as file:
-            writer = Writer(file)
-            try:
-                progress, why = asyncio.run(record(target, writer, seconds, tell))
-            finally:
-                if not writer.written:
-                    path.unlink()
-    except FileExistsError:
-        raise UsageError(f"{path} exists already: give another name, or remove it") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    with new_file(path), path.open("xb") as file:
+        writer = Writer(file)
+        try:
+            progress, why = asyncio.run(record(target, writer, seconds, tell))
+        finally:
+            if not writer.written:
+                path.unlink()
     tell(progress, f"in {path}: {why}")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
 from asynctop_console.model import Model
@@ -13,7 +13,7 @@ from asynctop_console.source.recording import Recording
 from asynctop_console.source.replay import batches
 from asynctop_console.source.target import SilentError, TargetError
 from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Inspect, Message, Subscribe, Tick
+from asynctop_protocol.messages import History, Inspect, Message, Subscribe, Tick
 
 _INTERVAL_NS = 100_000_000
 _GRACE_S = 10.0
@@ -56,6 +56,35 @@ def replayed(recording: Recording, at_ns: int) -> Model:
         for message in batch:
             fold(recording.path, model, message)
     return model
+
+
+def moments(recording: Recording) -> Iterator[Model]:
+    """The model as it was after each batch of a recording, the same object all along.
+
+    TargetError where the recording is damaged, or holds not even one."""
+    model = Model()
+    for batch in batches(recording, recording.from_ns):
+        for message in batch:
+            if not isinstance(message, History):  # nobody looks at single polls
+                fold(recording.path, model, message)
+        yield model
+    if not model.ticks:
+        raise nothing_in(recording)
+
+
+def nothing_in(recording: Recording) -> TargetError:
+    """What is wrong with a recording that holds not even one batch."""
+    return TargetError(
+        f"{recording.path} holds nothing yet: its recording was cut off before its first batch"
+    )
+
+
+def fold(said_by: object, model: Model, message: Message) -> None:
+    """Let the model take in a message. TargetError where it is beyond what the console takes."""
+    try:
+        model.fold(message)
+    except ProtocolError as error:
+        raise TargetError(f"cannot understand {said_by}: {error}") from None
 
 
 async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
@@ -109,11 +138,3 @@ class Looks:
     def due(self) -> bool:
         """Whether it is time to ask again."""
         return time.monotonic() >= self._due_at
-
-
-def fold(said_by: object, model: Model, message: Message) -> None:
-    """Fold a message that `said_by` has sent. TargetError where it makes no sense."""
-    try:
-        model.fold(message)
-    except ProtocolError as error:
-        raise TargetError(f"cannot understand {said_by}: {error}") from None

@@ -18,6 +18,7 @@ from asynctop.core.describe import clipped
 from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
 from asynctop.incident_log import IncidentLog
 from asynctop.stacks import MAX_FRAMES, frame_of, users_frame
+from asynctop.threads import join
 
 NESTED_RUN = "nested-run-in-a-thread"
 
@@ -74,6 +75,8 @@ class NestedLoops:
             variable = _WAITED_FOR.get(code.co_qualname)
             if variable is None or not code.co_filename.endswith(("threading.py", "_base.py")):
                 continue
+            if frame.f_back is not None and frame.f_back.f_code is join.__code__:
+                return  # for a thread of ours, which a fork must not find
             found = frame.f_locals.get(variable)
             for each in tuple(found) if isinstance(found, set | list | tuple) else (found,):
                 if isinstance(each, threading.Thread):

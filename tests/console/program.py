@@ -42,6 +42,16 @@ from asynctop_protocol.messages import (
 SECOND = 1_000_000_000
 MS = 1_000_000
 
+HOSTILE = (
+    "\x1b[31mred\x1b]0;title\x07",
+    "</script><img src=x onerror=alert(1)>&amp;\"'",
+    "a\u202eb\u200bc\x00\x85\n\t",
+    "\ud800 lone \udfff",
+    "=HYPERLINK(1)",
+    "x" * 1_000_000,
+)
+"""Names that would like to be something else."""
+
 Value = int | Sequence[int]
 
 

@@ -97,7 +97,7 @@ def test_bad_input_is_one_line_and_status_2(
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    for command in ("run", "connect", "ls", "snapshot", "demo", "lints"):
+    for command in ("run", "connect", "ls", "snapshot", "export", "metrics", "demo", "lints"):
         assert f"\n    {command} " in out
 
 

@@ -215,6 +215,12 @@ def spawning(
     [
         pytest.param(lambda tick: [], ["task-leak-by-kind"], id="none ends"),
         pytest.param(lambda tick: list(range(1, 5 * tick)), ["unbounded-spawn"], id="half of them end"),
+        pytest.param(
+            lambda tick: list(range(1, 5 * tick + 12 * (tick == 15))),
+            ["unbounded-spawn"],
+            id="half of them end, some at once",
+        ),
+        pytest.param(lambda tick: list(range(1, 5 * tick + 40 * (tick == 15))), [], id="there is a fall"),
         pytest.param(lambda tick: list(range(1, 10 * tick - 50)), [], id="each lives half a second"),
         pytest.param(lambda tick: list(range(3, 10 * tick, 3)), [], id="a third is quick"),
         pytest.param(lambda tick: list(range(1, 10 * tick + 1)), [], id="all end"),

@@ -124,13 +124,30 @@ def records(lab: Lab, command: str) -> None:
     """For a second, which Ctrl-C would end."""
     lab.run(lab.program(APP, "app.py"))
     assert lab.start(*asynctop(command), "--for", "1").status() == 0
-    assert (lab.work / "FILE").stat().st_size
+    assert (lab.work / command.split()[-1]).stat().st_size
 
 
 def replays(lab: Lab, command: str) -> None:
     """In a terminal, as a program."""
     records(lab, "asynctop record -o FILE")
     opens_terminal(lab, asynctop(command), shows=b"REPLAY")
+
+
+def exports(lab: Lab, command: str) -> None:
+    """A recording; test_exports has the others."""
+    records(lab, "asynctop record -o RECORDING")
+    process = lab.start(*asynctop(command))
+    assert process.status() == 0
+    assert process.stdout.all().startswith("<!DOCTYPE html>")
+
+
+def tells(lab: Lab, command: str) -> None:
+    """Whoever asks, at any port; test_exports asks."""
+    process = lab.run(lab.program(APP, "app.py"))
+    teller = lab.start(*asynctop(command.replace("9464", "0")))
+    teller.stderr.line("metrics of pid .* at http://127.0.0.1:")
+    process.kill()
+    assert teller.status() == 0
 
 
 def opens_console(lab: Lab, command: str) -> None:
@@ -187,8 +204,10 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop demo NAME": opens_console,
     "asynctop demo web": opens_console,
     "asynctop demo --list": succeeds,
+    "asynctop export RECORDING --as html": exports,
     "asynctop lints": succeeds,
     "asynctop ls": succeeds,
+    "asynctop metrics --prometheus 9464": tells,
     "asynctop record -o FILE": records,
     "asynctop replay FILE": replays,
     "asynctop snapshot --for 5": succeeds,

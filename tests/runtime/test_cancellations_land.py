@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asynctop.cancellation_log import MOST_TASKS, CancellationLog, Landing
+from asynctop.cancellation_log import MOST_TASKS, CancellationLog
 from asynctop.core import Core
 from asynctop.hooks.cancellations import CancellationHooks
 from asynctop_protocol import Cancellation, WakerSource
@@ -188,7 +188,7 @@ def test_the_error_is_the_programs_own_again_afterwards(
 def test_the_log_keeps_the_last_tasks_of_a_place(log: CancellationLog) -> None:
     place = [("f", "f.py", 1)]
     for task in [*range(MOST_TASKS + 5), 7]:
-        log.note(Landing(task, 1, 2, WakerSource.TIMER, 0, "x", [], place, []))
+        log.note(task, Cancellation(0, 0, [], 1, 2, WakerSource.TIMER, 0, "x", [], place, []))
     (found,) = [each.record for each in log._places.values()]
     assert found.count == MOST_TASKS + 6
     assert list(found.tasks)[-2:] == [MOST_TASKS + 4, 7]

@@ -22,6 +22,7 @@ from asynctop.hooks.incidents import IncidentHooks
 from asynctop.incident_log import IncidentLog
 from asynctop.nested_loops import NestedLoops
 from asynctop.news_log import MAX_BYTES, MAX_PLACES, PAUSE_NS
+from asynctop.threads import join
 from asynctop_protocol import Connection, Hello, Incident, Incidents, Role
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -452,10 +453,10 @@ def test_a_hook_that_fails_is_told_and_the_program_hears_what_it_should(
 
 def blocked(how: str) -> None:
     """Blocks until a loop in another thread is done."""
-    if how == "thread":
+    if how in ("thread", "ours"):
         thread = threading.Thread(target=asyncio.run, args=[pause()], name="nested")
         thread.start()
-        thread.join()
+        thread.join() if how == "thread" else join(thread)
     elif how == "future":
         with ThreadPoolExecutor(1, "nested") as pool:
             pool.submit(asyncio.run, pause()).result()
@@ -477,7 +478,7 @@ async def pause() -> None:
     wait_and_proceed()
 
 
-@pytest.mark.parametrize(("how", "found"), [("thread", 1), ("future", 1), ("none", 0)])
+@pytest.mark.parametrize(("how", "found"), [("thread", 1), ("future", 1), ("none", 0), ("ours", 0)])
 def test_a_poll_that_waits_for_another_loop(
     hooked: Core, log: IncidentLog, faults: list[Exception], how: str, found: int
 ) -> None:

@@ -21,6 +21,8 @@ LONG_NS = 10_000_000_000
 """A program that is starting grows too; it has mostly finished within this."""
 PARTS = 6
 """The time looked at is cut into so many parts, and the kind must have grown in each: no plateau, no fall."""
+STEADY = 20
+"""A fall by less than this part of the growth is none: whoever spawns them had no processor for a moment."""
 MOST_ASKED = 200
 """Tasks of a kind that are asked what they wait for: others wait for the same."""
 GROWN_UP_NS = 500_000_000
@@ -128,7 +130,8 @@ def _growing(model: Model, kind: int) -> Growing | None:
 def _observed(model: Model, kind: int) -> Growing | None:
     """What we saw, if the kind only grew while we watched."""
     times, live, spawned = model.growth.of(kind)
-    if model.growth.observed_ns < SHORTEST_NS or np.any(np.diff(live) < 0):
+    fallen = int((np.maximum.accumulate(live) - live).max(initial=0))
+    if model.growth.observed_ns < SHORTEST_NS or fallen * STEADY > live[-1] - live[0]:
         return None
     # Measured from the first, so that floating point is exact enough.
     marks = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from asynctop_console.clean import clean
@@ -41,6 +41,12 @@ def clean_stall(stall: Stall) -> Stall:
             for part in stall.parts[: limits.PARTS]
         ],
     )
+
+
+def place_of(stall: Stall) -> Hashable:
+    """What stalls have in common that are counted together."""
+    frame = users_frame(stall.stack)
+    return (frame[1:] if frame else (stall.kind, stall.name), stall.cause)
 
 
 def parts_of(stall: Stall) -> list[Part]:

@@ -115,6 +115,19 @@ class WatchedTask:
         self._rows = np.concatenate((self._rows, rows))[-limits.HISTORY :]
 
 
+def polls_of(message: History) -> tuple[Ints, Ints]:
+    """The tasks' ids, and their polls: a row each, in the order of `Poll`."""
+    columns = (
+        whole(message.woken_ns),
+        choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN),
+        whole(message.waker_task),
+        whole(message.waker_name, limits.LARGEST_SMALL),
+        whole(message.started_ns),
+        whole(message.ended_ns),
+    )
+    return whole(message.task), np.stack(columns, axis=1)
+
+
 class WatchedTasks:
     """Those that the console watches, by id."""
 
@@ -132,18 +145,7 @@ class WatchedTasks:
 
     def polled(self, message: History) -> None:
         """More polls."""
-        tasks = whole(message.task)
-        rows = np.stack(
-            (
-                whole(message.woken_ns),
-                choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN),
-                whole(message.waker_task),
-                whole(message.waker_name, limits.LARGEST_SMALL),
-                whole(message.started_ns),
-                whole(message.ended_ns),
-            ),
-            axis=1,
-        )
+        tasks, rows = polls_of(message)
         for task in np.unique(tasks).tolist():
             self._of(task).add(rows[tasks == task])
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from asynctop_console.model.places import full, is_users, short
-from asynctop_console.model.stalls import tree
+from asynctop_console.model.stalls import place_of, tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago, count
@@ -18,7 +18,6 @@ from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
 from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
-from asynctop_console.views.stalls import place_of
 from asynctop_console.views.status import CAUSES
 from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
 from asynctop_protocol.messages import Stall

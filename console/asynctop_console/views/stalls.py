@@ -12,6 +12,7 @@ from textual.binding import BindingType
 
 from asynctop_console.model.limits import LARGEST
 from asynctop_console.model.places import short, users_frame
+from asynctop_console.model.stalls import place_of
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import ago, count
 from asynctop_console.views.columns import Cell, Column
@@ -42,12 +43,6 @@ class Group:
     """How long ago the last one ended; 0 while one goes on."""
     ongoing_ns: int = 0
     """How long the one has lasted that goes on; 0 where none does."""
-
-
-def place_of(stall: Stall) -> Hashable:
-    """What stalls have in common that are counted together."""
-    frame = users_frame(stall.stack)
-    return (frame[1:] if frame else (stall.kind, stall.name), stall.cause)
 
 
 def groups(frame: Frame, numbers: Numbers) -> list[Group]:

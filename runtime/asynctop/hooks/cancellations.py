@@ -22,14 +22,14 @@ from asynctop.attributes import static
 from asynctop.awaits.cancellations import is_cancelled
 from asynctop.awaits.chain import Step, steps
 from asynctop.awaits.held import managers
-from asynctop.cancellation_log import CancellationLog, Landing
+from asynctop.cancellation_log import CancellationLog
 from asynctop.core.contract import Core, Patch, Wake
 from asynctop.core.sites import OWN_DIRECTORY
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import awaiting
 from asynctop.stacks import MAX_FRAMES, Frame, frame_of
-from asynctop_protocol import WakerSource
+from asynctop_protocol import Cancellation, WakerSource
 
 DEEPEST = 10
 """Tasks that wait for each other, of which the last one is cancelled in place of the first."""
@@ -121,7 +121,8 @@ class CancellationHooks:
             else:
                 task, now = asyncio.current_task(), time.monotonic_ns()
                 number = self._core.identify(task) if task is not None else 0
-                self._log.note(Landing(number, now, now, WakerSource.TIMER, 0, "wait_for", [], site, site))
+                wake = Wake(task, number, now, WakerSource.TIMER, 0, "wait_for")
+                self._log.note(number, _cancellation(wake, now, [], site, site))
         except Exception as error:
             self._on_fault(error)
 
@@ -153,19 +154,8 @@ class CancellationHooks:
         by_stack = site if wake.by and site else self._place(wake.by, now)
         for task, path in reached:
             number = wake.number if task is wake.task else self._core.identify(task)
-            self._log.note(
-                Landing(
-                    number,
-                    wake.woken_ns,
-                    now,
-                    wake.source,
-                    wake.by,
-                    wake.name,
-                    by_stack,
-                    _frames(step.frame for step in path),
-                    site,
-                )
-            )
+            stack = _frames(step.frame for step in path)
+            self._log.note(number, _cancellation(wake, now, by_stack, stack, site))
 
     def _place(self, number: int, now: int) -> list[Frame]:
         """Where the task that has cancelled another one is suspended by now."""
@@ -176,6 +166,25 @@ class CancellationHooks:
         self._looks += 1
         task = self._core.task(number)
         return _frames(step.frame for step in steps(task.get_coro())) if task is not None else []
+
+
+def _cancellation(
+    wake: Wake, now: int, by_stack: list[Frame], stack: list[Frame], timeout: list[Frame]
+) -> Cancellation:
+    """What `wake` is the request of, and lands now."""
+    return Cancellation(
+        id=0,
+        count=0,
+        tasks=[],
+        requested_ns=wake.woken_ns,
+        landed_ns=now,
+        source=wake.source,
+        by=wake.by,
+        name=wake.name,
+        by_stack=by_stack,
+        stack=stack,
+        timeout=timeout,
+    )
 
 
 def _runs(task: Any) -> bool:
