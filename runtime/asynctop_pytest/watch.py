@@ -52,13 +52,14 @@ class Watch:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> _Hook:
         """The test's fixtures are set up."""
-        self._wish = self._wishes.get(item)
-        if self._wish is None:
+        self._wish = None
+        if (wish := self._wishes.get(item)) is None:
             return (yield)
-        self._cleans_up = self._failed = False
-        self._install(self._wish.max_poll)
+        self._install(wish.max_poll)
         self.seen.restart()
-        return (yield from self._phase(item, self._wish, "setup"))
+        self._wish = wish
+        self._cleans_up = self._failed = False
+        return (yield from self._phase(item, wish, "setup"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> _Hook:

@@ -402,6 +402,13 @@ def test_again():
     assert outcomes(run(source, "--asynctop")) == {"failed": 2, "passed": 1}
 
 
+def test_where_it_cannot_be_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNCTOP_CORE", "nonsense")
+    result = run("def test(): pass", "--asynctop")
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines(["asynctop cannot watch this test*", "*ASYNCTOP_CORE*nonsense*"])
+
+
 class FakeInsider:
     """Tells what a test says."""
 
