@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 from weakref import ref
@@ -37,7 +36,9 @@ class Clocks(NamedTuple):
     busy_ns: int
     """For how long the process has computed, in all its threads: the loop may have run in another one."""
     waited_ns: int
-    """For how long the thread was ready to run while others had the processors."""
+    """For how long the tests' thread was ready to run while others had the processors; and"""
+    noter_waited_ns: int
+    """the thread that notes: so much later it came, and for no other reason."""
 
 
 class Notes:
@@ -65,7 +66,10 @@ class Notes:
         own_ns = took_ns - (around[-1].waited_ns - around[0].waited_ns)
         if computes:
             return min(own_ns, around[-1].busy_ns - around[0].busy_ns)
-        late = (after.at_ns - before.at_ns - PERIOD_NS for before, after in pairwise(around))
+        late = (
+            after.at_ns - before.at_ns - PERIOD_NS - (after.noter_waited_ns - before.noter_waited_ns)
+            for before, after in pairwise(around)
+        )
         return own_ns - sum(ns for ns in late if ns > SLACK_NS)
 
 
@@ -75,7 +79,7 @@ class Noting:
     def __init__(self) -> None:
         global _noting
         self.notes = Notes()
-        self._read = _reader(threading.get_native_id())
+        self._noted = threading.current_thread()
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self.resume()
@@ -85,12 +89,14 @@ class Noting:
 
     def note(self) -> None:
         """Note the clocks now, too."""
-        if self._read is not None:
-            self.notes.add(self._read())
+        thread = self._thread
+        if thread is not None:
+            waited = _waited_ns(self._noted), _waited_ns(thread)
+            self.notes.add(Clocks(time.monotonic_ns(), time.process_time_ns(), *waited))
 
     def resume(self) -> None:
-        """Begin, or go on."""
-        if self._read is not None and self._thread is None:
+        """Begin, or go on, where the system tells the times."""
+        if self._thread is None and os.path.exists(_times_of(self._noted)):
             self._over.clear()
             self._thread = threading.Thread(target=self._run, name="asynctop-processors", daemon=True)
             self._thread.start()
@@ -125,13 +131,10 @@ def _after_fork() -> None:
         when_forked(_paused.resume, sys._getframe(1))
 
 
-def _reader(thread: int) -> Callable[[], Clocks] | None:
-    """What reads the clocks of a thread, given by its number in the system; None where that does not tell."""
-    path = f"/proc/self/task/{thread}/schedstat"
+def _waited_ns(thread: threading.Thread) -> int:
+    with open(_times_of(thread), "rb", buffering=0) as file:
+        return int(file.read(100).split()[1])
 
-    def read() -> Clocks:
-        with open(path, "rb", buffering=0) as file:
-            waited = int(file.read(100).split()[1])
-        return Clocks(time.monotonic_ns(), time.process_time_ns(), waited)
 
-    return read if os.path.exists(path) else None
+def _times_of(thread: threading.Thread) -> str:
+    return f"/proc/self/task/{thread.native_id}/schedstat"

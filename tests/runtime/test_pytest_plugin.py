@@ -457,24 +457,15 @@ MS = 1_000_000
 @pytest.mark.parametrize(
     ("clocks", "waits", "computes"),
     [
-        # What it has had of its time, of a poll from 5 to 105 ms; notes every 10 ms.
-        ([(at, 0, 0) for at in range(0, 120, 10)], 100, 0),
-        ([(at, at, 0) for at in range(0, 120, 10)], 100, 100),
-        (
-            [
-                (0, 0, 0),
-                *((at, at, at) for at in range(10, 90, 10)),
-                (90, 90, 80),
-                (100, 99, 80),
-                (110, 110, 80),
-            ],
-            20,
-            20,
-        ),
-        ([(0, 0, 0), *((at, at - 80, 80) for at in range(90, 120, 10))], 100 - 80 - 80, 20),
-        ([(0, 0, 0), (10, 10, 0), (90, 12, 0), (100, 12, 0), (110, 12, 0)], 100 - 70, 12),
-        ([(0, 0, 0), (12, 0, 0), (26, 0, 0), *((at, 0, 0) for at in range(36, 120, 10))], 100, 0),
-        ([(200, 0, 0)], 100, 100),
+        # Of a poll from 5 to 105 ms, with notes every 10 ms.
+        ([(at, 0, 0, 0) for at in range(0, 120, 10)], 100, 0),
+        ([(at, at, 0, 0) for at in range(0, 120, 10)], 100, 100),
+        ([(at, at, min(at, 80), 0) for at in range(0, 120, 10)], 20, 20),
+        ([(0, 0, 0, 0), *((at, at - 80, 80, 80) for at in range(90, 120, 10))], 20, 20),
+        ([(0, 0, 0, 0), *((at, 0, 0, 80) for at in range(90, 120, 10))], 100, 0),
+        ([(0, 0, 0, 0), *((at, 10, 0, 0) for at in range(90, 120, 10))], 100 - 80, 10),
+        ([(0, 0, 0, 0), (12, 0, 0, 0), (26, 0, 0, 0), *((at, 0, 0, 0) for at in range(36, 120, 10))], 100, 0),
+        ([(200, 0, 0, 0)], 100, 100),
         ([], 100, 100),
     ],
     ids=[
@@ -482,16 +473,17 @@ MS = 1_000_000
         "computes",
         "others run",
         "others run first",
+        "others run while it waits",
         "machine stands still",
         "a little late",
         "too late",
         "no notes",
     ],
 )
-def test_time_of_its_own(clocks: list[tuple[int, int, int]], waits: int, computes: int) -> None:
+def test_time_of_its_own(clocks: list[tuple[int, int, int, int]], waits: int, computes: int) -> None:
     notes = Notes()
-    for at, busy, waited in clocks:
-        notes.add(Clocks(at * MS, busy * MS, waited * MS))
+    for times in clocks:
+        notes.add(Clocks(*(ms * MS for ms in times)))
     assert notes.own_ns(5 * MS, 100 * MS, computes=False) == waits * MS
     assert notes.own_ns(5 * MS, 100 * MS, computes=True) == computes * MS
 
