@@ -51,11 +51,12 @@ class Notes:
         """One more."""
         self._clocks.append(clocks)
 
-    def own_ns(self, started_ns: int, took_ns: int, *, computes: bool) -> int:
+    def own_ns(self, started_ns: int, took_ns: int, *, computes: bool, for_thread: bool) -> int:
         """How much of a poll's time was its own: in which it computed or waited, but not for a processor.
         Where the notes do not tell, it is rather too little.
 
         A late note says that the machine stood still, unless the poll computes with the interpreter's lock.
+        Where it waits for another thread, others may have had the processors instead of that.
         """
         clocks = list(self._clocks)
         first = max((n for n, each in enumerate(clocks) if each.at_ns <= started_ns), default=0)
@@ -67,7 +68,10 @@ class Notes:
         if computes:
             return min(own_ns, around[-1].busy_ns - around[0].busy_ns)
         late = (
-            after.at_ns - before.at_ns - PERIOD_NS - (after.noter_waited_ns - before.noter_waited_ns)
+            after.at_ns
+            - before.at_ns
+            - PERIOD_NS
+            - (0 if for_thread else after.noter_waited_ns - before.noter_waited_ns)
             for before, after in pairwise(around)
         )
         return own_ns - sum(ns for ns in late if ns > SLACK_NS)

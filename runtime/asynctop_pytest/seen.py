@@ -203,8 +203,12 @@ class Seen:
         nobodys = any(_NOBODYS.search(file) for _, file, _ in stall.stack)
         own_ns = stall.duration_ns
         if stall.loop not in self._elsewhere:
-            computes = stall.cause is not Cause.BLOCKING
-            own_ns = self._notes.own_ns(stall.started_ns, stall.duration_ns, computes=computes)
+            own_ns = self._notes.own_ns(
+                stall.started_ns,
+                stall.duration_ns,
+                computes=stall.cause is not Cause.BLOCKING,
+                for_thread=stall.callee.startswith("_thread."),
+            )
         return Stall(
             stall.duration_ns / 1e9,
             own_ns / 1e9,
