@@ -30,8 +30,9 @@ from asynctop_protocol.messages import Subscribe, Tick
 _INTERVAL_NS = 100_000_000
 _LOOK_AGAIN_S = 0.02
 _CHECK_S = 1.0
-_LASTING_S = 3.0
-"""How long something must be wrong that is right again in the end: programs that begin are restless."""
+_LASTING_S = 8.0
+"""How long something must be wrong that is right again in the end: longer than the few seconds that a lint
+looks back, for programs that begin are restless."""
 _ASK_S = 2.0
 """Between two questions for all await chains, at least."""
 _ANSWER_S = 2.0
