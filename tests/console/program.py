@@ -175,13 +175,14 @@ def stall(
     duration: int = 500 * MS,
     line: int = 44,
     ongoing: bool = False,
+    started: int = SECOND,
 ) -> Stall:
     stack = [
         ("run", "/usr/lib/python3.13/asyncio/runners.py", 118),
         ("load", "/srv/app/web.py", line),
         ("get", "/venv/lib/python3.13/site-packages/requests/api.py", 73),
     ]
-    return Stall(number, task, 1, "worker", 1, SECOND, duration, ongoing, cause, 9, stack)
+    return Stall(number, task, 1, "worker", 1, started, duration, ongoing, cause, 9, stack)
 
 
 def chain(

@@ -63,7 +63,7 @@ def test_the_report_tells_what_is_wrong_when_and_where(tmp_path: Path) -> None:
         [
             three(),
             [Stalls([replace(stall(1), started_ns=NOW + SECOND // 2)]), Tick(NOW + 2 * SECOND)],
-            [Stalls([busy, stall(3)]), Tick(NOW + 4 * SECOND)],
+            [Stalls([busy, stall(3, started=NOW)]), Tick(NOW + 4 * SECOND)],
         ],
     )
     page, text = report(path)
@@ -83,7 +83,7 @@ def test_the_report_tells_what_is_wrong_when_and_where(tmp_path: Path) -> None:
 
 def test_a_stack_that_parts_is_a_tree_with_shares(tmp_path: Path) -> None:
     parts = [Part(6, "time.sleep", 2, []), Part(3, "", 1, [("save", "/srv/app/web.py", 50)])]
-    parting = replace(stall(), stack=stall().stack[:2], parts=parts)
+    parting = replace(stall(started=NOW), stack=stall().stack[:2], parts=parts)
     page, _ = report(write(tmp_path / "a.rec", of_stalls([Stalls([parting]), Tick(NOW + SECOND)])))
     assert "67% load() at /srv/app/web.py:44" in page.blocks
     assert "33% save() at /srv/app/web.py:50" in page.blocks
@@ -118,7 +118,7 @@ def test_a_recording_of_nothing(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_was_cut_off(tmp_path: Path) -> None:
-    batches = of_stalls([Stalls([stall()]), Tick(NOW + SECOND)], [Tick(NOW + 2 * SECOND)])
+    batches = of_stalls([Stalls([stall(started=NOW)]), Tick(NOW + SECOND)], [Tick(NOW + 2 * SECOND)])
     path = write(tmp_path / "a.rec", batches)
     path.write_bytes(path.read_bytes()[:-5])
     assert "blocking in load()" in report(path)[0].text
@@ -131,7 +131,9 @@ def test_a_recording_that_was_cut_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_stay_names(tmp_path: Path, name: str) -> None:
     frames = [(name, name, 1)]
-    wild = replace(stall(cause=Cause.CPU), name=name, stack=frames, parts=[Part(1, name, 0, frames)])
+    wild = replace(
+        stall(cause=Cause.CPU, started=NOW), name=name, stack=frames, parts=[Part(1, name, 0, frames)]
+    )
     batch: list[Message] = [
         *(spawned([9]), named([9], [name]), polled([9], max_poll=SECOND)),
         *(Stalls([wild]), Tick(NOW + SECOND, {name: 3}, [name])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .test_recording import write
 Event = dict[str, Any]
 
 INCIDENT = Incident(1, "coroutine-never-awaited", 0, 0, 0, "f", NOW, 2, "", [("g", "/srv/app/web.py", 9)])
+OURS, THEIRS = stall(1, ongoing=True, started=NOW), stall(2, task=0, started=NOW)
 POLLS: list[list[Message]] = [
     three(),
     [
@@ -31,9 +33,13 @@ POLLS: list[list[Message]] = [
         loops(busy=113 * MS + SECOND // 4, lag=3 * MS),
         Tick(NOW + SECOND),
     ],
-    [Stalls([stall(1, ongoing=True), stall(2, task=0)]), Incidents([INCIDENT]), Tick(NOW + 2 * SECOND)],
-    [Stalls([stall(1, duration=900 * MS)]), Incidents([INCIDENT]), Tick(NOW + 3 * SECOND)],
-    [Stalls([stall(3, ongoing=True, line=45)]), Tick(NOW + 4 * SECOND)],
+    [Stalls([OURS, THEIRS]), Incidents([INCIDENT]), Tick(NOW + 2 * SECOND)],
+    [
+        Stalls([replace(OURS, duration_ns=900 * MS, ongoing=False)]),
+        Incidents([INCIDENT]),
+        Tick(NOW + 3 * SECOND),
+    ],
+    [Stalls([stall(3, ongoing=True, line=45, started=NOW)]), Tick(NOW + 4 * SECOND)],
 ]
 
 
@@ -113,7 +119,7 @@ def test_tasks_that_came_while_the_recorder_connected_anew_have_their_names(tmp_
 
 def test_stalls_and_incidents_are_told_once(tmp_path: Path) -> None:
     # A console that connects anew is told of all anew.
-    again = [hello(), Reset(), *three(NOW + 5 * SECOND)[1:-1], Stalls([stall(2, task=0)])]
+    again = [hello(), Reset(), *three(NOW + 5 * SECOND)[1:-1], Stalls([THEIRS])]
     path = write(tmp_path / "a.rec", POLLS, [[*again, Incidents([INCIDENT]), Tick(NOW + 5 * SECOND)]])
     events, _, _ = trace(path)
     assert [
@@ -127,6 +133,19 @@ def test_stalls_and_incidents_are_told_once(tmp_path: Path) -> None:
     (incident,) = of(events, cat="incident")
     assert (incident["ph"], incident["ts"], incident["args"]["count"]) == ("i", NOW / 1000, 2)
     assert incident["args"]["stack"] == ["g() at /srv/app/web.py:9"]
+
+
+def test_what_was_over_before_the_recording_began_is_not_in_it(tmp_path: Path) -> None:
+    """A program tells new consoles of its last stalls and incidents, which may be hours ago."""
+    early = [
+        stall(1, started=NOW - SECOND, duration=999 * MS),
+        stall(2, started=NOW - SECOND, duration=SECOND),
+    ]
+    incident = replace(INCIDENT, at_ns=NOW - 1)
+    told = [*three()[:-1], Stalls(early), Incidents([incident]), Tick(NOW)]
+    events, _, _ = trace(write(tmp_path / "a.rec", [told]))
+    assert [event["dur"] for event in of(events, cat="stall")] == [1_000_000]
+    assert list(of(events, cat="incident")) == []
 
 
 def test_curves_of_each_loop(tmp_path: Path) -> None:

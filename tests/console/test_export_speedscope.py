@@ -25,7 +25,10 @@ SAVE = ("save", "/srv/app/web.py", 50)
 
 
 def of(number: int, duration: int, *parts: Part, **others: Any) -> Stall:
-    return replace(stall(number, duration=duration), **{"stack": [RUN, LOAD], "parts": list(parts), **others})
+    return replace(
+        stall(number, duration=duration, started=NOW),
+        **{"stack": [RUN, LOAD], "parts": list(parts), **others},
+    )
 
 
 def profiles(path: Path) -> tuple[dict[str, Any], str]:

@@ -78,5 +78,17 @@ def test_the_axis_has_the_longest_of_each_part() -> None:
     assert watched is not None
     ran, waited = watched.longest(now, 200, 4)
     # Parts of 50, the last of which begins now: from 850, 900, 950, 1000 on.
-    assert ran.tolist() == [0, 20, 1, 6]
-    assert waited.tolist() == [0, 5, 20, 1]
+    assert ran.tolist() == [0, 20, 6, 6]
+    assert waited.tolist() == [5, 4, 20, 0]
+    assert [each.tolist() for each in watched.longest(1049, 100, 1)] == [[6], [0]]
+
+
+def test_polls_are_found_by_when_they_ended() -> None:
+    model = Model()
+    model.fold(history(7, [(at - 5, at - 3, at) for at in (10, 20, 30, 40)]))
+    watched = model.watched.get(7)
+    assert watched is not None
+    assert [watched.since(ns) for ns in (0, 10, 11, 40, 41)] == [4, 4, 3, 1, 0]
+    assert [poll.ended_ns for poll in watched.last(2, before=1)] == [30, 20]
+    assert [poll.ended_ns for poll in watched.last(2, before=3)] == [10]
+    assert watched.last(2, before=9) == []

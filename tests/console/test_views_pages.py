@@ -26,11 +26,11 @@ def test_tab_and_numbers_go_through_the_screens() -> None:
     async def run() -> None:
         async with console(*three()) as screen:
             seen = [screen.listing.KEYS_OF]
-            for _ in range(6):
+            for _ in range(7):
                 await screen.press("tab")
                 seen.append(screen.listing.KEYS_OF)
-            assert seen == ["tasks", "kinds", "stalls", "tree", "resources", "warnings", "tasks"]
-            for key, name in zip("234561", [*seen[1:6], "tasks"], strict=True):
+            assert seen == ["tasks", "kinds", "stalls", "tree", "resources", "warnings", "loops", "tasks"]
+            for key, name in zip("2345671", [*seen[1:7], "tasks"], strict=True):
                 await screen.press(key)
                 assert name == screen.listing.KEYS_OF
 
@@ -48,13 +48,16 @@ def test_a_screen_left_and_come_back_to_is_as_it_was() -> None:
     asyncio.run(run())
 
 
-def test_a_kind_has_exact_sums_and_opens_its_tasks() -> None:
+def test_a_kind_has_exact_sums_and_leads_to_its_tasks() -> None:
     async def run() -> None:
         async with console(*three()) as screen:
             await screen.press("2")
             (row,) = screen.rows
             assert "app.handler" in row
             assert "app/main.py:12" in row
+            await screen.press("enter")
+            assert "3 live of 3 spawned" in screen.page
+            assert "/srv/app/web.py:40" in screen.page
             await screen.press("enter")
             assert screen.listing.KEYS_OF == "tasks"
             assert 'kind:"app.handler"' in screen.line("status")

@@ -7,9 +7,11 @@ from asynctop_protocol.messages import Stall
 
 
 class FinishedStalls:
-    """Those not taken yet."""
+    """Those not taken yet; without those that were over before a time. A program tells a new console of its
+    last ones, however long ago they were."""
 
-    def __init__(self) -> None:
+    def __init__(self, since_ns: int = 0) -> None:
+        self._since_ns = since_ns
         self._taken: set[int] = set()
 
     def take(self, model: Model, *, ongoing: bool = False) -> list[Stall]:
@@ -17,7 +19,13 @@ class FinishedStalls:
         stalls = model.stalls
         # A console that connects anew is told of the last ones anew; of those forgotten it is not.
         self._taken &= {stall.id for stall in stalls}
-        found = [stall for stall in stalls if (ongoing or not stall.ongoing) and stall.id not in self._taken]
+        found = [
+            stall
+            for stall in stalls
+            if (ongoing or not stall.ongoing)
+            and stall.started_ns + stall.duration_ns >= self._since_ns
+            and stall.id not in self._taken
+        ]
         self._taken.update(stall.id for stall in found)
         return found
 

@@ -74,13 +74,13 @@ def _utc(ns: int) -> str:
 
 def _tiles(body: Element, model: Model, whole: Whole, places: list[Place]) -> None:
     longest = max((place.longest.duration_ns for place in places), default=0)
-    lag = max((loop.max_lag_ever_ns for loop in model.loops), default=0)
+    lag = max((value for _, value in whole.curve(lambda cell: cell.lag_ns)), default=0)
     tiles = add(body, "dl", class_="tiles")
     for title, says, bad in (
         ("warnings", f"{len(whole.findings):,}", bool(whole.findings)),
         ("stalls", f"{sum(place.count for place in places):,}", bool(places)),
         ("longest stall", duration(longest) if places else "none", bool(places)),
-        ("longest wait", duration(lag), False),
+        ("longest wait", duration(int(lag)), False),
         ("tasks alive", f"{len(model.tasks.live()):,}", False),
         ("tasks spawned", f"{int(model.kinds.spawned.sum()):,}", False),
         ("polls", f"{sum(loop.polls for loop in model.loops):,}", False),

@@ -45,7 +45,7 @@ def export(recording: Recording, out: TextIO) -> str:
     """Write the trace. Returns what one should know about it, "" where that is nothing.
 
     TargetError where the recording is damaged, or holds nothing."""
-    writer = _Writer(out)
+    writer = _Writer(out, recording.from_ns)
     model = Model()
     for batch in batches(recording, recording.from_ns):
         polls = [message for message in batch if isinstance(message, History)]
@@ -73,7 +73,6 @@ class _Track:
     """The members of an event that say whose it is."""
     label: str
     """What its polls are called, in JSON."""
-    name: str
     since_ns: int
     """When its first poll in the trace began."""
     until_ns: int = 0
@@ -81,20 +80,22 @@ class _Track:
 
 
 class _Writer:
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, from_ns: int) -> None:
         self.has_polls = False
         self._pid = 0
         """The process that the loops are in."""
         self._out = out
+        self._from_ns = from_ns
         self._separator = '{"displayTimeUnit":"ns","traceEvents":[\n'
         self._tracks: dict[int, _Track] = {}
         self._processes: set[int] = set()
         self._loops: set[int] = set()
         self._arrows = 0
-        self._stalls = FinishedStalls()
+        self._stalls = FinishedStalls(from_ns)
         self._incidents: dict[int, int] = {}
-        """How often each had happened when it was written last."""
+        """How often each had happened by the last tick."""
         self._busy_ns: dict[int, int] = {}
+        """Of each loop, by then."""
         self._ticked_ns = 0
 
     # Polls and wakes
@@ -147,7 +148,7 @@ class _Writer:
         name = model.task_name(task)
         process = self._process(model, kind)
         label = json.dumps(model.kinds.label(kind) if kind else name)
-        track = _Track(f'"pid":{process},"tid":{task}', label, name, since_ns)
+        track = _Track(f'"pid":{process},"tid":{task}', label, since_ns)
         self._tracks[task] = track
         self._meta("thread_name", process, task, name=name)
         return track
@@ -167,19 +168,19 @@ class _Writer:
         """Write what a batch says of loops."""
         self._pid, now = model.hello.pid if model.hello else 0, model.now_ns
         for loop in model.loops:
-            busy_ns, since = loop.busy_at(now), self._busy_ns.get(loop.id)
+            since = self._busy_ns.get(loop.id)
             if since is not None and now > self._ticked_ns:
-                share = min(max((busy_ns - since) / (now - self._ticked_ns), 0.0), 1.0)
+                share = min(max((loop.busy_at(now) - since) / (now - self._ticked_ns), 0.0), 1.0)
                 self._curve(f"loop {loop.id} busy", "%", now, round(100 * share, 1))
                 self._curve(f"loop {loop.id} lag", "ms", now, loop.max_lag_ns / 1e6)
-            self._busy_ns[loop.id] = busy_ns
+        self._busy_ns = {loop.id: loop.busy_at(now) for loop in model.loops}
         self._ticked_ns = now
         for stall in self._stalls.take(model):
             self._stall(model, stall)
         for incident in model.incidents:
-            if incident.count > self._incidents.get(incident.id, 0):
-                self._incidents[incident.id] = incident.count
+            if incident.at_ns >= self._from_ns and incident.count > self._incidents.get(incident.id, 0):
                 self._incident(model, incident)
+        self._incidents = {incident.id: incident.count for incident in model.incidents}
 
     def end(self, model: Model) -> None:
         """Write what goes on still, and close the list."""

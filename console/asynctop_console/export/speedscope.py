@@ -32,7 +32,7 @@ def export(recording: Recording, out: TextIO) -> str:
 
     TargetError where the recording is damaged."""
     profiles = _Profiles()
-    stalls = FinishedStalls()
+    stalls = FinishedStalls(recording.from_ns)
     for model in moments(recording):
         profiles.add(model, stalls.take(model))
     profiles.add(model, stalls.take(model, ongoing=True))

@@ -72,7 +72,7 @@ class Whole:
         cells = (self.until_ns - self.from_ns) // _LEAST_CELL_NS
         self._cells = [Cell() for _ in range(min(max(cells, 1), _MOST_CELLS))]
         self._rules = rules
-        self._stalls = FinishedStalls()
+        self._stalls = FinishedStalls(recording.from_ns)
         self._checked_ns = 0
         self._before_ns = 0
         self._before: dict[int, tuple[int, int]] = {}

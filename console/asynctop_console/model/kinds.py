@@ -144,10 +144,18 @@ class KindTable(Columns):
 
 def histogram_quantile_ns(histogram: Ints, q: float) -> int | None:
     """`KindTable.quantile_ns` of any such histogram, without the cap; None for an empty one."""
+    (found,) = quantiles_ns(histogram[None], q).tolist()
+    return None if math.isnan(found) else math.floor(found)
+
+
+def quantiles_ns(histograms: Ints, q: float) -> npt.NDArray[np.float64]:
+    """The same of many, a row each; NaN for the empty ones."""
+    if not histograms.size:
+        return np.full(len(histograms), np.nan)
     # In floating point: sums of a hostile runtime's counts would overflow 64 bits.
-    sums = np.cumsum(histogram, dtype=np.float64)
-    if not len(sums) or sums[-1] <= 0:
-        return None
-    bucket = int(np.searchsorted(sums, max(q * float(sums[-1]), 1.0)))
+    sums = np.cumsum(histograms, axis=1, dtype=np.float64)
+    counts = sums[:, -1]
+    buckets = (sums < np.maximum(q * counts, 1.0)[:, None]).sum(axis=1)
     # Bucket b spans 2**((b-1)/2) to 2**(b/2): the middle of the exponents is (2b-1)/4.
-    return math.floor(2 ** ((2 * min(bucket, len(sums) - 1) - 1) / 4)) if bucket else 0
+    middles = 2.0 ** ((2 * np.minimum(buckets, histograms.shape[1] - 1) - 1) / 4)
+    return np.where(counts > 0, np.where(buckets > 0, middles, 0.0), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
@@ -142,6 +143,17 @@ class LongTurns:
         return [turn for turn in self._turns.values() if turn.loop == loop]
 
 
+class Lag(NamedTuple):
+    """How long woken tasks of a loop waited for their polls, at the longest."""
+
+    now_ns: int
+    """In the last tick."""
+    p99_ns: int
+    """In 99 of 100 of the last minute's ticks it was no longer."""
+    max_ns: int
+    """In the last minute."""
+
+
 class Meters:
     """Rates and lags from a minute's samples. Rates are over the last second or so, None before that."""
 
@@ -197,13 +209,20 @@ class Meters:
     @property
     def lag_p99_ns(self) -> int | None:
         """In 99 of 100 of the last minute's ticks, no task waited longer."""
-        lags = sorted(sample.max_lag_ns for sample in self.samples)
-        return lags[math.ceil(0.99 * len(lags)) - 1] if lags else None
+        return _p99([sample.max_lag_ns for sample in self.samples]) if self.samples else None
 
     @property
     def lag_max_ns(self) -> int | None:
         """The longest that a woken task waited in the last minute."""
         return max((sample.max_lag_ns for sample in self.samples), default=None)
+
+    def lags(self) -> dict[int, Lag]:
+        """The lags of each loop, by its id."""
+        found: dict[int, list[int]] = {}
+        for sample in self.samples:
+            for loop in sample.loops:
+                found.setdefault(loop.id, []).append(loop.max_lag_ns)
+        return {loop: Lag(lags[-1], _p99(lags), max(lags)) for loop, lags in found.items()}
 
     def _second_ago(self) -> Sample | None:
         """The newest sample at least a second old, else the oldest; None where no time has passed since."""
@@ -237,3 +256,8 @@ class Meters:
         # A loop that was not there yet had not been busy either.
         busy = last.busy_ns[loop] - before.busy_ns.get(loop, 0)
         return min(max(busy / (last.at_ns - before.at_ns), 0.0), 1.0)
+
+
+def _p99(numbers: list[int]) -> int:
+    """What 99 of 100 of them do not exceed."""
+    return sorted(numbers)[math.ceil(0.99 * len(numbers)) - 1]

@@ -15,6 +15,7 @@ from asynctop_console.model.growth import Growth
 from asynctop_console.model.kinds import KindTable
 from asynctop_console.model.landings import Landings
 from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
+from asynctop_console.model.past import Past
 from asynctop_console.model.stalls import clean_stall
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
@@ -66,9 +67,12 @@ class Model:
     that of another process begins afresh.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, past: Past | None = None) -> None:
+        """`past` is what a model of the same program, as of another moment of its recording, knew of it."""
         self.hello: Hello | None = None
         self._forget()
+        if past is not None:
+            self.past = past
 
     def _forget(self) -> None:
         self.now_ns = 0
@@ -85,6 +89,8 @@ class Model:
         self.meters = Meters()
         self.turns = LongTurns()
         self.growth = Growth()
+        self.past = Past()
+        """What loops and kinds did in the last hours."""
         self.watched = WatchedTasks()
         """The history of those that the runtime was asked to watch."""
         self.chains: dict[int, Chain] = {}
@@ -219,6 +225,7 @@ class Model:
         self.meters.sample(self.now_ns, self.loops)
         self.turns.sample(self.now_ns, self.loops)
         self.growth.sample(self.now_ns, self.kinds.live, self.kinds.spawned)
+        self.past.sample(self.now_ns, self.loops, self.kinds, self.tasks)
         self.dropped = _numbers(tick.dropped)
         self.faults = [clean(fault) for fault in tick.faults[: limits.NOTES]]
 

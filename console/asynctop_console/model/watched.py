@@ -81,10 +81,15 @@ class WatchedTask:
         """How many polls are kept."""
         return len(self._rows)
 
-    def last(self, count: int) -> list[Poll]:
-        """The last polls, newest first."""
-        rows = self._rows[-count:][::-1].tolist() if count > 0 else []
+    def last(self, count: int, before: int = 0) -> list[Poll]:
+        """The last polls but for so many, newest first."""
+        end = max(len(self._rows) - before, 0)
+        rows = self._rows[max(end - count, 0) : end][::-1].tolist()
         return [Poll(woken, Waker(*waker), start, end) for woken, *waker, start, end in rows]
+
+    def since(self, ns: int) -> int:
+        """How many of the polls ended at this time or later."""
+        return len(self._rows) - int(np.searchsorted(self._rows[:, _ENDED], ns))
 
     @property
     def since_ns(self) -> int:
@@ -92,17 +97,13 @@ class WatchedTask:
         return int(self._rows[0, _STARTED]) if len(self._rows) else 0
 
     def longest(self, now: int, span_ns: int, cells: int) -> tuple[Ints, Ints]:
-        """The longest poll, and the longest wait for one, in each of so many equal parts of the time up to
-        `now`; 0 where there was none. Parts begin at multiples of their length, so that they move as one."""
+        """The longest poll, and the longest wait for one, that went on in each of so many equal parts of the
+        time up to `now`; 0 where there was none. Parts begin at multiples of their length, so that they move
+        as one."""
         step = max(span_ns // cells, 1)
-        rows = self._rows
-        part = rows[:, _ENDED] // step - now // step + cells - 1
-        shown = (part >= 0) & (part < cells)
-        ran, waited = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
-        # A time too short to be measured is still one.
-        np.maximum.at(ran, part[shown], np.maximum(rows[:, _ENDED] - rows[:, _STARTED], 1)[shown])
-        np.maximum.at(waited, part[shown], np.maximum(rows[:, _STARTED] - rows[:, _WOKEN], 1)[shown])
-        return ran, waited
+        woken, started, ended = (self._rows[:, column] for column in (_WOKEN, _STARTED, _ENDED))
+        first = now // step - cells + 1
+        return _longest(started, ended, step, first, cells), _longest(woken, started, step, first, cells)
 
     def wakers(self) -> list[tuple[Waker, int]]:
         """What woke it for the polls that are kept, and how often; the most frequent first."""
@@ -113,6 +114,21 @@ class WatchedTask:
     def add(self, rows: Ints) -> None:
         """More polls: a row each, in the order of `Poll`."""
         self._rows = np.concatenate((self._rows, rows))[-limits.HISTORY :]
+
+
+def _longest(begins: Ints, ends: Ints, step: int, first: int, cells: int) -> Ints:
+    """Of what began and ended then, the longest in each of the parts from the number `first` on."""
+    # A time too short to be measured is still one.
+    took = np.maximum(ends - begins, 1)
+    begin, end = begins // step - first, (begins + took - 1) // step - first
+    found = np.zeros(cells, np.int64)
+    shown = np.flatnonzero((end >= 0) & (begin < cells))
+    begin, end, took = np.maximum(begin[shown], 0), np.minimum(end[shown], cells - 1), took[shown]
+    np.maximum.at(found, begin, took)
+    for row in np.flatnonzero(begin < end).tolist():
+        part = found[begin[row] : end[row] + 1]
+        np.maximum(part, took[row], out=part)
+    return found
 
 
 def polls_of(message: History) -> tuple[Ints, Ints]:

@@ -42,6 +42,7 @@ SCREENS: dict[str, str] = {
     "tree": "asynctop_console.views.tree:TreeScreen",
     "resources": "asynctop_console.views.resources:ResourcesScreen",
     "warnings": "asynctop_console.views.warnings:Warnings",
+    "loops": "asynctop_console.views.loops:LoopsScreen",
 }
 """The screens in the order of Tab, imported when first shown: the first paint should not wait for the last
 screen."""
@@ -295,6 +296,14 @@ class ConsoleApp(App[None]):
         """Open a resource: who holds it and who waits for it."""
         self.push_screen(import_module("asynctop_console.views.resources").ResourceDetail(id))
 
+    def show_kind(self, kind: int) -> None:
+        """Open a kind: its sums, and what it did in the last minutes."""
+        self.push_screen(import_module("asynctop_console.views.kind").KindDetail(kind))
+
+    def show_loop(self, id: int) -> None:
+        """Open a loop: what it does, and did in the last minutes."""
+        self.push_screen(import_module("asynctop_console.views.loop").LoopDetail(id))
+
     def show_finding(self, finding: Finding) -> None:
         """Open a warning's whole sentence, its subject, and the tasks it is about."""
         self.push_screen(import_module("asynctop_console.views.finding").FindingDetail(finding))
@@ -350,8 +359,8 @@ class ConsoleApp(App[None]):
         """Go on in a recording, or back, by so much."""
         if isinstance(self._source, ReplaySource):
             self._source.seek(seconds * 1_000_000_000)
-            # All that was known is of another moment.
-            self.model = Model()
+            # All that was known is of another moment, but for what was so at each.
+            self.model = Model(self.model.past)
             self._findings, self._find_ns = [], 0
             self._begin_to_read()
 

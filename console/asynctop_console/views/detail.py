@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import ClassVar
 
 import numpy as np
+from textual.binding import BindingType
 
-from asynctop_console.model.places import full, is_users, short
+from asynctop_console.model import WatchedTask
+from asynctop_console.model.places import is_users, short
 from asynctop_console.model.stalls import place_of, tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
-from asynctop_console.views.cells import age_text, ago, count
+from asynctop_console.views.cells import age_text, ago
 from asynctop_console.views.frame import Frame, culprit
-from asynctop_console.views.history import history_lines, times_lines, waker_lines
+from asynctop_console.views.history import HEADING, Timeline, history_lines, times_lines, waker_lines
 from asynctop_console.views.incidents import incident_lines
+from asynctop_console.views.keys import bindings
+from asynctop_console.views.kind import histogram_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
-from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_console.views.page import Page, heading, labelled, paragraph, placed, stack_lines
 from asynctop_console.views.status import CAUSES
 from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
 from asynctop_protocol.messages import Stall
@@ -30,10 +35,14 @@ _MOST_WAKERS = 6
 class Detail(Page):
     """Everything about one task, and where one can go from it. While it is open the task is watched."""
 
+    KEYS_OF = "task"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("task")]
+
     def __init__(self, task: int) -> None:
         super().__init__()
         self.about = task
         self._rows = TaskRows()
+        self._timeline = Timeline()
 
     def on_mount(self) -> None:
         """Watch it from now on."""
@@ -66,7 +75,7 @@ class Detail(Page):
         width, height = self.app.size
         watched = frame.model.watched.get(self.about)
         found = frame.flagged.get(self.about, [])
-        lines = [*_identity(frame, row, record)]
+        lines = [*_identity(frame, row, record, width)]
         if found:
             lines += heading("Warnings")
             for finding in found:
@@ -74,11 +83,11 @@ class Detail(Page):
         lines += self._chain(frame, record, width)
         lines += cancellation_lines(frame, self.about, width)
         lines += _times(record, width)
-        lines += history_lines(frame, self.about, width, height)
+        lines += history_lines(frame, self.about, self._timeline, width, height)
         lines += times_lines(watched, width) if watched else []
         lines += _wakers(frame, row)
         lines += waker_lines(frame, watched) if watched else []
-        lines += _histogram(frame, int(frame.model.tasks.kind[row]), width)
+        lines += histogram_lines(frame, int(frame.model.tasks.kind[row]), width)
         lines += incident_lines(
             frame, (each for each in frame.model.incidents if each.task == self.about), width
         )
@@ -88,6 +97,27 @@ class Detail(Page):
             for stall in reversed(stalls[-_MOST_STALLS:]):
                 lines += _stall(frame, stall, width)
         return lines
+
+    def action_zoom(self, step: int) -> None:
+        """Show more of the time in which it was polled (1), or less (-1)."""
+        self._look(self._timeline.zoom, step)
+
+    def action_poll(self, step: int) -> None:
+        """To the poll after (1) or before (-1)."""
+        self._look(self._timeline.move, step)
+
+    def action_pan(self, step: int) -> None:
+        """Along the time axis by half of it."""
+        self._look(self._timeline.pan, step)
+
+    def _look(self, move: Callable[[Frame, WatchedTask, int], None], step: int) -> None:
+        """Do so, and show it."""
+        frame = self.console.frame()
+        watched = frame.model.watched.get(self.about)
+        if watched is not None:
+            move(frame, watched, step)
+            self.repaint()
+            self.page.reveal(HEADING)
 
     def _chain(self, frame: Frame, record: TaskRecord, width: int) -> list[TextLine]:
         lines = heading("Await chain")
@@ -100,7 +130,7 @@ class Detail(Page):
         return lines + links(frame, self.about, width)
 
 
-def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
+def _identity(frame: Frame, row: int, record: TaskRecord, width: int) -> list[TextLine]:
     model = frame.model
     tasks, kinds = model.tasks, model.kinds
     kind, parent = int(tasks.kind[row]), int(tasks.parent[row])
@@ -118,10 +148,8 @@ def _identity(frame: Frame, row: int, record: TaskRecord) -> list[TextLine]:
         TextLine((Piece(f" {record.name}", "strong"), Piece(f"  task {record.id}", "muted"))),
         labelled("state", *state),
         labelled("kind", Piece(record.kind, "kind")),
-        labelled("defined at", Piece(full(*kinds.defined(kind)) or "not known", "place")),
-        labelled(
-            "spawned at", Piece(full(*kinds.spawn(kind)) or "not seen: it was there before asynctop", "place")
-        ),
+        placed("defined at", kinds.defined_at(kind), "not known", width),
+        placed("spawned at", kinds.spawned_at(kind), "not seen: it was there before asynctop", width),
     ]
     if parent:
         lines.append(labelled("spawned by", *task_pieces(frame, parent), goal=parent))
@@ -161,33 +189,6 @@ def _times(record: TaskRecord, width: int) -> list[TextLine]:
             Piece(f"   mean {duration(record.busy_ns // max(record.polls, 1))}", "muted"),
         ),
     ]
-
-
-def _histogram(frame: Frame, kind: int, width: int) -> list[TextLine]:
-    kinds = frame.model.kinds
-    if not 0 < kind < kinds.rows or not kinds.histogram[kind].any():
-        return []
-    counts = kinds.histogram[kind]
-    # Two half octaves to a bar: as many bars as one can tell apart.
-    octaves = np.concatenate((counts[:1], counts[1:-1:2] + counts[2::2]))
-    first, last = np.flatnonzero(octaves)[[0, -1]].tolist()
-    most, room = int(octaves.max()), max(min(width - 36, 50), 10)
-    lines = heading(f"Poll times of all {kinds.label(kind)}")
-    quantiles = [(f"p{q:g}", kinds.quantile_ns(kind, q / 100)) for q in (50, 90, 99)]
-    quantiles.append(("max", int(kinds.max_poll_ns[kind])))
-    texts = [Piece(f"{name} {duration(ns)}   ", "text") for name, ns in quantiles if ns is not None]
-    lines.append(labelled("quantiles", *texts))
-    for octave in range(first, last + 1):
-        number = int(octaves[octave])
-        # On a logarithmic scale: a single slow poll among a million is what one is looking for.
-        size = round(room * np.log1p(number) / np.log1p(most)) if number else 0
-        role = "bar.busy" if octave < 24 else "bar.scheduled" if octave < 27 else "bad"
-        lines.append(
-            labelled(
-                f"< {duration(2**octave)}", Piece(f"{count(number):>7} ", "muted"), Piece("▇" * size, role)
-            )
-        )
-    return lines
 
 
 def _wakers(frame: Frame, row: int) -> list[TextLine]:

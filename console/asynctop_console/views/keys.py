@@ -9,9 +9,11 @@ from textual.binding import Binding
 APP = "app"
 """Whatever is open: palette, filter, any screen."""
 
-TABLES = ("tasks", "kinds", "stalls", "resources", "warnings")
+TABLES = ("tasks", "kinds", "stalls", "resources", "warnings", "loops")
 LISTS = (*TABLES, "tree")
-EVERYWHERE = (*LISTS, "detail")
+AXES = ("plots", "task")
+"""Where there is a cursor on a time axis."""
+EVERYWHERE = (*LISTS, "detail", *AXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,41 @@ KEYS: tuple[Key, ...] = (
         "expand.all", "asterisk", "*", "expand_all", "", "show everything, or tasks alone", ("tree",), "Look"
     ),
     Key(
+        "zoom.in",
+        "plus,equals_sign",
+        "+ -",
+        "zoom(-1)",
+        "zoom",
+        "a shorter time in more detail, a longer one",
+        ("loops", *AXES),
+        "Look",
+    ),
+    Key("zoom.out", "minus", "", "zoom(1)", "", "a longer time in less detail", ("loops", *AXES), "Look"),
+    Key(
+        "poll.before",
+        "left,h",
+        "← → h l",
+        "poll(-1)",
+        "poll",
+        "a cursor on the time axis: the poll before, the one after",
+        ("task",),
+        "Look",
+    ),
+    Key("poll.after", "right,l", "", "poll(1)", "", "the poll after", ("task",), "Look"),
+    Key(
+        "moment.before",
+        "left,h",
+        "← → h l",
+        "moment(-1)",
+        "moment",
+        "a cursor on the plots: a moment before, one after",
+        ("plots",),
+        "Look",
+    ),
+    Key("moment.after", "right,l", "", "moment(1)", "", "a moment after", ("plots",), "Look"),
+    Key("pan.back", "H,shift+left", "H L", "pan(-1)", "", "half the time axis back, on", AXES, "Look"),
+    Key("pan.on", "L,shift+right", "", "pan(1)", "", "half the time axis on", AXES, "Look"),
+    Key(
         "filter",
         "slash",
         "/",
@@ -103,6 +140,15 @@ KEYS: tuple[Key, ...] = (
         group="Screens",
     ),
     Key(
+        "screen.loops",
+        "7",
+        "7",
+        "app.screen('loops')",
+        "loops",
+        "event loops, and what they did in the last minutes",
+        group="Screens",
+    ),
+    Key(
         "pause",
         "space",
         "space",
@@ -120,9 +166,9 @@ KEYS: tuple[Key, ...] = (
         "sort.right", "right,l", "", "sort_beside(1)", "", "sort by the column on the right", TABLES, "Order"
     ),
     Key("sort.invert", "i", "i", "invert", "", "the other way round", TABLES, "Order"),
-    Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds"), "Order"),
+    Key("sort.busy", "B", "B", "sort('busy')", "", "by time in polls", ("tasks", "kinds", "loops"), "Order"),
     Key("sort.max", "M", "M", "sort('max')", "", "by longest poll", ("tasks", "kinds", "stalls"), "Order"),
-    Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds"), "Order"),
+    Key("sort.polls", "P", "P", "sort('polls')", "", "by polls", ("tasks", "kinds", "loops"), "Order"),
     Key("sort.age", "A", "A", "sort('age')", "", "by age", ("tasks",), "Order"),
     Key("down", "down,j", "↓ j", "move(1)", "", "down", group="Move"),
     Key("up", "up,k", "↑ k", "move(-1)", "", "up", group="Move"),

@@ -246,8 +246,8 @@ class KindsScreen(ListScreen[KindRecord]):
         return "No tasks yet, so no kinds of them."
 
     def open_row(self, id: int) -> None:
-        """Its tasks."""
-        self.console.show_tasks_of(self.console.model.kinds.label(id))
+        """Its sums, and what it did in the last minutes."""
+        self.console.show_kind(id)
 
     def name_of(self, frame: Frame, id: int) -> str:
         """The coroutine function."""

@@ -111,6 +111,13 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self.scroll_to(y=top + step, animate=False)
 
+    def reveal(self, heading: str) -> None:
+        """Scroll to this heading, where it is beyond the screen or in its lower half."""
+        texts = ("".join(piece.text for piece in line.pieces).strip() for line in self.lines)
+        at = next((index for index, text in enumerate(texts) if text == heading), None)
+        if at is not None and not 0 <= at - self.scroll_offset.y <= self.size.height // 2:
+            self.scroll_to(y=at, animate=False)
+
     def render_line(self, y: int) -> Strip:
         """Line `y` of the screen."""
         palette, width = self.palette(), self.size.width

@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from asynctop_console.model.places import is_users
+from asynctop_console.views.cells import fit
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
@@ -44,6 +45,14 @@ def labelled(label: str, *pieces: Piece, goal: Hashable = None) -> TextLine:
     """A line with a label; with a `goal`, marked as leading somewhere: in front, where nothing is cut."""
     sign = Piece("→ " if goal is not None else "  ", "accent")
     return TextLine((sign, Piece(f"{label:<{LABEL}}", "muted"), *pieces), goal)
+
+
+def placed(label: str, place: str | None, otherwise: str, width: int) -> TextLine:
+    """A line with a place in the source, of which the end is worth most; or what is said where it is not
+    known."""
+    if place is None:
+        return labelled(label, Piece(otherwise, "muted"))
+    return labelled(label, Piece(fit(place, width - LABEL - 3, cut="left").rstrip(), "place"))
 
 
 def paragraph(text: str, width: int, role: str = "text") -> list[TextLine]:

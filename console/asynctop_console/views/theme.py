@@ -32,6 +32,7 @@ _DARK = {
     "bar.busy": "#7fd18c",
     "bar.scheduled": "#f0b95b",
     "bar.idle": "#4a5468",
+    "bar.behind": "#3c6670",
 }
 _LIGHT = {
     "text": "#24292f",
@@ -53,6 +54,7 @@ _LIGHT = {
     "bar.busy": "#1f8f43",
     "bar.scheduled": "#c58a12",
     "bar.idle": "#b6bec9",
+    "bar.behind": "#a9cfcb",
 }
 _PLAIN = {
     "text": "default",
@@ -74,6 +76,7 @@ _PLAIN = {
     "bar.busy": "green",
     "bar.scheduled": "yellow",
     "bar.idle": "dim",
+    "bar.behind": "dim cyan",
 }
 
 _DARK_GROUNDS = {
