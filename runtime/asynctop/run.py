@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         if not words:
             raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
         run = _module(words[0], words[1:]) if options.module else _program(words)
-        _instrument(options.stall_threshold / 1000)
+        instrument(options.stall_threshold / 1000)
         if options.wait and not asynctop.await_console(CONSOLE_S):
             raise CannotRunError(
                 f"expected a console within {CONSOLE_S:g} s, found none: start one meanwhile"
@@ -110,8 +110,8 @@ def _milliseconds(text: str) -> float:
     return value
 
 
-def _instrument(stall_threshold: float) -> None:
-    """Install. Raises CannotRunError where that does not work: without it there is nothing to see."""
+def instrument(stall_threshold: float) -> None:
+    """Install. Raises CannotRunError where that does not work, with the reason."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
