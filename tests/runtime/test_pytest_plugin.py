@@ -438,7 +438,9 @@ APP = ("handler", "/home/me/app.py", 3)
         (Cause.GC, [APP], False),
         (Cause.UNKNOWN, [APP], False),
         (Cause.CPU, [APP, ("_find_and_load", "<frozen importlib._bootstrap>", 7)], False),
-        (Cause.BLOCKING, [APP, ("cmdloop", "/usr/lib/python3.11/pdb.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Pdb.cmdloop", "/usr/lib/python3.11/pdb.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Thread.start", "/usr/lib/python3.11/threading.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Thread.join", "/usr/lib/python3.11/threading.py", 7)], True),
     ],
 )
 def test_what_is_blamed(cause: Cause, stack: list[tuple[str, str, int]], blamed: bool) -> None:
