@@ -20,6 +20,7 @@ import display
 import install
 import memory
 import overhead
+import recording
 import stuck
 import web
 from measuring import HERE, Table, arguments, show
@@ -46,6 +47,7 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
     yield from _tables(install, rounds(15))
     yield from _tables(console, rounds(9))
     yield from _tables(display, rounds(5), f"--seconds={shared(20)}")
+    yield from _tables(recording, f"--gigabytes={options.share}", f"--seconds={shared(20)}")
     yield from _tables(burst, rounds())
     yield from _tables(stuck, *first)
     yield from _tables(delay, rounds(), *first, f"--seconds={shared(20)}")

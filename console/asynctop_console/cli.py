@@ -30,17 +30,21 @@ from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
     from asynctop_console.lints import Rule
+    from asynctop_console.settings import Settings
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C: 128 and the number of SIGINT."""
 
 _OPTIONAL = {
-    **dict.fromkeys(("backports", "numpy", "rich", "textual"), "console"),
+    **dict.fromkeys(("backports", "numpy", "rich", "shtab", "textual"), "console"),
     "opentelemetry": "otel",
     "prometheus_client": "prometheus",
 }
 """Which extra installs what we import."""
+
+SHELLS = ("bash", "zsh", "fish")
+"""Those that `asynctop completion` knows."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -139,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument(
         "--for", dest="seconds", metavar="SECONDS", type=_seconds, help="how long (until Ctrl-C)"
     )
+    recording.add_argument("--trace", action="store_true", help="with every poll and wake of every task")
     replay = commands.add_parser("replay", help="open the console on a recording")
     replay.add_argument("file", metavar="FILE")
     replay.add_argument("--json", action="store_true", help="print the snapshot of a moment instead")
@@ -153,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     lints = commands.add_parser("lints", help="what is looked for, and how that is set")
     lints.add_argument("name", metavar="NAME", nargs="?", help="one of them, with what to do")
     lints.add_argument("--json", action="store_true", help="as JSON")
+    complete = commands.add_parser("completion", help="print a script by which a shell completes these words")
+    complete.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
     return parser
 
 
@@ -179,8 +186,13 @@ def _run(arguments: argparse.Namespace) -> int:
             return _demo(arguments.name, listing=arguments.list)
         case "lints":
             return _lints(arguments.name, as_json=arguments.json)
+        case "completion":
+            from asynctop_console.completion import completion
+
+            print(completion(_parser(), arguments.shell))
+            return 0
         case "record":
-            return _record(arguments.target, Path(arguments.file), arguments.seconds)
+            return _record(arguments.target, Path(arguments.file), arguments.seconds, arguments.trace)
         case "replay":
             return _replay(arguments.file, as_json=arguments.json, seconds=arguments.at)
         case "export":
@@ -190,25 +202,30 @@ def _run(arguments: argparse.Namespace) -> int:
         case "connect" if _is_recording(arguments.target):
             return _replay(arguments.target)
         case "connect":
-            rules = _rules()
+            settings = _settings()
             target = resolve(arguments.target, os.environ, os.getuid())
             # Asked before the screen opens: what is wrong with it can be said in one line.
             hello = asyncio.run(greet(target))
-            return open_console(target, rules, Successor(hello, os.environ, os.getuid()))
+            return open_console(target, settings, Successor(hello, os.environ, os.getuid()))
         case _:
-            rules = _rules()
+            settings = _settings()
             program = _only_one(wait=_on_terminal())
             if program is None:
-                return open_console(None, rules, Successor(None, os.environ, os.getuid()))
-            return open_console(program.target, rules, Successor(program.hello, os.environ, os.getuid()))
+                return open_console(None, settings, Successor(None, os.environ, os.getuid()))
+            return open_console(program.target, settings, Successor(program.hello, os.environ, os.getuid()))
 
 
 def _rules() -> tuple[Rule, ...]:
     """The lints as the user has set them."""
-    from asynctop_console.settings import SettingsError, read_rules
+    return _settings().rules
+
+
+def _settings() -> Settings:
+    """What the user has set."""
+    from asynctop_console.settings import SettingsError, read_settings
 
     try:
-        return read_rules(os.environ)
+        return read_settings(os.environ)
     except SettingsError as error:
         raise UsageError(str(error)) from None
 
@@ -297,7 +314,7 @@ def _is_recording(text: str) -> bool:
     return is_recording(text)
 
 
-def _record(text: str | None, path: Path, seconds: float | None) -> int:
+def _record(text: str | None, path: Path, seconds: float | None, trace: bool) -> int:
     target = _target(text)
     from asynctop_console.record import Progress, record
     from asynctop_console.source.recording import Writer
@@ -305,12 +322,14 @@ def _record(text: str | None, path: Path, seconds: float | None) -> int:
     def tell(progress: Progress, end: str = "") -> None:
         if end or sys.stderr.isatty():
             said = f"{progress.seconds:,.0f} s, {progress.written / 1e6:,.1f} MB"
+            said += f", {progress.polls:,} polls" if trace else ""
+            said += f" ({progress.lost:,} more dropped)" if progress.lost else ""
             print(f"\r{said} {end or 'recorded, Ctrl-C to stop'} ", end="\n" if end else "", file=sys.stderr)
 
     with new_file(path), path.open("xb") as file:
         writer = Writer(file)
         try:
-            progress, why = asyncio.run(record(target, writer, seconds, tell))
+            progress, why = asyncio.run(record(target, writer, seconds, tell, trace=trace))
         finally:
             if not writer.written:
                 path.unlink()
@@ -322,18 +341,18 @@ def _replay(text: str, *, as_json: bool = False, seconds: float | None = None) -
     from asynctop_console.source.recording import Recording
     from asynctop_console.source.replay import ReplaySource
 
-    rules = _rules()
+    settings = _settings()
     recording = Recording(Path(text))
     if as_json:
         from asynctop_console.observe import replayed
         from asynctop_console.snapshot import snapshot
 
         at_ns = recording.until_ns if seconds is None else recording.from_ns + int(seconds * 1e9)
-        print(json.dumps(snapshot(replayed(recording, at_ns), rules)))
+        print(json.dumps(snapshot(replayed(recording, at_ns), settings.rules)))
         return 0
     if seconds is not None:
         raise UsageError("--at is for --json: in the console, ] and [ wind a recording")
-    return _show(ReplaySource(recording), text, rules)
+    return _show(ReplaySource(recording), text, settings)
 
 
 def _lints(name: str | None, *, as_json: bool) -> int:
@@ -361,10 +380,10 @@ def _demo(name: str, *, listing: bool) -> int:
         return 0
     if name not in DEMOS:
         raise UsageError(f"there is no demo {name!r}, expected one of: {', '.join(DEMOS)}")
-    rules = _rules()
+    settings = _settings()
     _need_terminal()
     with playing(DEMOS[name]) as target:
-        return open_console(target, rules)
+        return open_console(target, settings)
 
 
 def _only_one(*, wait: bool = False) -> Program | None:
@@ -390,20 +409,21 @@ def _need_terminal() -> None:
         raise UsageError("the console needs a terminal: use `asynctop snapshot` where there is none")
 
 
-def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor | None = None) -> int:
+def open_console(target: Target | None, settings: Settings, successor: Successor | None = None) -> int:
     """Show the screens until the user has seen enough; without a target, of the first that `successor` finds.
 
     Returns the exit status.
     """
-    return _show(SocketSource(target) if target else None, str(target or ""), rules, successor)
+    return _show(SocketSource(target) if target else None, str(target or ""), settings, successor)
 
 
-def _show(
-    source: Source | None, target: str, rules: tuple[Rule, ...], successor: Successor | None = None
-) -> int:
+def _show(source: Source | None, target: str, settings: Settings, successor: Successor | None = None) -> int:
     _need_terminal()
+    from asynctop_console.memory import Memory, memory_path
     from asynctop_console.views.app import ConsoleApp
+    from asynctop_console.views.keymap import Keymap
 
-    app = ConsoleApp(source, successor, target, rules=rules)
+    keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
+    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
     app.run()
     return app.return_code or 0

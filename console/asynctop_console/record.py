@@ -1,7 +1,8 @@
 """`asynctop record`: what a program sends, into a file.
 
 Now and then it connects anew, and the file goes on with what a new console is told, which is everything: that
-is where a replay can begin. The program notices one console more for a moment, and nothing else.
+is where a replay can begin. The program notices one console more for a moment, and nothing else. A trace goes
+on over it without a gap.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from typing import Any, NamedTuple
 from asynctop_console.source.link import Link
 from asynctop_console.source.recording import Writer
 from asynctop_console.source.target import DeadSocketError, SilentError, Target
-from asynctop_protocol.messages import Chains, Inspect, Message, Subscribe, Tick
+from asynctop_protocol.messages import Chains, History, Inspect, Message, Subscribe, Tick, Trace
 
 _INTERVAL_NS = 100_000_000
 _BLOCK_S = 1.0
 _BLOCK_BYTES = 4 << 20
 """A block is written after so long or so much: no more than that is lost when we are killed."""
-_LEAST_BYTES = 8 << 20
-"""Of one connection, before it connects anew: a fraction of a second to read, and"""
+_LEAST_BYTES = 4 << 20
+"""Of one connection, before it connects anew: a tenth of a second to read, and"""
 _SHARE = 4
 """times as much as all the state took that it began with, so that most of the file is news."""
 _INSPECT_S = 2.0
 """Between two questions for the await chains, and"""
 _INSPECT_SHARE = 10
 """times as long as the last answer took: in a large crowd they are asked for less often."""
+
+_KEPT = -1
+"""See `Trace.after`: what a flight recorder has kept belongs to the recording."""
 
 
 class Progress(NamedTuple):
@@ -40,6 +44,10 @@ class Progress(NamedTuple):
     written: int
     """Bytes."""
     connections: int
+    polls: int
+    """Traced."""
+    lost: int
+    """Polls that should have been, but the program had no room for them until we read."""
 
 
 class _Section:
@@ -58,16 +66,24 @@ class _Section:
         """The first tick that has not been written; 0 where there is none."""
         self.until_ns = 0
         """The last tick."""
+        self.traced = self._traced = 0
+        """The number of the last poll of the trace up to that, or that has come."""
+        self.polls = self._polls = self.lost = 0
+        """Of the trace, likewise."""
         self._request = 0
         self._asked_at = self._ask_at = 0.0
 
     @classmethod
-    async def open(cls, target: Target) -> _Section:
-        """Connect, and wait for all of the program's state."""
+    async def open(cls, target: Target, traced: int | None) -> _Section:
+        """Connect, and wait for all of the program's state. `traced`: the trace goes on after this poll, 0
+        being none; None: there is to be none."""
         section = cls()
         section.link = await Link.open(target, section._take)
         try:
             section.link.send(Subscribe(_INTERVAL_NS))
+            if traced is not None:
+                section.traced = section._traced = traced
+                section.link.send(Trace(traced or _KEPT))
             section._look(await section.link.greeting())
             while not section.until_ns:
                 await section.proceed()
@@ -94,6 +110,11 @@ class _Section:
                 self.state_size = self.state_size or self.size
                 self.from_ns = self.from_ns or message.at_ns
                 self.until_ns = message.at_ns
+                self.traced, self.polls = self._traced, self._polls
+                self.lost = message.dropped.get("trace", 0)
+            elif isinstance(message, History):
+                self._polls += len(message.task)
+                self._traced = message.first + len(message.task) - 1
             elif isinstance(message, Chains) and message.done:
                 self._ask_at = now + max(_INSPECT_S, (now - self._asked_at) * _INSPECT_SHARE)
         if self.until_ns and now >= self._ask_at:
@@ -119,19 +140,27 @@ class _Section:
 
 
 async def record(
-    target: Target, writer: Writer, seconds: float | None, tell: Callable[[Progress], None]
+    target: Target, writer: Writer, seconds: float | None, tell: Callable[[Progress], None], *, trace: bool
 ) -> tuple[Progress, str]:
-    """Record a program until it ends, for so many seconds of its time, or until SIGINT or SIGTERM.
+    """Record a program until it ends, for so many seconds of its time, or until SIGINT or SIGTERM; with
+    `trace` each poll of each task, too.
 
     Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
     came, and OSError where the file cannot be written.
     """
-    section = await _Section.open(target)
+    section = await _Section.open(target, 0 if trace else None)
     first_ns, connections = section.until_ns, 1
+    polls = lost = 0  # of the connections before
 
     def write() -> Progress:
         section.write(writer)
-        return Progress((section.until_ns - first_ns) / 1e9, writer.written, connections)
+        return Progress(
+            (section.until_ns - first_ns) / 1e9,
+            writer.written,
+            connections,
+            polls + section.polls,
+            lost + section.lost,
+        )
 
     why = "stopped"
     try:
@@ -140,8 +169,9 @@ async def record(
             while not stopped.is_set():
                 if section.begun and section.is_long():
                     write()
-                    fresh = await _Section.open(target)
+                    fresh = await _Section.open(target, section.traced if trace else None)
                     section.close()
+                    polls, lost = polls + section.polls, lost + section.lost
                     section, connections = fresh, connections + 1
                 if time.monotonic() >= write_at or len(section.unwritten) >= _BLOCK_BYTES:
                     tell(write())

@@ -8,6 +8,10 @@ silence = ["Server.handle", "keepalive-*"]    # kinds and names it is not to spe
 
 [lints.self-wake-spin]
 off = true
+
+[keys]
+follow = "F"                                  # what does it: README.md lists the names
+filter = ["/", "ctrl+f"]
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ import os
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from asynctop_console.clean import clean
 from asynctop_console.lints import RULES
@@ -49,19 +54,26 @@ def settings_path(environ: Mapping[str, str]) -> str:
     )
 
 
-def read_rules(environ: Mapping[str, str]) -> tuple[Rule, ...]:
-    """The lints as the user has set them; as they are where there is no file, unless `$ASYNCTOP_CONFIG` names
-    one.
+class Settings(NamedTuple):
+    """What the user has set; without a file, what we have."""
+
+    rules: tuple[Rule, ...] = RULES
+    keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Textual's names of keys, by what they do (`views.keys.Key.id`)."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The user's settings; where there is no file, unless `$ASYNCTOP_CONFIG` names one, our own.
 
     Raises SettingsError for a file that cannot be read, and for whatever in it has no meaning.
     """
     path = settings_path(environ)
     try:
         with open(path, "rb") as file:
-            return rules_from(tomllib.load(file))
+            return settings_from(tomllib.load(file))
     except FileNotFoundError as error:
         if not environ.get("ASYNCTOP_CONFIG"):
-            return RULES
+            return Settings()
         problem = f"expected a file, as ASYNCTOP_CONFIG names it: {error.strerror}"
     except OSError as error:
         problem = f"expected a file that can be read: {error.strerror}"
@@ -72,16 +84,38 @@ def read_rules(environ: Mapping[str, str]) -> tuple[Rule, ...]:
     raise SettingsError(clean(f"{path}: {problem}", _LONGEST_LINE))
 
 
-def rules_from(settings: Mapping[str, object]) -> tuple[Rule, ...]:
-    """The lints as the file's content has it."""
-    for key in settings:
-        _expect_key("", key, ["lints"])
-    chosen = _table("lints", settings.get("lints", {}))
+def settings_from(content: Mapping[str, object]) -> Settings:
+    """The settings as the file's content has them."""
+    for key in content:
+        _expect_key("", key, ["lints", "keys"])
+    chosen = _table("lints", content.get("lints", {}))
     for name in chosen:
         _expect_key("lints", name, [rule.lint.name for rule in RULES])
-    return tuple(
+    rules = tuple(
         _rule(rule, _table(f"lints.{rule.lint.name}", chosen.get(rule.lint.name, {}))) for rule in RULES
     )
+    return Settings(rules, _keys(_table("keys", content["keys"])) if "keys" in content else {})
+
+
+def _keys(chosen: dict[str, object]) -> dict[str, tuple[str, ...]]:
+    # Textual is not imported where no key is set: a script's snapshot should not wait for it.
+    from asynctop_console.views.keymap import EXAMPLES, Keymap, key_name, written
+    from asynctop_console.views.keys import KEYS
+
+    keys: dict[str, tuple[str, ...]] = {}
+    for id, value in chosen.items():
+        _expect_key("keys", id, [key.id for key in KEYS])
+        texts = value if isinstance(value, list) else [value]
+        names = [key_name(text) if isinstance(text, str) else None for text in texts]
+        _expect(f"keys.{id}", bool(names), "a key or a list of keys", value)
+        for text, name in zip(texts, names, strict=True):
+            _expect(f"keys.{id}", name is not None, f"a key, as {EXAMPLES}", text)
+        keys[id] = tuple(name for name in names if name)
+    clash = Keymap(keys).clash()
+    if clash is not None:
+        key, other, name = clash
+        _expect(f"keys.{key.id}", False, f"a key of its own ({other.id} has this one)", written(name))
+    return keys
 
 
 def _rule(rule: Rule, chosen: dict[str, object]) -> Rule:

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all, lints_by_task
-from asynctop_console.model import Frame, Model, Resource, Waits, users_frame
+from asynctop_console.model import Frame, Loop, Model, Resource, Waits, users_frame
 from asynctop_console.model.stalls import lines
+from asynctop_console.model.tasks import ALL, Selection
 from asynctop_protocol.messages import Cancellation, Incident, Outcome, Stall, State, WakerSource
 
 Json: TypeAlias = dict[str, Any]
@@ -24,14 +25,14 @@ def snapshot(model: Model, rules: tuple[Rule, ...] = RULES) -> Json:
     return {
         "target": _target(model),
         "observed": {"from": model.observed_from_ns, "until": model.now_ns},
-        "loops": _loops(model),
-        "tasks": _tasks(model, lints_by_task(findings)),
-        "kinds": _kinds(model),
-        "stalls": [_stall(model, stall) for stall in model.stalls],
+        "loops": [loop_json(model, loop) for loop in model.loops],
+        "tasks": tasks_json(model, findings),
+        "kinds": [kind_json(model, kind) for kind in range(model.kinds.rows) if _is_used(model, kind)],
+        "stalls": [stall_json(model, stall) for stall in model.stalls],
         "incidents": [_incident(model, incident) for incident in model.incidents],
         "cancellations": [_cancellation(model, each) for each in model.landings.places],
-        "resources": [_resource(resource) for resource in model.waits.resources.values()],
-        "lints": [_lint(finding) for finding in findings],
+        "resources": [resource_json(resource) for resource in model.waits.resources.values()],
+        "lints": [lint_json(finding) for finding in findings],
         "dropped": model.dropped,
         "faults": model.faults,
     }
@@ -50,40 +51,39 @@ def _target(model: Model) -> Json:
     }
 
 
-def _loops(model: Model) -> list[Json]:
-    loops, counts = np.unique(model.tasks.loop[model.tasks.live()], return_counts=True)
-    live = dict(zip(loops.tolist(), counts.tolist(), strict=True))
-    return [
-        {
-            "id": loop.id,
-            "thread": loop.thread,
-            "runtime": loop.runtime,
-            "tasks": live.get(loop.id, 0),
-            "busy_ns": loop.busy_at(model.now_ns),
-            "polls": loop.polls,
-            "callbacks": loop.callbacks,
-            "max_lag_ns": loop.max_lag_ever_ns,
-            "busy_ratio": model.meters.observed_busy_ratio(loop.id),
-            "state": loop.state.name.lower(),
-            "turns": loop.turns,
-            "max_turn_ns": loop.max_turn_ever_ns,
-            "timers": loop.timers,
-            "timers_fired": loop.timers_fired,
-        }
-        for loop in model.loops
-    ]
+def loop_json(model: Model, loop: Loop) -> Json:
+    """An event loop."""
+    of_loop = model.tasks.loop == loop.id
+    return {
+        "id": loop.id,
+        "thread": loop.thread,
+        "runtime": loop.runtime,
+        "tasks": int(np.count_nonzero(of_loop & (model.tasks.state != State.DONE))),
+        "busy_ns": loop.busy_at(model.now_ns),
+        "polls": loop.polls,
+        "callbacks": loop.callbacks,
+        "max_lag_ns": loop.max_lag_ever_ns,
+        "busy_ratio": model.meters.observed_busy_ratio(loop.id),
+        "state": loop.state.name.lower(),
+        "turns": loop.turns,
+        "max_turn_ns": loop.max_turn_ever_ns,
+        "timers": loop.timers,
+        "timers_fired": loop.timers_fired,
+    }
 
 
-def _tasks(model: Model, lints: dict[int, list[str]]) -> list[Json]:
+def tasks_json(model: Model, findings: list[Finding], rows: Selection = ALL) -> list[Json]:
+    """Tasks, all or those in these rows of the table."""
     tasks, kinds, now, waits = model.tasks, model.kinds, model.now_ns, model.waits
-    columns = {name: tasks.store[name][: tasks.rows].tolist() for name in tasks.columns}
+    lints = lints_by_task(findings)
+    columns = {name: tasks.store[name][: tasks.rows][rows].tolist() for name in tasks.columns}
     busy, scheduled, idle, current = (
         column.tolist()
         for column in (
-            tasks.busy_at(now),
-            tasks.scheduled_at(now),
-            tasks.idle_ns(now),
-            tasks.current_poll_ns(now),
+            tasks.busy_at(now, rows),
+            tasks.scheduled_at(now, rows),
+            tasks.idle_ns(now, rows),
+            tasks.current_poll_ns(now, rows),
         )
     )
     return [
@@ -162,9 +162,9 @@ def _waiting(waits: Waits, task: int) -> Json:
     }
 
 
-def _kinds(model: Model) -> list[Json]:
+def kind_json(model: Model, kind: int) -> Json:
+    """A kind."""
     kinds = model.kinds
-    live = kinds.live
     sums = (
         "spawned",
         "returned",
@@ -176,23 +176,24 @@ def _kinds(model: Model) -> list[Json]:
         "scheduled_ns",
         "max_poll_ns",
     )
-    return [
-        {
-            "kind": kinds.label(kind),
-            "defined_at": kinds.defined_at(kind),
-            "spawned_at": kinds.spawned_at(kind),
-            "live": int(live[kind]),
-            **{name: int(kinds.store[name][kind]) for name in sums},
-            "poll_p50_ns": kinds.quantile_ns(kind, 0.50),
-            "poll_p99_ns": kinds.quantile_ns(kind, 0.99),
-        }
-        for kind in range(kinds.rows)
-        # Row 0 stands for kinds not known, and mostly for nothing.
-        if kind or kinds.spawned[0]
-    ]
+    return {
+        "kind": kinds.label(kind),
+        "defined_at": kinds.defined_at(kind),
+        "spawned_at": kinds.spawned_at(kind),
+        "live": int(kinds.live[kind]),
+        **{name: int(kinds.store[name][kind]) for name in sums},
+        "poll_p50_ns": kinds.quantile_ns(kind, 0.50),
+        "poll_p99_ns": kinds.quantile_ns(kind, 0.99),
+    }
 
 
-def _stall(model: Model, stall: Stall) -> Json:
+def _is_used(model: Model, kind: int) -> bool:
+    """Row 0 stands for kinds not known, and mostly for nothing."""
+    return kind > 0 or bool(model.kinds.spawned[0])
+
+
+def stall_json(model: Model, stall: Stall) -> Json:
+    """A stall."""
     return {
         "task": stall.task or None,
         "name": stall.name,
@@ -215,7 +216,8 @@ def _stall(model: Model, stall: Stall) -> Json:
     }
 
 
-def _resource(resource: Resource) -> Json:
+def resource_json(resource: Resource) -> Json:
+    """A resource."""
     return {
         "id": resource.id,
         "type": resource.type,
@@ -284,7 +286,8 @@ def _frames(frames: list[Frame]) -> list[Json]:
     return [{"function": function, "file": file, "line": line} for function, file, line in frames]
 
 
-def _lint(finding: Finding) -> Json:
+def lint_json(finding: Finding) -> Json:
+    """A finding."""
     return {
         "lint": finding.lint,
         "severity": str(finding.severity),

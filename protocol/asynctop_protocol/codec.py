@@ -40,6 +40,7 @@ TYPES: Mapping[int, type[m.Message]] = {
     19: m.History,
     20: m.Histograms,
     21: m.Cancellations,
+    22: m.Trace,
 }
 """Which message a number announces. A number is never given to another message."""
 
@@ -141,7 +142,7 @@ def _pieces(message: m.Message, rows: int, size: int) -> Iterator[m.Message]:
         piece: dict[str, Any] = {
             name: getattr(message, name)[start : start + size] for name in _ROW_FIELDS[type(message)]
         }
-        if isinstance(message, m.Texts | m.Kinds):
+        if isinstance(message, m.Texts | m.Kinds) or (isinstance(message, m.History) and message.first):
             piece["first"] = message.first + start
         if isinstance(message, m.Chains):
             piece["done"] = message.done and start + size >= rows

@@ -8,7 +8,7 @@ from .codec import decode, encode
 from .errors import ProtocolError, VersionMismatch
 from .framing import Deframer, frame
 from .limits import MAX_FRAME_BYTES, MAX_REQUEST_BYTES
-from .messages import VERSION, Hello, Inspect, Message, Problem, Role, Subscribe, Watch
+from .messages import VERSION, Hello, Inspect, Message, Problem, Role, Subscribe, Trace, Watch
 
 _LIMIT: Mapping[Role, int] = {Role.CONSOLE: MAX_REQUEST_BYTES, Role.RUNTIME: MAX_FRAME_BYTES}
 """The largest payload that each role may send."""
@@ -112,4 +112,4 @@ class Connection:
 def _may_send(role: Role, message: Message) -> bool:
     if isinstance(message, Hello | Problem):
         return True
-    return isinstance(message, Subscribe | Inspect | Watch) == (role is Role.CONSOLE)
+    return isinstance(message, Subscribe | Inspect | Watch | Trace) == (role is Role.CONSOLE)

@@ -1,9 +1,9 @@
 """Every message that crosses the wire, and the numbers it is made of.
 
-A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect` and `Watch`; a
-runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`, `Histograms`,
-`Totals`, `Loops`, `Stalls`, `Incidents`, `Cancellations`) and closes each batch with a `Tick`: when a `Tick`
-has arrived, everything before it is consistent as of its time.
+A connection opens with one `Hello` each way. After that a console sends `Subscribe`, `Inspect`, `Watch` and
+`Trace`; a runtime sends facts (`Texts`, `Kinds`, `Spawned`, `Named`, `Polled`, `Ended`, `History`,
+`Histograms`, `Totals`, `Loops`, `Stalls`, `Incidents`, `Cancellations`) and closes each batch with a `Tick`:
+when a `Tick` has arrived, everything before it is consistent as of its time.
 
 Three rules hold everywhere:
 
@@ -158,6 +158,17 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Console: tell of every poll of every task from now on, until one of us hangs up. Answered by `History`
+    in each batch."""
+
+    after: int = 0
+    """Number of the last poll that another connection has told: go on with the next one, if it is still
+    there. 0: begin with what begins now. Below 0: with all that are still there, where somebody traces
+    already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Forget every task: this batch holds all there are. Sent first, and to a console that fell too far
     behind."""
@@ -245,8 +256,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Finished polls of watched tasks since the last batch: each task's in the order in which they ran. Those
-    that the runtime could not keep until the batch are counted in `Tick.dropped` as "history"."""
+    """Finished polls since the last batch, in the order in which they ended: of watched tasks, task by task,
+    or, where there is a trace, of all of them. Those that the runtime could not keep until the batch are
+    counted in `Tick.dropped`, as "history" or "trace"."""
 
     task: Column
     woken_ns: Column
@@ -258,6 +270,9 @@ class History:
     """Text number: the callback, timer or I/O handler that did it, else 0."""
     started_ns: Column
     ended_ns: Column
+    first: int = 0
+    """In a trace, the number of the first of these polls; the others follow it. 0: of watched tasks. A
+    traced poll may be of a task that came and went without ever having been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,8 +549,8 @@ class Tick:
 
     at_ns: int
     dropped: dict[str, int] = field(default_factory=dict)
-    """What was lost on the way since the process began, by name; "history" is that of the tasks watched now.
-    Empty on a healthy run."""
+    """What was lost on the way since the process began, by name; "history" is that of the tasks watched now,
+    "trace" what this connection's trace has lost. Empty on a healthy run."""
     faults: list[str] = field(default_factory=list)
     """Hooks that failed and were switched off: one line each, for a person."""
 
@@ -546,6 +561,7 @@ Message: TypeAlias = (
     | Subscribe
     | Inspect
     | Watch
+    | Trace
     | Reset
     | Texts
     | Kinds

@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 
+from asynctop.flight import FlightRecorder
 from asynctop.forks import when_forked
 from asynctop.insider import Insider
 from asynctop.session import Session
@@ -30,11 +31,23 @@ _lock = threading.RLock()
 """Hooks are put in and taken out by one thread at a time, and not while another one forks."""
 
 
-def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
+DEFAULT_FLIGHT_LIMIT = 1.0
+"""Seconds: what nobody explains by a busy machine."""
+
+
+def install(
+    *,
+    stall_threshold: float = DEFAULT_STALL_THRESHOLD,
+    flight_recorder: str | os.PathLike[str] | None = None,
+    flight_limit: float = DEFAULT_FLIGHT_LIMIT,
+) -> bool:
     """Instrument every event loop of this process, running ones too, and serve consoles on a Unix socket.
 
     `stall_threshold`: seconds from which a single poll or callback counts as a stall. Raises ValueError
     where it is not between a millisecond and an hour.
+    `flight_recorder`: a directory. The last polls of all tasks are kept, a quarter of a million, and when a
+    stall has lasted for `flight_limit` seconds they are written into a file there, for `asynctop replay`:
+    once a minute at most, and the newest ten files stay. Raises ValueError for a limit that is no such time.
 
     Returns whether the process is instrumented now. Where the socket or a thread cannot be made, or
     ASYNCTOP_CORE asks for a core that there is not, the reason goes to the logger "asynctop" as a warning and
@@ -43,11 +56,16 @@ def install(*, stall_threshold: float = DEFAULT_STALL_THRESHOLD) -> bool:
     global _session, _fork_hook
     if not 0.001 <= stall_threshold <= 3600:
         raise ValueError(f"expected a stall_threshold of 0.001 to 3600 seconds, found {stall_threshold!r}")
+    if not 0.001 <= flight_limit <= 3600:
+        raise ValueError(f"expected a flight_limit of 0.001 to 3600 seconds, found {flight_limit!r}")
     with _lock:
         if _session is not None:
             return True
         try:
-            session = Session(stall_threshold)
+            flight = None
+            if flight_recorder is not None:
+                flight = FlightRecorder(os.fspath(flight_recorder), int(flight_limit * 1e9))
+            session = Session(stall_threshold, flight)
             session.start()
         except Exception as error:
             logging.getLogger("asynctop").warning("not instrumented: %s", error)

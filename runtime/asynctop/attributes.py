@@ -6,7 +6,6 @@ import inspect
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
-    FunctionType,
     MethodDescriptorType,
     MethodType,
     MethodWrapperType,
@@ -20,6 +19,10 @@ METHODS = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorTyp
 """Types of the methods that are made in C."""
 
 _BOUND = (MethodType, BuiltinFunctionType, MethodWrapperType)
+_FLAGS = type.__dict__["__flags__"]
+_BINDS_AS_METHOD = 1 << 17
+"""Py_TPFLAGS_METHOD_DESCRIPTOR: to bind such a descriptor makes a method of it, and runs nothing. Those that
+Cython makes have it too: nearly all that uvloop's loop has."""
 _SPACE = type.__dict__["__dict__"]
 _MRO = type.__dict__["__mro__"]
 
@@ -37,7 +40,7 @@ def static(value: Any, name: str) -> Any:
     binds = of_class is not MISSING and _of_class(type(of_class), "__get__") is not MISSING
     if binds and any(_of_class(type(of_class), each) is not MISSING for each in ("__set__", "__delete__")):
         return of_class
-    if binds and type(of_class) not in (FunctionType, *METHODS):
+    if binds and not (_FLAGS.__get__(type(of_class)) & _BINDS_AS_METHOD or type(of_class) in METHODS):
         return inspect.getattr_static(value, name, MISSING)  # to bind it may be to run something
     try:
         found = object.__getattribute__(value, name)

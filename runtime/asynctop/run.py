@@ -48,7 +48,11 @@ def main(argv: Sequence[str]) -> int:
         if not words:
             raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
         run = _module(words[0], words[1:]) if options.module else _program(words)
-        instrument(options.stall_threshold / 1000)
+        instrument(
+            stall_threshold=options.stall_threshold / 1000,
+            flight_recorder=options.flight_recorder,
+            flight_limit=options.flight_limit / 1000,
+        )
         if options.wait and not asynctop.await_console(CONSOLE_S):
             raise CannotRunError(
                 f"expected a console within {CONSOLE_S:g} s, found none: start one meanwhile"
@@ -68,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="asynctop run",
         description=HELP,
-        usage="asynctop run [--stall-threshold MS] [--wait] (PROGRAM | -m MODULE) [ARGUMENT ...]",
+        usage="asynctop run [OPTION ...] (PROGRAM | -m MODULE) [ARGUMENT ...]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -77,6 +81,18 @@ def _parser() -> argparse.ArgumentParser:
         type=_milliseconds,
         default=asynctop.DEFAULT_STALL_THRESHOLD * 1000,
         help="milliseconds from which a single poll counts as a stall (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--flight-recorder",
+        metavar="DIR",
+        help="write the last polls of all tasks into a file there when a stall has lasted too long",
+    )
+    parser.add_argument(
+        "--flight-limit",
+        metavar="MS",
+        type=_milliseconds,
+        default=asynctop.DEFAULT_FLIGHT_LIMIT * 1000,
+        help="how long that is, in milliseconds (default: %(default)g)",
     )
     parser.add_argument(
         "--wait",
@@ -110,15 +126,15 @@ def _milliseconds(text: str) -> float:
     return value
 
 
-def instrument(stall_threshold: float) -> None:
-    """Install. Raises CannotRunError where that does not work, with the reason."""
+def instrument(**options: Any) -> None:
+    """Call `install(**options)`. Raises CannotRunError where that does not work, with the reason."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        if not asynctop.install(stall_threshold=stall_threshold):
+        if not asynctop.install(**options):
             raise CannotRunError(reasons.getvalue().strip())
     finally:
         logger.removeHandler(handler)

@@ -16,6 +16,7 @@ from typing import Any
 from asynctop.cancellation_log import CancellationLog
 from asynctop.core import Core, make_core
 from asynctop.core.contract import RETAINED
+from asynctop.flight import FlightRecorder
 from asynctop.hooks.cancellations import CancellationHooks
 from asynctop.hooks.imports import OnImport
 from asynctop.hooks.incidents import IncidentHooks
@@ -41,7 +42,8 @@ MAX_WORDS, MAX_WORD = 64, 400
 class Session:
     """What `install()` makes and `uninstall()` ends. Not to be made twice in a process."""
 
-    def __init__(self, stall_threshold: float) -> None:
+    def __init__(self, stall_threshold: float, flight: FlightRecorder | None) -> None:
+        self._flight = flight
         self._threshold_ns = int(stall_threshold * 1e9)
         self._started_at_ns = time.time_ns()
         self._faults: list[str] = []
@@ -80,6 +82,7 @@ class Session:
             lambda: self._publisher.wake(),
             lambda error: self._fault("stall watcher", error),
             NestedLoops(self._core, self._incident_log, self._fault_of_incidents).look,
+            self._flight.stalled if self._flight is not None else lambda stall: None,
         )
         self._publisher = Publisher(
             self._core,
@@ -88,13 +91,13 @@ class Session:
             path,
             self._faults,
             lambda error: self._fault("publisher", error),
+            self._flight,
         )
 
     def start(self) -> None:
         """Begin to serve, and put the hooks in. Raises RuntimeError where there can be no more threads."""
         try:
-            self._watcher.start()
-            self._publisher.start()
+            self._start_threads()
         except RuntimeError:
             self.stop()
             raise
@@ -164,6 +167,11 @@ class Session:
         self._failed.clear()
         self._adopt()
         self._serve()
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        if self._flight is not None:
+            self._flight.start(self._core)
         self._watcher.start()
         self._publisher.start()
 

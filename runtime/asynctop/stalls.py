@@ -57,10 +57,13 @@ class StallWatcher:
         on_news: Callable[[], None],
         on_fault: Callable[[BaseException], None],
         on_sample: Callable[[Running, Collection[int]], None] = lambda running, threads: None,
+        on_stall: Callable[[Stall], None] = lambda stall: None,
     ) -> None:
-        """`on_sample` is told of each stall whose stack has just been read, and of the loops' threads."""
+        """`on_sample` is told of each stall whose stack has just been read, and of the loops' threads.
+        `on_stall` of each stall that begins, goes on or ends, before the news of it are."""
         self._core = core
         self._on_sample = on_sample
+        self._on_stall = on_stall
         self._on_news = on_news
         self._threshold_ns = threshold_ns
         self._period_ns = threshold_ns // 2
@@ -229,6 +232,7 @@ class StallWatcher:
             else:
                 self._ongoing.pop(running.loop, None)
                 self._log.add(self._version, frames(Stalls([stall])))
+        self._on_stall(stall)
         self._on_news()
 
 

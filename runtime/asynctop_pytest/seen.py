@@ -26,8 +26,8 @@ _NOBODYS = re.compile(
     r"^<frozen importlib\._bootstrap|[/\\][bp]db\.py:"
     r"|[/\\]threading\.py:Thread\.start$|[/\\]asyncio[/\\]subprocess\.py:create_"
 )
-"""What takes its time and is no fault of a test: an import, which comes once; the debugger; and the start of a
-thread or a process, which takes as long as the system takes."""
+"""What takes its time and is no fault of a test: an import, which comes once; the debugger; and the start of
+a thread or a process, which takes as long as the system takes."""
 
 _ANYIO = re.compile(r"[/\\]anyio[/\\]_backends[/\\]")
 _ANYIO_RUNNER = "TestRunner._run_tests_and_fixtures"

@@ -129,7 +129,7 @@ class Watch:
         if self._ours is not None and self._max_poll != max_poll:
             self._uninstall()
         if (inside := asynctop.insider()) is None:
-            instrument(max_poll)
+            instrument(stall_threshold=max_poll)
             self._ours = inside = asynctop.insider()
             self._max_poll = max_poll
         if inside is not self._inside:

@@ -215,12 +215,14 @@ def history(
     source: Value = WakerSource.TIMER,
     waker: Value = 0,
     name: Value = 5,
+    first: int = 0,
 ) -> History:
     """Polls of one task: when it was woken, and when each began and ended."""
     rows = len(polls)
     woken, started, ended = zip(*polls, strict=True)
     values = (task, woken, source, waker, name, started, ended)
-    return History(*(_column(value, rows) for value in values))
+    columns: Any = (_column(value, rows) for value in values)
+    return replace(History(*columns), first=first)
 
 
 class FakeRuntime:

@@ -17,7 +17,8 @@ import pytest
 
 from asynctop_console import cli
 from asynctop_console.cli import main
-from asynctop_console.lints import RULES, Rule
+from asynctop_console.lints import RULES
+from asynctop_console.settings import Settings
 from asynctop_console.source import Successor, Target
 from asynctop_protocol.messages import Tick
 from asynctop_protocol.paths import socket_name
@@ -155,15 +156,15 @@ def test_several_programs_are_listed_to_choose_from(
 def test_the_console_opens_on_the_target(
     argv: list[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[tuple[Target | None, tuple[Rule, ...]]] = []
+    opened: list[tuple[Target | None, Settings]] = []
 
-    def open_console(target: Target | None, rules: tuple[Rule, ...], successor: Successor) -> int:
-        opened.append((target, rules))
+    def open_console(target: Target | None, settings: Settings, successor: Successor) -> int:
+        opened.append((target, settings))
         return 0
 
     monkeypatch.setattr(cli, "open_console", open_console)
     assert main(argv) == 0
-    assert opened == [(Target(str(directory / socket_name(PID)), PID), RULES)]
+    assert opened == [(Target(str(directory / socket_name(PID)), PID), Settings())]
 
 
 @pytest.mark.parametrize("argv", [[], ["connect", "0"], ["snapshot"], ["demo", "web"], ["lints"]])
@@ -269,3 +270,38 @@ def test_ls_imports_neither_textual_nor_numpy() -> None:
     imported = run.stdout.splitlines()
     assert "asynctop_console.cli" in imported
     assert not {"numpy", "textual", "rich", "asynctop"} & set(imported)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("s", {"snapshot"}),
+        ("demo l", {"leak", "lock-convoy"}),
+        ("lints self", {"self-wake-spin"}),
+        ("snapshot --f", {"--for"}),
+        ("completion ", {"bash", "zsh", "fish"}),
+        ("replay README.m", {"README.md"}),
+    ],
+)
+def test_bash_completes_what_is_typed(
+    typed: str, offered: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "README.md").write_text("")
+    words = ["asynctop", *typed.split(" ")]
+    script = f"""
+{capsys.readouterr().out}
+COMP_WORDS=({" ".join(f"'{word}'" for word in words)}); COMP_CWORD={len(words) - 1}
+_shtab_asynctop asynctop '{words[-1]}' '{words[-2]}'
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("shell", cli.SHELLS)
+def test_there_is_a_script_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "lock-convoy" in script
+    assert "snapshot" in script

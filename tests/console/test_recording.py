@@ -19,9 +19,10 @@ from asynctop_console.source.recording import Recording, Writer, is_recording
 from asynctop_console.source.replay import ReplaySource, batches
 from asynctop_console.views.app import ConsoleApp
 from asynctop_protocol import Connection
-from asynctop_protocol.messages import Hello, Message, Reset, Role, Tick
+from asynctop_protocol.messages import Hello, History, Message, Reset, Role, Tick, Watch
+from asynctop_protocol.recordings import label, stored
 
-from .program import MS, SECOND, ended, polled, spawned
+from .program import MS, SECOND, ended, history, polled, spawned
 from .screens import NOW, Screen, blocking, three
 
 SECTION: list[list[Message]] = [
@@ -83,6 +84,17 @@ def test_reading_begins_at_the_last_state_before_those_seconds_that_are_shown(pa
     begun = [next(batches(recording, NOW + after * SECOND)) for after in (0, 14, 15, 99)]
     assert [at(batch) - NOW for batch in begun] == [0, 0, 10 * SECOND, 10 * SECOND]
     assert all(isinstance(batch[0], Hello) for batch in begun)
+
+
+def test_a_recording_that_is_not_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "stored.rec"
+    frame = b"".join(stored(iter([*wire(SECTION), b""])))
+    path.write_bytes(label(True, at(SECTION[0]), at(SECTION[-1]), len(frame)) + frame)
+    assert is_recording(str(path))
+    assert [at(batch) for batch in batches(Recording(path), NOW)] == [at(batch) for batch in SECTION]
+    large = bytes(range(256)) * 2000
+    path.write_bytes(label(True, 1, 2, len(frame := b"".join(stored(iter([large, large[:7]]))))) + frame)
+    assert b"".join(Recording(path).data(0)) == large + large[:7]
 
 
 def test_messages_that_span_two_blocks(tmp_path: Path) -> None:
@@ -238,6 +250,88 @@ def test_the_console_on_a_recording(path: Path) -> None:
             await press(".", 2)
             assert [stall.ongoing for stall in app.model.stalls] == [True]
             await screen.press("enter")
-            assert "a recording has no single polls" in screen.page
+            assert "a recording has single polls where" in screen.page
 
     asyncio.run(run())
+
+
+def traced(path: Path) -> Path:
+    """A recording of a trace, in two sections: tasks 1 and 2 are polled by turns, just before each second."""
+    sections: list[list[list[Message]]] = [[three()], [[three()[0], Reset(), *three(NOW + 6 * SECOND)[1:]]]]
+    for number in range(1, 12):
+        at_ns = NOW + number * SECOND
+        poll = (at_ns - 260 * MS, at_ns - 255 * MS, at_ns - 250 * MS)
+        message = history(1 + number % 2, [poll], first=number)
+        sections[number > 6].append([message, Tick(at_ns)])
+    return write(path, *sections)
+
+
+def seconds_of(messages: Iterable[Message]) -> list[int]:
+    ends = (each.ended_ns for each in messages if isinstance(each, History))
+    return [(end - NOW) // SECOND + 1 for column in ends for end in column]
+
+
+def test_the_history_of_any_task_is_found_in_a_trace(tmp_path: Path) -> None:
+    async def run() -> None:
+        source, _ = await replaying(traced(tmp_path / "t.rec"))
+        came: list[Message] = []
+
+        async def until(seconds: int) -> None:
+            async for message in messages:
+                came.append(message)
+                if isinstance(message, Tick) and message.at_ns >= NOW + seconds * SECOND:
+                    return
+
+        async with aclosing(source.messages()) as messages:
+            for number in range(4):
+                source.step()
+                await until(number + 1)
+            assert seconds_of(came) == [], "nobody watches"
+            source.send(Watch([1]))
+            source.step()
+            await until(5)
+            assert seconds_of(came) == [2, 4]
+            source.send(Watch([1, 2]))
+            source.step()  # the second section's state
+            for number in range(5, 11):
+                source.step()
+                await until(number + 1)
+            assert seconds_of(came) == [2, 4, 1, 3, 5, 6, 7, 8, 9, 10, 11]
+            assert sum(isinstance(each, Hello) for each in came) == 2, "only history is looked for"
+        source.seek(-2 * SECOND)
+        source.send(Watch([2]))
+        came.clear()
+        async with aclosing(source.messages()) as messages:
+            await until(9)
+            source.step()
+            await until(10)
+        assert seconds_of(came) == [1, 3, 5, 7, 9]
+
+    asyncio.run(run())
+
+
+def test_a_task_that_is_looked_at_after_the_end_has_its_history(tmp_path: Path) -> None:
+    async def run() -> None:
+        source, _ = await replaying(traced(tmp_path / "t.rec"))
+        app = ConsoleApp(source, target="t.rec")
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            screen = Screen(app, pilot, source, None)  # type: ignore[arg-type]
+            await screen.press("]", "]", "]")
+            while app.model.now_ns - NOW != 11 * SECOND:
+                await pilot.pause()
+            await screen.press("j", "enter")
+            while not (watched := app.model.watched.get(2)) or not watched.polls:
+                await pilot.pause()
+            app.paint()
+            await pilot.pause()
+            assert [(poll.ended_ns - NOW) // SECOND + 1 for poll in watched.last(9)] == [11, 9, 7, 5, 3, 1]
+            assert screen.page.count("5.00ms") >= 6
+
+    asyncio.run(run())
+
+
+def test_a_snapshot_of_a_trace_is_as_one_without(tmp_path: Path) -> None:
+    assert told(replayed(Recording(traced(tmp_path / "t.rec")), NOW)) == told(
+        replayed(Recording(write(tmp_path / "u.rec", [three()])), NOW)
+    )

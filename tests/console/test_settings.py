@@ -12,7 +12,7 @@ from asynctop_console.lints import LINTS, RULES, Finding, check_all
 from asynctop_console.lints.rules import thresholds
 from asynctop_console.model import Model
 from asynctop_console.report import report
-from asynctop_console.settings import SettingsError, read_rules, settings_path
+from asynctop_console.settings import SettingsError, read_settings, settings_path
 from asynctop_console.snapshot import snapshot
 from asynctop_protocol.messages import Message, Stalls, Tick
 
@@ -44,7 +44,7 @@ def settings(tmp_path: Path) -> Path:
 
 def found(settings: Path, text: str) -> list[Finding]:
     settings.write_text(text)
-    return check_all(stalled(), read_rules({"ASYNCTOP_CONFIG": str(settings)}))
+    return check_all(stalled(), read_settings({"ASYNCTOP_CONFIG": str(settings)}).rules)
 
 
 def subjects(settings: Path, silence: str) -> set[int]:
@@ -74,7 +74,7 @@ def test_a_lint_can_be_silenced_for_tasks_and_kinds(settings: Path, silence: str
 
 def test_thresholds_can_be_set(settings: Path) -> None:
     settings.write_text("[lints.self-wake-spin]\nleast_wakes = 5\nleast_per_second = 7")
-    rules = read_rules({"ASYNCTOP_CONFIG": str(settings)})
+    rules = read_settings({"ASYNCTOP_CONFIG": str(settings)}).rules
     (changed,) = set(rules) - set(RULES)
     assert changed.lint.name == "self-wake-spin"
     set_to = [(known.name, known.value) for known in thresholds(changed.lint) if known.value != known.default]
@@ -84,7 +84,7 @@ def test_thresholds_can_be_set(settings: Path) -> None:
 
 def test_every_view_obeys(settings: Path) -> None:
     settings.write_text("[lints.long-poll-blocking-call]\nsilence = ['keepalive-*']")
-    rules = read_rules({"ASYNCTOP_CONFIG": str(settings)})
+    rules = read_settings({"ASYNCTOP_CONFIG": str(settings)}).rules
 
     async def shown() -> list[Finding]:
         async with console(*STALLED, rules=rules) as screen:
@@ -109,15 +109,15 @@ def test_where_the_settings_are(environ: dict[str, str], path: str) -> None:
 
 
 def test_without_a_file_nothing_is_changed(tmp_path: Path) -> None:
-    assert read_rules({"XDG_CONFIG_HOME": str(tmp_path)}) == RULES
+    assert read_settings({"XDG_CONFIG_HOME": str(tmp_path)}) == (RULES, {})
     (tmp_path / "asynctop").mkdir()
     (tmp_path / "asynctop/config.toml").write_text("[lints.lock-convoy]\noff = true")
-    assert read_rules({"XDG_CONFIG_HOME": str(tmp_path)}) != RULES
+    assert read_settings({"XDG_CONFIG_HOME": str(tmp_path)}).rules != RULES
 
 
 def refused(path: Path) -> str:
     with pytest.raises(SettingsError) as caught:
-        read_rules({"ASYNCTOP_CONFIG": str(path)})
+        read_settings({"ASYNCTOP_CONFIG": str(path)})
     text = str(caught.value)
     assert text.startswith(f"{path}: ")
     assert text.isprintable()
@@ -150,7 +150,7 @@ def refused(path: Path) -> str:
         (b"[lints.self-wake-spin]\nleast_share = nan", "least_share: expected a number, 0 to"),
         (b"[lints.self-wake-spin]\nleast_share = inf", "least_share: expected a number, 0 to"),
         (b"[lints.self-wake-spin]\nleast_share = false", "least_share: expected a number, 0 to"),
-        (b'["\\u001b[31m\\n"]', "expected lints, found "),
+        (b'["\\u001b[31m\\n"]', "expected one of lints, keys, found "),
         (b"[lints", "expected TOML: "),
         (b"[lints]\n[lints]", "expected TOML: "),
         (b"\xff", "expected TOML: "),

@@ -196,6 +196,7 @@ def test_what_stands_in_front_hides_what_is_behind_it() -> None:
         (RATES, 0, "0"),
         (RATES, 31_234.9, "31235"),
         (SHARES, 0.256, "26%"),
+        (SHARES, 0.0034, "0.3%"),
         (TIMES, 1.5e6, "1.50ms"),
     ],
 )

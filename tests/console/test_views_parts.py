@@ -6,21 +6,26 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from asynctop_console.model import Model
+from asynctop_console.model.haystack import Haystack
 from asynctop_console.views.cells import count, fit
 from asynctop_console.views.columns import layout
-from asynctop_console.views.filter import FilterError, parse
+from asynctop_console.views.filter import FilterError, language, parse
 from asynctop_console.views.frame import Frame, Link, Phase
 from asynctop_console.views.order import Order, ordering
-from asynctop_console.views.tasks import COLUMNS, FIELDS, STATES
+from asynctop_console.views.tasklist import columns, fields
+from asynctop_console.views.tasks import STATES, TaskRows
 from asynctop_console.views.theme import PALETTES
+from asynctop_protocol.messages import WakerSource
 
+from .program import MS, ended, named, polled, spawned
 from .screens import three
 
+FIELDS = fields(TaskRows())
 KEYS = st.lists(st.integers(-5, 5), max_size=60)
 
 
@@ -88,9 +93,10 @@ def test_cells_are_cut_where_they_say_least() -> None:
 
 @pytest.mark.parametrize("width", range(79, 200, 7))
 def test_columns_fill_the_screen_and_never_more(width: int) -> None:
-    widths = [cells for _, cells in layout(COLUMNS, width)]
+    found = layout(columns(TaskRows()), width)
+    widths = [cells for _, cells in found]
     assert sum(widths) + len(widths) - 1 <= width
-    assert all(cells >= column.width for column, cells in layout(COLUMNS, width))
+    assert all(cells >= column.width for column, cells in found)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,10 @@ def test_columns_fill_the_screen_and_never_more(width: int) -> None:
         ("busy", 'as in busy>10ms, or "busy" for the word'),
         ("color:red", 'no field "color"'),
         ("state:asleep", 'no state "asleep"; there are idle scheduled'),
-        ("name>3", "name is a text: name:word"),
+        ("name>3", "name has no order: name:word"),
+        ("state>idle", "state has no order: state:idle"),
+        ("parent>7", "parent has no order: parent:T7 or parent:word"),
+        ("parent", 'as in parent:T7 or parent:word, or "parent" for the word'),
         ("lint:yes", "lint stands alone"),
         ("!", "! inverts what follows it"),
     ],
@@ -136,11 +145,33 @@ def test_the_filter_says_what_it_expected(text: str, error: str) -> None:
         ('"fetch', [2]),
         ('name:"a b"', []),
         ("id=3", [3]),
+        ("parent:T1", [2, 3]),
+        ("parent:1", [2, 3]),
+        ("!parent:main", [1]),
+        ("parent:T2", []),
+        ("parent:T", []),
+        ("loop:1", [1, 2, 3]),
+        ("loop:mainthread", [1, 2, 3]),
+        ("loop:uvloop", []),
+        ("waker:T3", [2]),
+        ("waker:work", [2]),
+        ("waker:timer", [1]),
+        ("waker:on_timer", [1]),
+        ("waker:io", []),
+        ("!waker:task", [1, 3]),
     ],
 )
 def test_the_filter_finds(text: str, ids: list[int]) -> None:
     model = Model()
-    for message in three():
+    woken = polled(
+        [1, 2],
+        polls=[5, 300],
+        busy=[90 * MS, 20 * MS],
+        waker_source=[WakerSource.TIMER, WakerSource.TASK],
+        waker_task=[0, 3],
+        waker_name=[5, 0],
+    )
+    for message in (*three(), woken):
         model.fold(message)
     frame = Frame(model, Link(Phase.LIVE, "a program"), model.now_ns, [])
     mask = parse(text, FIELDS).mask(frame)
@@ -152,6 +183,41 @@ def test_the_filter_finds(text: str, ids: list[int]) -> None:
 def test_no_text_breaks_the_filter(text: str) -> None:
     with contextlib.suppress(FilterError):
         assert parse(text, FIELDS).text == text
+
+
+@given(st.lists(PRINTABLE, max_size=9), st.text(max_size=3))
+def test_a_haystack_finds_what_python_finds(texts: list[str], word: str) -> None:
+    found = Haystack(texts).holding(word)
+    # Letter by letter: where a capital sigma stands in a word decides what its small letter is.
+    assume("Σ" not in "".join(texts) + word)
+    assert found.tolist() == [word.lower() in text.lower() for text in texts]
+
+
+def test_names_are_found_by_what_they_are_by_now() -> None:
+    model = Model()
+    for message in three():
+        model.fold(message)
+
+    def found() -> list[int]:
+        frame = Frame(model, Link(Phase.LIVE, "a program"), model.now_ns, [])
+        ids: list[int] = model.tasks.id[parse("name:fetch", FIELDS).mask(frame)].tolist()
+        return ids
+
+    assert found() == [2]
+    model.fold(spawned([4]))
+    model.fold(named([3, 4], ["prefetch", "fetch"]))
+    assert found() == [2, 3, 4]
+    model.fold(ended([2, 3, 4]))
+    model.tasks.evict(0)
+    assert found() == []
+
+
+def test_the_help_says_how_to_filter_and_each_example_is_understood() -> None:
+    lines = language(FIELDS)
+    for example, _ in lines:
+        parse(example, FIELDS)
+    said = " ".join(part for line in lines for part in line)
+    assert [name for name in FIELDS if name not in said] == []
 
 
 def test_every_theme_has_every_role_and_every_ground() -> None:

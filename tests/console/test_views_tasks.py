@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 
 from asynctop_protocol.messages import Outcome, Tick, WakerSource
 
 from .program import MS, SECOND, ended, loops, named, polled, spawned
-from .screens import NOW, blocking, console, three
+from .screens import NOW, blocking, console, settled, three
 
 
 def test_the_busiest_stands_first_and_each_key_sorts() -> None:
@@ -146,6 +147,76 @@ def test_the_filter_follows_what_is_typed_and_says_what_is_wrong() -> None:
             assert "filter fet busy>10ms" in screen.line("status")
             await screen.press("escape")
             assert screen.ids == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+def keys(text: str) -> list[str]:
+    return ["space" if char == " " else char for char in text]
+
+
+def test_the_last_filter_that_was_right_holds_while_one_is_wrong() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("slash", *keys("busy>15ms !fetch"))
+            assert screen.ids == [1]
+            await screen.press("home", "delete")
+            assert 'no field "usy"' in screen.line("hint")
+            assert screen.ids == [1]
+            await screen.press("b")
+            assert "1 of 3" in screen.line("hint")
+
+    asyncio.run(run())
+
+
+def test_keys_take_effect_in_the_order_they_are_typed() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            # All at once, as from a fast typist on a slow line.
+            for key in ("slash", *"wrong", "ctrl+u", *"fet", "ctrl+a", "!", "enter", "j"):
+                screen.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await settled(screen.pilot)
+            assert screen.listing.rows.filter.text == "!fet"
+            assert screen.table.cursor == 3, "j came after Enter"
+
+    asyncio.run(run())
+
+
+def test_the_count_beside_the_filter_follows_the_program() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("slash")
+            await screen.say()
+            assert "3 of 3" in screen.line("hint")
+            await screen.press(*"fet")
+            await screen.say(spawned([4]), named([4], ["prefetch"]), Tick(NOW + SECOND), after_ns=SECOND)
+            assert "2 of 4" in screen.line("hint")
+            await screen.press("space", *"busy>")
+            await screen.say()
+            assert "busy> what?" in screen.line("hint")
+
+    asyncio.run(run())
+
+
+def test_enter_keeps_no_filter_that_is_wrong() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("slash", *keys("fet busy>1"), "enter")
+            assert "1 what? As in busy>1ms" in screen.line("hint")
+            await screen.press("0", "m", "s", "enter", "j")
+            assert screen.listing.rows.filter.text == "fet busy>10ms"
+            assert screen.table.cursor == 2
+
+    asyncio.run(run())
+
+
+def test_a_filter_can_be_pasted() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("slash", "!")
+            screen.app.post_message(events.Paste("name:fetch\nbusy>1"))
+            await screen.press("enter")
+            assert screen.listing.rows.filter.text == "!name:fetch"
 
     asyncio.run(run())
 

@@ -203,6 +203,7 @@ class Lab:
         return kept | {
             "ASYNCTOP_CONFIG": os.devnull,
             "ASYNCTOP_DIR": str(self.directory),
+            "XDG_STATE_HOME": str(self.work),
             "TMPDIR": str(self.work),  # a program that is killed leaves what it has there
             "TERM": "xterm-256color",
             "PYTHONUNBUFFERED": "1",

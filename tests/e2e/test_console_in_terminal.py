@@ -109,20 +109,19 @@ def test_the_tour(
     screen.shows(r"^/ ")
     screen.type("busy>")
     screen.shows(r"busy> what\?")
-    screen.press("C-u")
-    screen.shows(r"^/ (?!busy)")  # it takes a turn more than a letter does
-    screen.type("name:client-7")
+    # What is typed goes where it should however fast it comes.
+    screen.press("C-u", *"name:client-7")
     screen.shows(r"^/ name:client-7 +1 of \d+")
-    screen.press("Enter")
-    screen.shows(r"filter name:client-7 +1 of \d+")
+    screen.press("Enter", "m")
+    screen.shows(r"filter name:client-7 +1 of \d+ +1 marked")
     screen.shows(r"^ ?\? help")  # in place of the line that was typed in
-    screen.shows(r"^. +\d+ client-7 ")
+    screen.shows(r"^.\* +\d+ client-7 ")
     screen.press("Enter")
     screen.shows(r"^ client-7 +task \d+")
     screen.shows(r"► client +.*blocks\.py:6")
     screen.press("Escape")
     screen.shows(r"^S +id name")
-    screen.press("Escape")
+    screen.press("m", "Escape")
     screen.shows(r"client-0")
 
     screen.press("Space")
@@ -189,3 +188,29 @@ def test_a_demo_ends_with_its_console(lab: Lab, terminal: Callable[..., Terminal
     assert not socket.exists()
     assert not Path(f"/proc/{pid}").exists()
     assert list(lab.work.iterdir()) == []
+
+
+def test_keys_of_ones_own_and_a_line_in_the_editor(
+    lab: Lab, program: Process, terminal: Callable[..., Terminal]
+) -> None:
+    (lab.work / "config.toml").write_text('[keys]\nedit = "f5"\nhelp = "W"\n')
+    editor = lab.work / "vim"
+    editor.write_text("#!/bin/sh\necho editing $*\nread line\n")
+    editor.chmod(0o755)
+    settings = ("env", f"ASYNCTOP_CONFIG={lab.work / 'config.toml'}", f"VISUAL={editor}")
+    screen = terminal(100, 30, *settings, *ASYNCTOP)
+    screen.shows(r"^ ?W help")
+    screen.press("3")
+    screen.shows(rf"{LINE} ")
+    screen.press("F5")
+    screen.shows(r"^editing \+9 \S+/blocks\.py$")
+    screen.press("Enter")
+    screen.shows(rf"{LINE} ")
+    screen.press("F5")
+    screen.shows(r"^editing \+9 ")
+    # The terminal sends it to the console too.
+    screen.press("C-c")
+    screen.shows(rf"{LINE} ")
+    screen.shows(r"ended with status")
+    screen.press("q")
+    screen.shows(r"status 0$")

@@ -102,7 +102,7 @@ def checks_uvicorn(lab: Lab, command: str) -> None:
     assert "Finished server process" in process.stderr.all()
 
 
-def tests(lab: Lab, command: str) -> None:
+def runs_tests(lab: Lab, command: str) -> None:
     """A test that blocks its event loop fails."""
     lab.program(TEST, "test_shop.py")
     first, *rest = shlex.split(command)
@@ -201,6 +201,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop check -- app.py --port 8080": checks_app,
     "asynctop check --max-poll 100ms --for 3 -- -m uvicorn shop:app": checks_uvicorn,
     "asynctop connect TARGET": opens_console,
+    "asynctop completion bash": succeeds,
     "asynctop demo NAME": opens_console,
     "asynctop demo web": opens_console,
     "asynctop demo --list": succeeds,
@@ -212,7 +213,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "asynctop replay FILE": replays,
     "asynctop snapshot --for 5": succeeds,
     "asynctop run app.py --port 8080": runs_app,
-    "pytest --asynctop": tests,
+    "pytest --asynctop": runs_tests,
     "asynctop run -m uvicorn shop:app": runs_uvicorn,
 }
 """How each command of the README is tried."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from .processes import ASYNCTOP, Json, Lab, Process, complaint, snapshot_of
+from asynctop_console.source.recording import Recording
+from asynctop_console.source.replay import batches
+from asynctop_protocol.messages import History
+
+from .processes import ASYNCTOP, RUN, Json, Lab, Process, complaint, eventually, snapshot_of
 
 BLOCKER = """
 import asyncio, time
@@ -20,6 +25,20 @@ async def block():
 async def main():
     print("ready", flush=True)
     await asyncio.create_task(block(), name="blocker")
+
+asyncio.run(main())
+"""
+
+BUSY = """
+import asyncio
+
+async def turns():
+    while True:
+        await asyncio.sleep(0)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.gather(*(turns() for _ in range(20)))
 
 asyncio.run(main())
 """
@@ -52,6 +71,40 @@ def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> N
     assert {stall["stack"][0]["line"] for stall in found["stalls"]} == {6}
     early = replayed(lab, path, "--at", "0")
     assert early["observed"]["until"] < found["observed"]["until"]
+
+
+def test_a_trace_has_each_poll_though_the_recorder_connects_anew(lab: Lab) -> None:
+    program = lab.run(lab.program(BUSY))
+    path = lab.work / "t.rec"
+    recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--trace", "--for", "3")
+    assert recorder.status() == 0
+    program.kill()
+    said = recorder.stderr.all()
+    recording = Recording(path)
+    assert sum(block.begins for block in recording.blocks) > 1
+    numbers = [
+        number
+        for batch in batches(recording, recording.from_ns)
+        for message in batch
+        if isinstance(message, History)
+        for number in range(message.first, message.first + len(message.task))
+    ]
+    assert all(former < latter for former, latter in pairwise(numbers))
+    assert numbers[0] == 1
+    lost = numbers[-1] - len(numbers)
+    assert f" {len(numbers):,} polls {f'({lost:,} more dropped) ' if lost else ''}in {path}" in said
+
+
+def test_a_flight_recorder_keeps_what_was_before_the_stall(lab: Lab) -> None:
+    directory = lab.work / "flights"
+    options = ("--flight-recorder", str(directory), "--flight-limit", "150")
+    lab.start(*RUN, *options, lab.program(BLOCKER))
+    eventually(lambda: any(directory.glob("*.rec")), f"a file in {directory}")
+    (path,) = directory.iterdir()
+    found = replayed(lab, path)
+    assert {stall["stack"][0]["line"] for stall in found["stalls"]} == {6}
+    polls = [m for batch in batches(Recording(path), 0) for m in batch if isinstance(m, History)]
+    assert polls
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

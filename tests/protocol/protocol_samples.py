@@ -110,4 +110,5 @@ SAMPLES: list[ap.Message] = [
     filled(ap.History, _ROWS),
     filled(ap.Histograms, _ROWS, polls=[[0, 5], []], scheduled=[[1], [2, 3]]),
     ap.Cancellations([ap.Cancellation(1, 2, _ROWS, 3, 4, 1, 7, "", [_FRAME], [_FRAME], [_FRAME])]),
+    ap.Trace(after=70_000),
 ]

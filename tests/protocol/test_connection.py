@@ -27,6 +27,7 @@ from asynctop_protocol import (
     Subscribe,
     Texts,
     Tick,
+    Trace,
     VersionMismatch,
     Watch,
 )
@@ -39,7 +40,7 @@ from .protocol_samples import CHAINS, CONSOLE_HELLO, MESSAGES, RUNTIME_HELLO, SA
 
 def sender_of(message: Message) -> Role:
     """The role that sends this message."""
-    return Role.CONSOLE if isinstance(message, Subscribe | Inspect | Watch) else Role.RUNTIME
+    return Role.CONSOLE if isinstance(message, Subscribe | Inspect | Watch | Trace) else Role.RUNTIME
 
 
 def pair(sender: Role) -> tuple[Connection, Connection]:

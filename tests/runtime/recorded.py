@@ -53,12 +53,18 @@ class Recorded:
         self.totals: dict[int, Row] = {}
         self.loops: list[Row] = []
         self.history: dict[int, list[Row]] = {}
+        self.traced: dict[int, Row] = {}
+        """The polls of a trace, by number."""
         self.histograms: dict[int, Row] = {}
         self.dropped: dict[str, int] = {}
 
     def watch(self, *tasks: int) -> None:
         """Watch these tasks from now on, and no other ones."""
         self._cursor.watch(tasks)
+
+    def trace(self, after: int | None = 0) -> None:
+        """Trace from now on; None: no more."""
+        self._cursor.trace(after)
 
     def update(self, *, drain: bool = True) -> list[str]:
         """Take the next batch; returns the names of its messages."""
@@ -118,9 +124,11 @@ class Recorded:
             case Loops():
                 self.loops = [Row(row) for row in _rows(message)]
             case History():
-                for row in _rows(message):
+                for number, row in enumerate(_rows(message, skip="first"), message.first):
                     row["waker_name"] = self.texts[row["waker_name"]]
                     self.history.setdefault(row["task"], []).append(Row(row))
+                    if message.first:
+                        self.traced[number] = Row(row)
             case Histograms():
                 for row in _rows(message):
                     self.histograms[row["task"]] = Row(row)

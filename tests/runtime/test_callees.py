@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import sys
 import threading
 import weakref
@@ -12,7 +13,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from asynctop.attributes import static
 from asynctop.callees import callee
+from conftest import LOOPS
 
 seen: list[str] = []
 
@@ -208,6 +211,18 @@ def test_an_object_gets_no_dictionary_by_being_asked() -> None:
 
     assert seen == ["list.sort"] * 2
     assert dict not in map(type, gc.get_referents(plain))
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_nor_does_a_loop(kind: str) -> None:
+    loop = LOOPS[kind]()
+    before = [each for each in gc.get_referents(loop) if type(each) is dict]
+    found = static(loop, "create_task")
+    after = [each for each in gc.get_referents(loop) if type(each) is dict]
+    loop.close()
+
+    assert found is inspect.getattr_static(loop, "create_task")
+    assert list(map(id, after)) == list(map(id, before))
 
 
 def let_go() -> bool:

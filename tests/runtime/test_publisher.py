@@ -31,6 +31,7 @@ from asynctop_protocol import (
     Spawned,
     Subscribe,
     Tick,
+    Trace,
     WakerSource,
     Watch,
 )
@@ -145,6 +146,49 @@ def test_a_watched_task_is_told_of_until_its_console_goes(connect: Callable[[], 
             other.until(History)
         finally:
             done.set()
+
+    asyncio.run(main())
+
+
+def test_consoles_trace_until_they_go(connect: Callable[[], Console]) -> None:
+    done = threading.Event()
+
+    async def ticks() -> None:
+        while not done.is_set():  # noqa: ASYNC110 - it is to tick
+            await asyncio.sleep(0.001)
+
+    def following(console: Console, last: int) -> int:
+        """The number of the last poll of the next batch, which goes on after this one."""
+        polls = console.until(History)
+        assert polls.first == last + 1
+        return last + len(polls.task)
+
+    def look() -> None:
+        try:
+            consoles = [connect(), connect(), connect()]
+            for console in consoles:
+                console.send(Hello(Role.CONSOLE))
+                console.send(Subscribe(SHORTEST_NS))
+            first, second, other = consoles
+            first.send(Trace())
+            last = following(first, following(first, 0))
+            second.send(Trace(after=last))
+            last = following(second, last)
+            first.sock.close()
+            following(second, following(second, last))
+            other.until(Tick)
+            other.until(Tick)
+            assert not [message for message in other.got if isinstance(message, History)]
+            second.sock.close()
+            other.send(Trace(after=7))
+            other.until(History)
+        finally:
+            done.set()
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(ticks()) for _ in range(3)]
+        await asyncio.to_thread(look)
+        await asyncio.wait(tasks)
 
     asyncio.run(main())
 
@@ -266,6 +310,8 @@ class RecordingOutlet:
         self.intervals.append(interval_ns)
 
     def watch(self, tasks: Sequence[int]) -> None: ...
+
+    def trace(self, after: int) -> None: ...
 
     def finish(self) -> None: ...
 

@@ -39,7 +39,8 @@ def run(
 ) -> int:
     """Returns the exit status. TargetError where the target is not what it should be."""
     write = _writer(arguments.form, arguments.table, rules)
-    with _recording(arguments.target, arguments.seconds, target_of) as recording:
+    traced = arguments.form == "perfetto"
+    with _recording(arguments.target, arguments.seconds, target_of, traced=traced) as recording:
         if arguments.file is None:
             note = write(recording, sys.stdout)
         else:
@@ -79,20 +80,20 @@ def _writer(form: str, table: str | None, rules: tuple[Rule, ...]) -> Callable[[
 
 
 def _recording(
-    text: str | None, length_s: float | None, target_of: Callable[[str | None], Target]
+    text: str | None, length_s: float | None, target_of: Callable[[str | None], Target], *, traced: bool
 ) -> AbstractContextManager[Recording]:
     """What is to be exported."""
     from asynctop_console.source.recording import Recording, is_recording
 
     if text is None or not is_recording(text):
-        return _recorded(target_of(text), 1.0 if length_s is None else length_s)
+        return _recorded(target_of(text), 1.0 if length_s is None else length_s, traced=traced)
     if length_s is not None:
         raise UsageError("--for is for a running program: a recording is exported from end to end")
     return nullcontext(Recording(Path(text)))
 
 
 @contextmanager
-def _recorded(target: Target, length_s: float) -> Iterator[Recording]:
+def _recorded(target: Target, length_s: float, *, traced: bool) -> Iterator[Recording]:
     """A recording of a running program, as long as somebody needs it."""
     from asynctop_console.record import record
     from asynctop_console.source.recording import Recording, Writer
@@ -100,7 +101,7 @@ def _recorded(target: Target, length_s: float) -> Iterator[Recording]:
     with tempfile.TemporaryDirectory(prefix="asynctop-") as folder:
         path = Path(folder, "recording")
         with path.open("xb") as file:
-            asyncio.run(record(target, Writer(file), length_s, lambda progress: None))
+            asyncio.run(record(target, Writer(file), length_s, lambda progress: None, trace=traced))
         yield Recording(path)
 
 

@@ -28,7 +28,10 @@ from asynctop_console.source.recording import Recording
 from asynctop_console.source.replay import batches
 from asynctop_protocol.messages import History, Incident, Reset, Stall, Tick, WakerSource
 
-NO_POLLS = "the recording has no single polls: the trace shows loops, stalls and incidents only"
+NO_POLLS = (
+    "the recording has no single polls, as one has that was made with --trace: "
+    "what is shown are loops, stalls and incidents"
+)
 
 _APART = 1_000_000_000
 """A kind's process has this and the kind's number; a thread with the number of its process, or 0, would be

@@ -91,7 +91,8 @@ class Columns:
 
 def whole(column: WireColumn, largest: int = LARGEST) -> Ints:
     """A column of the wire as an array of its own, clipped to 0..largest."""
-    return np.clip(np.asarray(column, dtype=np.int64), 0, largest)
+    # As np.clip, which takes five times as long for a few rows.
+    return np.maximum(np.minimum(np.asarray(column, dtype=np.int64), largest), 0)
 
 
 def choice(column: WireColumn, last: int, otherwise: int) -> Ints:

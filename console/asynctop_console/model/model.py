@@ -136,6 +136,10 @@ class Model:
         """The text with this number, "" where it was never announced."""
         return self._texts[number]
 
+    def texts_holding(self, word: str) -> list[int]:
+        """The numbers of the texts in which this word stands, whatever its case."""
+        return self._texts.holding(word)
+
     @property
     def stall_threshold_ns(self) -> int:
         """From when on a poll is a stall, as the runtime says, or as it does where nobody has set it."""

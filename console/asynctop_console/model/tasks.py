@@ -14,6 +14,7 @@ import numpy.typing as npt
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
 from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, whole
+from asynctop_console.model.haystack import Haystack
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Ended, Named, Outcome, Polled, Spawned, State, WakerSource
 
@@ -81,6 +82,7 @@ class TaskTable(Columns):
         """Where the recent past begins; `recent` counts from there."""
         self._marked_ns = 0
         self._name_chars = 0
+        self._haystack: Haystack | None = None
 
     # Looking up
 
@@ -100,6 +102,13 @@ class TaskTable(Columns):
     def name(self, row: int) -> str:
         """The name of the task in this row."""
         return str(self.names[row])
+
+    @property
+    def haystack(self) -> Haystack:
+        """All names, to look for a word in; made anew once rows or names have changed."""
+        if self._haystack is None:
+            self._haystack = Haystack(self.names.tolist())
+        return self._haystack
 
     def counts(self) -> dict[State, int]:
         """How many tasks are in each state."""
@@ -141,6 +150,29 @@ class TaskTable(Columns):
         grown: Ints = np.maximum(cells - older, 0)
         return grown
 
+    def busy_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time in polls since `recent_since_ns`, the one running included."""
+        return self._lately("busy_ns", State.POLLING, now, rows)
+
+    def scheduled_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time woken but not polled since `recent_since_ns`, the wait going on included."""
+        return self._lately("scheduled_ns", State.SCHEDULED, now, rows)
+
+    def idle_lately(self, now: int, rows: Selection = ALL) -> Ints:
+        """Time neither busy nor scheduled since `recent_since_ns`."""
+        ended = self.ended_ns[rows]
+        since = np.maximum(self.created_ns[rows], self.recent_since_ns)
+        lived = np.where(ended > 0, ended, now) - since
+        spent = self.busy_lately(now, rows) + self.scheduled_lately(now, rows)
+        idle: Ints = np.maximum(lived - spent, 0)
+        return idle
+
+    def _lately(self, column: str, state: State, now: int, rows: Selection) -> Ints:
+        """A poll that began before counts whole once it is over, so this is cut to what has passed since."""
+        passed = max(now - self.recent_since_ns, 0)
+        spent: Ints = np.minimum(self.recent(column, rows) + self._in_state(state, now, rows), passed)
+        return spent
+
     def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
         return np.where(self.state[rows] == state, np.maximum(now - self.since_ns[rows], 0), 0)
 
@@ -161,6 +193,7 @@ class TaskTable(Columns):
                 f"the runtime has {start + len(ids):,} tasks, the console takes {limits.TASKS:,}"
             )
         picked = unknown[firsts]
+        self._haystack = None
         self.extend(len(ids))
         self.id[start:] = ids
         self.kind[start:] = whole(message.kind, limits.LARGEST_SMALL)[picked]
@@ -178,6 +211,7 @@ class TaskTable(Columns):
         names = np.empty(len(known), np.object_)
         names[:] = [clean(message.names[index], _LONGEST_NAME) for index in known.tolist()]
         rows = rows[known]
+        self._haystack = None
         renamed = np.unique(rows)
         before = _characters(self.names[renamed])
         self.names[rows] = names
@@ -230,6 +264,7 @@ class TaskTable(Columns):
         excess = len(ended) - retained
         oldest = ended[np.argpartition(self.ended_ns[ended], excess - 1)[:excess]]
         self._name_chars -= _characters(self.names[oldest])
+        self._haystack = None
         self.remove(oldest)
         self.generation += 1
 

@@ -40,3 +40,8 @@ class Texts:
 
     def __getitem__(self, number: int) -> str:
         return self._texts[number] if 0 < number < len(self._texts) else ""
+
+    def holding(self, word: str) -> list[int]:
+        """The numbers of the texts in which this word stands, whatever its case."""
+        word = word.lower()
+        return [number for number, text in enumerate(self._texts) if word in text.lower()]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
 
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.source.recording import Recording
 from asynctop_console.source.target import TargetError
 from asynctop_protocol import Connection, ProtocolError
-from asynctop_protocol.messages import Message, Role, Tick
+from asynctop_protocol.messages import History, Message, Role, Tick, Watch
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _USUAL = SPEEDS.index(1.0)
 
 BEFORE_NS = 5_000_000_000
 """To show a moment, reading begins so long before it where it can: some figures are of the last 5 s."""
+
+_COLUMNS = [field.name for field in fields(History) if field.type == "Column"]
+
+_BACK_BYTES = 8 << 20
+"""How far to look back in the file for the history of a task: a fraction of a second's reading."""
 
 
 class ReplaySource:
@@ -33,6 +42,11 @@ class ReplaySource:
         """Batches that are to come at once."""
         self._since, self._since_ns = 0.0, 0
         """A time of the event loop's clock, and the program's at that."""
+        self._watched: frozenset[int] = frozenset()
+        """The tasks whose history is told; they are to be"""
+        self._to_watch = self._watched
+        self._told_ns = 0
+        """The last tick that has come."""
         self._changed = asyncio.Event()
 
     @property
@@ -49,7 +63,11 @@ class ReplaySource:
         return self._at_ns >= self._recording.until_ns
 
     def send(self, message: Message) -> None:
-        """Nobody is there to hear it."""
+        """Nobody is there to hear it. But of tasks that are watched, the history comes that the recording
+        has of a trace."""
+        if isinstance(message, Watch):
+            self._to_watch = frozenset(message.tasks)
+            self._changed.set()
 
     def toggle(self) -> None:
         """Play, or stop."""
@@ -78,33 +96,52 @@ class ReplaySource:
         """Those up to where it begins at once, the others in their time; see `Source`. It never ends: after
         the last one it stands still."""
         self._count_from(self._start_ns)
+        self._watched, self._told_ns = frozenset(), 0
         for batch in batches(self._recording, self._start_ns):
             tick = batch[-1]
             assert isinstance(tick, Tick)
-            if tick.at_ns > self._start_ns:
-                await self._wait_for(tick.at_ns)
-                self._at_ns = tick.at_ns
-            for message in batch:
+            while tick.at_ns > self._start_ns and not await self._is_time_for(tick.at_ns):
+                for message in self._look_back():
+                    yield message
+            self._at_ns = max(tick.at_ns, self._start_ns)
+            for message in _of_tasks(batch, self._watched):
                 yield message
+            self._told_ns = tick.at_ns
         self._playing = False
-        await asyncio.Event().wait()
+        while True:
+            for message in self._look_back():
+                yield message
+            await self._changed.wait()
+            self._changed.clear()
 
-    async def _wait_for(self, at_ns: int) -> None:
-        """Wait until it is time for the batch of this time."""
+    async def _is_time_for(self, at_ns: int) -> bool:
+        """Wait until it is time for the batch of this time, or other tasks are watched: then it is not."""
         loop = asyncio.get_running_loop()
-        while not self._steps:
+        while self._watched == self._to_watch:
+            if self._steps:
+                self._steps -= 1
+                return True
             left = None
             if self._playing:
                 left = (at_ns - self._since_ns) / 1e9 / SPEEDS[self._speed] - (loop.time() - self._since)
                 if left <= 0:
-                    return
+                    return True
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._changed.wait()
             if self._changed.is_set():
                 self._changed.clear()
                 self._count_from(self._at_ns)
-        self._steps -= 1
+        return False
+
+    def _look_back(self) -> Iterator[Message]:
+        """The history that would have come by now, of those that are watched only now."""
+        late, self._watched = self._to_watch - self._watched, self._to_watch
+        if late:
+            for batch in _batches(self._recording, self._recording.begin_within(_BACK_BYTES, self._told_ns)):
+                if batch[-1].at_ns > self._told_ns:  # type: ignore[union-attr]
+                    break
+                yield from (message for message in _of_tasks(batch, late) if isinstance(message, History))
 
     def _count_from(self, at_ns: int) -> None:
         self._since, self._since_ns = asyncio.get_running_loop().time(), at_ns
@@ -113,12 +150,16 @@ class ReplaySource:
 def batches(recording: Recording, at_ns: int) -> Iterator[list[Message]]:
     """The messages of a recording from where one has to begin to know all about a moment: lists that end with
     a tick each. What was cut off before its tick is left out. TargetError where the recording is damaged."""
+    return _batches(recording, recording.begin_for(at_ns - BEFORE_NS))
+
+
+def _batches(recording: Recording, begin: int) -> Iterator[list[Message]]:
+    """From this block on."""
     connection = Connection(Role.CONSOLE)
     batch: list[Message] = []
-    blocks = range(recording.begin_for(at_ns - BEFORE_NS), len(recording.blocks))
-    for number in blocks:
+    for number in range(begin, len(recording.blocks)):
         if recording.blocks[number].begins:
-            connection = Connection(Role.CONSOLE)
+            connection, batch = Connection(Role.CONSOLE), []
         for data in recording.data(number):
             try:
                 messages = connection.receive(data)
@@ -129,6 +170,16 @@ def batches(recording: Recording, at_ns: int) -> Iterator[list[Message]]:
                 if isinstance(message, Tick):
                     yield batch
                     batch = []
+
+
+def _of_tasks(batch: list[Message], tasks: Collection[int]) -> Iterator[Message]:
+    """The messages of a batch, with the history of these tasks alone."""
+    for message in batch:
+        if not isinstance(message, History):
+            yield message
+        elif tasks and (its := np.isin(message.task, list(tasks))).any():
+            columns: dict[str, Any] = {name: np.asarray(getattr(message, name))[its] for name in _COLUMNS}
+            yield replace(message, **columns)
 
 
 def _minutes(ns: int) -> str:

@@ -14,29 +14,35 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from time import monotonic_ns
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
 from asynctop_console.lints import RULES, Finding, Rule, check_all
+from asynctop_console.memory import Memory
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
+from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
+from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, bindings, keys_of
+from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
 from asynctop_protocol import MAX_WATCHED, ProtocolError
 from asynctop_protocol.messages import Chains, Hello, Message, Subscribe, Tick, Watch
 
 SCREENS: dict[str, str] = {
-    "tasks": "asynctop_console.views.tasks:Tasks",
+    "tasks": "asynctop_console.views.tasklist:Tasks",
     "kinds": "asynctop_console.views.kinds:KindsScreen",
     "stalls": "asynctop_console.views.stalls:StallsScreen",
     "tree": "asynctop_console.views.tree:TreeScreen",
@@ -85,8 +91,11 @@ class ConsoleApp(App[None]):
         target: str = "",
         clock_ns: Callable[[], int] = monotonic_ns,
         rules: tuple[Rule, ...] = RULES,
+        keymap: Keymap = DEFAULT_KEYS,
+        memory: Memory | None = None,
     ) -> None:
-        """`target` says in a few words what is looked at; `clock_ns` is any steady clock."""
+        """`target` says in a few words what is looked at; `clock_ns` is any steady clock. Without a `memory`
+        nothing outlives the app."""
         plain = bool(os.environ.get("NO_COLOR"))
         # Without it Textual turns colours to grey, and default ones to black on black.
         super().__init__(ansi_color=True if plain else None)
@@ -94,6 +103,8 @@ class ConsoleApp(App[None]):
             self.register_theme(theme)
         self.theme = PLAIN if plain else DEFAULT
         self.model = Model()
+        self.keymap = keymap
+        self.memory = memory or Memory()
         self.clock_ns = clock_ns
         self._rules = rules
         self._source = source
@@ -124,6 +135,7 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         """Paint first, then connect."""
+        self.set_keymap({id: ",".join(keys) for id, keys in self.keymap.chosen.items()})
         self.set_interval(_PERIODS_NS[-1] / 1e9, self._maybe_paint)
         self._next_paint_ns = 0
         self.call_after_refresh(self._start)
@@ -317,18 +329,26 @@ class ConsoleApp(App[None]):
         self.action_screen(HOME)
         self.call_after_refresh(self._view(HOME).set_filter, f'kind:"{kind}"')
 
-    def show_help(self, screen: str) -> None:
-        """Open the help on a screen's keys."""
-        self.push_screen(import_module("asynctop_console.views.help").Help(screen))
+    def show_help(self, screen: str, fields: Fields) -> None:
+        """Open the help on a screen's keys, and on filtering by its fields."""
+        self.push_screen(import_module("asynctop_console.views.help").Help(screen, fields))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: what the keys of the present screen do."""
         if isinstance(screen, View):
             for key in keys_of(screen.KEYS_OF):
-                if key.shown:
-                    yield SystemCommand(key.help, key.shown, partial(self.run_action, key.action, screen))
+                if shown := self.keymap.shown(key):
+                    yield SystemCommand(key.help, shown, partial(self.run_action, key.action, screen))
 
     # What keys do
+
+    async def on_event(self, event: events.Event) -> None:
+        """Where something is being typed, it comes before all else."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            screen = self.screen if self.screen_stack else None
+            if isinstance(screen, View) and await screen.typed(event):
+                return
+        await super().on_event(event)
 
     async def action_hold(self) -> None:
         """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""
@@ -363,6 +383,15 @@ class ConsoleApp(App[None]):
             self.model = Model(self.model.past)
             self._findings, self._find_ns = [], 0
             self._begin_to_read()
+
+    def action_save(self) -> None:
+        """Save what is known at this moment where the console was started."""
+        try:
+            path = save(self.frame().model, self._rules, Path.cwd())
+        except OSError as error:
+            self.notify(f"Cannot save here: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"Saved {path.name}", timeout=4, markup=False)
 
     def action_step(self) -> None:
         """Let the next update of a recording come."""

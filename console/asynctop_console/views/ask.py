@@ -4,48 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import Input
 
 from asynctop_console.views.line import Line, Piece
 from asynctop_console.views.theme import Palette
 
+_EDITING = {
+    key: binding.action
+    for binding in Input.BINDINGS
+    if not isinstance(binding, tuple) and binding.action not in ("submit", "copy")
+    for key in binding.key.split(",")
+}
+"""What keys do to the text: Textual's own, but for Enter, and Ctrl-C, which leaves the console."""
+
 
 class Ask(Horizontal):
-    """An input with a hint on its right: how many rows are left, or what is wrong."""
+    """An input with a hint on its right: how many rows are left, or what is wrong.
+
+    It takes what is typed as it comes: see `typed`.
+    """
 
     DEFAULT_CSS = """
     Ask { height: 1; }
     Ask Line { width: auto; min-width: 2; max-width: 2; }
-    Ask Line#hint { width: 1fr; max-width: 100%; }
+    Ask Line#hint { max-width: 67%; }
     Ask Input { width: 1fr; height: 1; border: none; padding: 0; background: $surface; }
     Ask Input:focus { border: none; }
     """
-
-    class Typed(Message):
-        """The text changed."""
-
-        def __init__(self, ask: Ask, text: str) -> None:
-            super().__init__()
-            self.ask = ask
-            self.text = text
-
-    class Done(Message):
-        """Enter (`keep`) or Esc was pressed."""
-
-        def __init__(self, ask: Ask, keep: bool) -> None:
-            super().__init__()
-            self.ask = ask
-            self.keep = keep
 
     def __init__(self, text: str, palette: Callable[[], Palette]) -> None:
         """`text` is what stands there at first."""
         super().__init__()
         self._palette = palette
+        self.wrong = False
+        """Whether the text was last said to be wrong."""
         self.input = Input(text, select_on_focus=False, placeholder="fetch  state:idle  busy>10ms  !lint")
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self.input.value
 
     def compose(self) -> ComposeResult:
         """The sign, the input, the hint."""
@@ -55,22 +57,28 @@ class Ask(Horizontal):
         yield self.input
         yield Line("footer", self._palette, id="hint")
 
-    def hint(self, text: str, bad: bool) -> None:
-        """Say something about the text."""
-        self.query_one("#hint", Line).show([(Piece(f" {text} ", "bad" if bad else "muted"),)])
+    def hint(self, text: str, bad: bool = False) -> None:
+        """Say something about the text: what it leaves, or what is wrong with it."""
+        self.wrong = bad
+        line, shown = self.query_one("#hint", Line), f" {text} "
+        line.styles.width = cell_len(shown)
+        line.show([(Piece(shown, "bad" if bad else "muted"),)])
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell the screen."""
-        event.stop()
-        self.post_message(self.Typed(self, event.value))
+    async def typed(self, event: events.Key | events.Paste) -> bool:
+        """Take in a key or a paste; False where it means nothing here.
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter keeps it."""
-        event.stop()
-        self.post_message(self.Done(self, keep=True))
+        At once and in its turn. By Textual's own way a key goes from the input up to the app before it is
+        known what it does, and what was typed after it is there first: the `x` of `^U x` would be deleted.
+        """
+        if isinstance(event, events.Paste):
+            self._insert(event.text.partition("\n")[0].rstrip("\r"))
+        elif event.is_printable and event.character is not None:
+            self._insert(event.character)
+        elif event.key in _EDITING:
+            await self.input.run_action(_EDITING[event.key])
+        else:
+            return False
+        return True
 
-    def on_key(self, event: events.Key) -> None:
-        """Esc drops it."""
-        if event.key == "escape":
-            event.stop()
-            self.post_message(self.Done(self, keep=False))
+    def _insert(self, text: str) -> None:
+        self.input.replace(text, *self.input.selection)

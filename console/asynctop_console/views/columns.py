@@ -47,6 +47,8 @@ class Column(Generic[R]):
     grow: int = 0
     most: int = 0
     leaves: int = 0
+    hidden: bool = False
+    """Whether it is shown only to who has chosen it."""
 
 
 class Rows(Protocol[R]):
@@ -66,6 +68,10 @@ class Rows(Protocol[R]):
 
         A row that comes into band -1 or leaves it has the order taken at once.
         """
+        ...
+
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The keys by which the rows stand in the end, given those of the column and the bands."""
         ...
 
     def look(self, frame: Frame, rows: NDArray[np.intp]) -> list[R]:

@@ -9,11 +9,12 @@ import numpy as np
 from textual.binding import BindingType
 
 from asynctop_console.model import WatchedTask
-from asynctop_console.model.places import is_users, short
+from asynctop_console.model.places import is_users, short, users_frame
 from asynctop_console.model.stalls import place_of, tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
 from asynctop_console.views.cells import age_text, ago
+from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import HEADING, Timeline, history_lines, times_lines, waker_lines
 from asynctop_console.views.incidents import incident_lines
@@ -24,7 +25,7 @@ from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
 from asynctop_console.views.page import Page, heading, labelled, paragraph, placed, stack_lines
 from asynctop_console.views.status import CAUSES
-from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, waker_text
+from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, task_place, waker_text
 from asynctop_protocol.messages import Stall
 
 _MOST_STALLS = 5
@@ -63,14 +64,15 @@ class Detail(Page):
         row = frame.model.tasks.row(self.about)
         return "" if row is None else frame.model.tasks.name(row)
 
+    def place(self, frame: Frame) -> Place | None:
+        """See `task_place`."""
+        return task_place(frame, self.about)
+
     def lines(self, frame: Frame) -> list[TextLine]:
         """All about the task."""
         row = frame.model.tasks.row(self.about)
         if row is None:
-            return [
-                TextLine(),
-                *paragraph(f"Task {self.about} is no longer known. Esc goes back.", 80, "muted"),
-            ]
+            return self.gone(f"Task {self.about} is no longer known.")
         (record,) = self._rows.look(frame, np.array([row]))
         width, height = self.app.size
         watched = frame.model.watched.get(self.about)
@@ -275,13 +277,18 @@ class StallDetail(Page):
 
     def __init__(self, place: Hashable) -> None:
         super().__init__()
-        self.place = place
+        self.about = place
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line of the last of them."""
+        found = [users_frame(stall.stack) for stall in frame.stalls if place_of(stall) == self.about]
+        return found[-1][1:] if found and found[-1] else None
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """The stalls."""
-        stalls = [stall for stall in frame.stalls if place_of(stall) == self.place]
+        stalls = [stall for stall in frame.stalls if place_of(stall) == self.about]
         if not stalls:
-            return [TextLine(), *paragraph("These stalls are no longer known. Esc goes back.", 80, "muted")]
+            return self.gone("These stalls are no longer known.")
         width = self.app.size.width
         lasted = [frame.lasted_ns(stall) for stall in stalls]
         worst = stalls[lasted.index(max(lasted))]

@@ -1,18 +1,17 @@
 """The filter's little language, and which rows pass it.
 
-    fetch state:idle busy>10ms !name:worker !lint
+    fetch state:idle busy>10ms !name:worker parent:T7 !lint
 
 Words separated by blanks must all hold; a leading `!` inverts one, quotes keep blanks and colons in one. A
-bare word
-is looked for in every text of a row. Which fields there are is each screen's own table.
+bare word is looked for in every text of a row. Which fields there are is each screen's own table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +19,68 @@ from numpy.typing import NDArray
 from asynctop_console.views.frame import Frame
 
 Mask: TypeAlias = NDArray[np.bool_]
-Coded: TypeAlias = tuple[NDArray[np.integer], list[str]]
-"""A text per row: numbers into a list in which each text stands once (or as often as there are rows)."""
 
 
 class FilterError(ValueError):
     """What is wrong with the filter as typed so far, in one line for a person."""
 
 
+class Texts(Protocol):
+    """A text per row."""
+
+    def holding(self, word: str) -> Mask:
+        """In which rows this word stands, whatever its case."""
+        ...
+
+
+class Coded(NamedTuple):
+    """Texts that many rows share: numbers into a list of them, so that each is looked at once."""
+
+    codes: NDArray[np.integer]
+    texts: list[str]
+
+    def holding(self, word: str) -> Mask:
+        """See `Texts`."""
+        word = word.lower()
+        return self._spread(word in text.lower() for text in self.texts)
+
+    def beginning(self, word: str) -> Mask:
+        """Which rows' texts begin with this word."""
+        return self._spread(text.startswith(word) for text in self.texts)
+
+    def _spread(self, found: Iterable[bool]) -> Mask:
+        mask: Mask = np.fromiter(found, np.bool_, len(self.texts))[self.codes]
+        return mask
+
+
+def one_each(texts: list[str]) -> Coded:
+    """A text of its own for each row."""
+    return Coded(np.arange(len(texts)), texts)
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A field of texts; a bare word is looked for in those that are `free`."""
 
-    of: Callable[[Frame], Coded]
+    of: Callable[[Frame], Texts]
     free: bool = True
-    choices: tuple[str, ...] = ()
-    """Where the texts are few: what they are. The filter's text must begin one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A field of one of few texts, of which the filter's must begin one."""
+
+    of: Callable[[Frame], Coded]
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A field that names somebody: by a number, with a letter before it or without, else by a text."""
+
+    letter: str
+    of: Callable[[Frame], NDArray[np.integer]]
+    holding: Callable[[Frame, str], Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +98,8 @@ class Flag:
     of: Callable[[Frame], Mask]
 
 
-Fields: TypeAlias = dict[str, Text | Number | Flag]
+Field: TypeAlias = Text | Choice | Who | Number | Flag
+Fields: TypeAlias = Mapping[str, Field]
 
 _TERM = re.compile(
     r'(?P<inverted>!?)(?:(?P<field>[a-z_]+)(?P<compare>>=|<=|[:<>=]))?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S*))'
@@ -107,18 +153,10 @@ def _term(match: re.Match[str], fields: Fields) -> Term:
     elif isinstance(flag, Flag):
         term = flag.of
     elif flag is not None:
-        example = (
-            "10ms"
-            if isinstance(flag, Number) and flag.time
-            else "100"
-            if isinstance(flag, Number)
-            else "word"
-        )
-        sign = ":" if isinstance(flag, Text) else ">"
-        raise FilterError(f'as in {value}{sign}{example}, or "{value}" for the word')
+        raise FilterError(f'as in {_example(value, flag)}, or "{value}" for the word')
     elif value:
         free = [field.of for field in fields.values() if isinstance(field, Text) and field.free]
-        term = _anywhere(free, value.lower())
+        term = _anywhere(free, value)
     else:
         raise FilterError("! inverts what follows it: !state:idle")
     return _inverted(term) if match["inverted"] else term
@@ -130,34 +168,46 @@ def _field(name: str, compare: str, value: str, fields: Fields) -> Term:
         raise FilterError(f'no field "{name}"; there are {" ".join(fields)}')
     if isinstance(field, Flag):
         raise FilterError(f"{name} stands alone: {name} or !{name}")
-    if isinstance(field, Text):
-        if compare not in (":", "="):
-            raise FilterError(f"{name} is a text: {name}:word")
-        return _text(name, field, value.lower())
-    limit = _amount(name, compare, value, field)
-    hold = _COMPARE[compare]
-    return lambda frame: hold(field.of(frame), limit)
+    if isinstance(field, Number):
+        hold, limit = _COMPARE[compare], _amount(name, compare, value, field)
+        return lambda frame: hold(field.of(frame), limit)
+    if compare not in (":", "="):
+        raise FilterError(f"{name} has no order: {_example(name, field)}")
+    if isinstance(field, Who):
+        return _who(field, value)
+    return _anywhere([field.of], value) if isinstance(field, Text) else _choice(name, field, value.lower())
 
 
-def _text(name: str, field: Text, value: str) -> Term:
-    if not field.choices:
-        return _anywhere([field.of], value)
+def _example(name: str, field: Field) -> str:
+    match field:
+        case Number():
+            return f"{name}>{'10ms' if field.time else '100'}"
+        case Choice():
+            return f"{name}:{field.choices[0]}"
+        case Who():
+            return f"{name}:{field.letter}7 or {name}:word"
+    return f"{name}:word"
+
+
+def _choice(name: str, field: Choice, value: str) -> Term:
     if not any(choice.startswith(value) for choice in field.choices):
         raise FilterError(f'no {name} "{value}"; there are {" ".join(field.choices)}')
-
-    def begins(frame: Frame) -> Mask:
-        codes, texts = field.of(frame)
-        return np.fromiter((text.startswith(value) for text in texts), np.bool_, len(texts))[codes]
-
-    return begins
+    return lambda frame: field.of(frame).beginning(value)
 
 
-def _anywhere(columns: list[Callable[[Frame], Coded]], value: str) -> Term:
+def _who(field: Who, value: str) -> Term:
+    number = re.fullmatch(rf"(?:{field.letter})?([0-9]{{1,18}})", value, re.IGNORECASE)
+    if number is None:
+        return lambda frame: field.holding(frame, value)
+    id = int(number[1])
+    return lambda frame: field.of(frame) == id
+
+
+def _anywhere(columns: list[Callable[[Frame], Texts]], value: str) -> Term:
     def found(frame: Frame) -> Mask:
         mask: Mask | None = None
         for column in columns:
-            codes, texts = column(frame)
-            hits = np.fromiter((value in text.lower() for text in texts), np.bool_, len(texts))[codes]
+            hits = column(frame).holding(value)
             mask = hits if mask is None else mask | hits
         assert mask is not None, "every screen has a text to look in"
         return mask
@@ -180,3 +230,35 @@ def _amount(name: str, compare: str, value: str, field: Number) -> int:
     if match[2] not in units:
         raise FilterError(f"{value} what? As in {name}{compare}{value}ms")
     return min(int(float(match[1]) * units[match[2]]), 2**62)
+
+
+def language(fields: Fields) -> list[tuple[str, str]]:
+    """How one filters by these fields: examples, and what they mean."""
+    lines = [("fetch", "the word in any text of a row")]
+    for names, example, meaning in (
+        (_of(fields, Text), "{}:fetch", "the word in this text"),
+        (_of(fields, Choice), "{}:{}", "one of {}"),
+        (_of(fields, Who), "{}:T7", "by its number, or by a word in its name"),
+        (_of(fields, Number, time=True), "{}>10ms", "> >= < <= =, in ns us ms s m h"),
+        (_of(fields, Number, time=False), "{}>=1k", "> >= < <= =, in k M G"),
+        (_of(fields, Flag), "{}", "where there is one"),
+    ):
+        for name in names[:1]:
+            choices = getattr(fields[name], "choices", ("",))
+            also = f"; also {' '.join(names[1:])}" if names[1:] else ""
+            lines.append((example.format(name, choices[0]), meaning.format(" ".join(choices)) + also))
+    first = lines[1][0]
+    return [
+        *lines,
+        (f"!{first}", "! inverts what follows it"),
+        (f"fetch {first}", "both must hold"),
+        (f'{first.partition(":")[0]}:"a b"', "quotes keep blanks in one"),
+    ]
+
+
+def _of(fields: Fields, type_: type[Field], **having: object) -> list[str]:
+    return [
+        name
+        for name, field in fields.items()
+        if isinstance(field, type_) and all(getattr(field, key) == value for key, value in having.items())
+    ]

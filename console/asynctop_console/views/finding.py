@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from asynctop_console.lints import LINTS, Finding, Severity
 from asynctop_console.model.places import full
 from asynctop_console.views.cells import fit
+from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.incidents import incident_lines, of_finding
 from asynctop_console.views.inspection import ALL
@@ -44,6 +45,10 @@ class FindingDetail(Page):
     def copied(self, frame: Frame) -> str:
         """The sentence."""
         return self.finding.message
+
+    def place(self, frame: Frame) -> Place | None:
+        """The guilty line."""
+        return self.finding.place[1:] if self.finding.place else None
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """The sentence, and everything one can go to."""

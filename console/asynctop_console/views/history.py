@@ -92,7 +92,11 @@ def history_lines(frame: Frame, task: int, timeline: Timeline, width: int, heigh
     watched = frame.model.watched.get(task)
     if watched is None or not watched.polls:
         replay = frame.link.phase is Phase.REPLAY
-        none = "a recording has no single polls" if replay else "none since this page was opened"
+        none = (
+            "a recording has single polls where it was made with --trace, and the task had some"
+            if replay
+            else "none since this page was opened"
+        )
         return [*lines, *paragraph(none, width, "muted")]
     shown, newer = min(max(height // 3, _FEWEST_POLLS), _MOST_POLLS), timeline.newer(watched)
     polls = watched.last(shown, before=max(min(newer - shown // 2, watched.polls - shown), 0))

@@ -10,11 +10,12 @@ from textual.binding import BindingType
 from asynctop_console.model.past import OfKind
 from asynctop_console.model.times import duration
 from asynctop_console.views.cells import count
+from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.page import Page, ToKind, heading, labelled, paragraph, placed
+from asynctop_console.views.page import Page, ToKind, heading, labelled, placed
 from asynctop_console.views.plots import COUNTS, RATES, SHARES, TIMES, Plot, Plotted
 
 _PLOTS = (
@@ -44,6 +45,11 @@ class KindDetail(Plotted, Page):
         """The coroutine function."""
         return frame.model.kinds.label(self.about)
 
+    def place(self, frame: Frame) -> Place | None:
+        """Where it is defined."""
+        file, line = frame.model.kinds.defined(self.about)
+        return (file, line) if file else None
+
     def action_open(self) -> None:
         """Its tasks."""
         self.follow(ToKind(self.console.model.kinds.label(self.about)))
@@ -52,7 +58,7 @@ class KindDetail(Plotted, Page):
         """All about the kind."""
         kinds, kind = frame.model.kinds, self.about
         if kind >= kinds.rows:
-            return [TextLine(), *paragraph("This kind is not known yet. Esc goes back.", 80, "muted")]
+            return self.gone("This kind is not known yet.")
         width, height = self.app.size
         label = kinds.label(kind)
         live, spawned = int(kinds.live[kind]), int(kinds.spawned[kind])

@@ -10,9 +10,11 @@ from textual.binding import BindingType
 
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, kind_json
 from asynctop_console.views.cells import count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Coded, Fields, Number, Text
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import Coded, Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen
@@ -83,15 +85,14 @@ class KindRows(ListRows[KindRecord]):
 def _texts(frame: Frame, of: str) -> Coded:
     kinds = frame.model.kinds
     place = kinds.defined_at if of == "defined" else kinds.spawned_at
-    return np.arange(kinds.rows), [
-        kinds.label(k) if of == "kind" else place(k) or "" for k in range(kinds.rows)
-    ]
+    return one_each([kinds.label(k) if of == "kind" else place(k) or "" for k in range(kinds.rows)])
 
 
 def _rank(frame: Frame, of: str) -> NDArray[np.int64]:
     codes, texts = _texts(frame, of)
     order = {text: rank for rank, text in enumerate(sorted(set(texts), key=str.lower))}
-    return np.array([order[text] for text in texts], np.int64)[codes]
+    ranks: NDArray[np.int64] = np.array([order[text] for text in texts], np.int64)[codes]
+    return ranks
 
 
 def _quantiles(frame: Frame, q: float) -> NDArray[np.int64]:
@@ -252,3 +253,12 @@ class KindsScreen(ListScreen[KindRecord]):
     def name_of(self, frame: Frame, id: int) -> str:
         """The coroutine function."""
         return frame.model.kinds.label(id)
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """Where it is defined."""
+        file, line = frame.model.kinds.defined(id)
+        return (file, line) if file else None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The kind."""
+        return kind_json(frame.model, id)

@@ -63,6 +63,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         goal, above = self._chosen
         return [index for index in self._stops if self.lines[index].goal == goal][above]
 
+    def choose(self, goal: Hashable) -> None:
+        """Put the cursor on the first line that leads there."""
+        self._choose(next(index for index in self._stops if self.lines[index].goal == goal))
+
     def _choose(self, index: int) -> None:
         goal = self.lines[index].goal
         self._chosen = goal, sum(self.lines[stop].goal == goal for stop in self._stops if stop < index)

@@ -3,20 +3,25 @@ no row."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from textual import events
 from textual.widget import Widget
 
+from asynctop_console.snapshot import Json
 from asynctop_console.views.ask import Ask
 from asynctop_console.views.columns import Column, Rows
-from asynctop_console.views.filter import NOTHING, Fields, FilterError, parse
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import NOTHING, Fields, FilterError, Flag, Mask, parse
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
 from asynctop_console.views.order import Ids
+from asynctop_console.views.picker import ColumnPicker, SortPicker
 from asynctop_console.views.status import welcome
 from asynctop_console.views.table import Table
 from asynctop_console.views.view import View
@@ -37,6 +42,10 @@ class ListRows(Rows[R]):
     def bands(self, frame: Frame) -> NDArray[np.int8] | None:
         """No row is worth more than another."""
         return None
+
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As the column has it."""
+        return keys
 
 
 class Numbers:
@@ -64,9 +73,11 @@ class ListScreen(View, Generic[R]):
         super().__init__()
         self.rows = rows
         self.table: Table[R] = Table(columns, rows, sort, self.palette)
-        self.fields = fields
+        self.fields = {**fields, "marked": Flag(self._marked)}
         self.searched = NOTHING
         """The last filter, which `n` and `N` look for once it hides nothing any more."""
+        self._ask: Ask | None = None
+        """The line in which a filter is being typed."""
 
     # What a subclass says
 
@@ -85,21 +96,40 @@ class ListScreen(View, Generic[R]):
         """The name worth copying, "" where the row is gone."""
         raise NotImplementedError
 
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """The line that a row is about, None where there is none."""
+        return None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The row as the snapshot has it, None where it is gone."""
+        raise NotImplementedError
+
     # Painting
 
     def body(self) -> list[Widget]:
         """The table."""
         return [self.table]
 
+    def on_mount(self) -> None:
+        """Show the columns that were chosen some other time."""
+        self.table.choose_columns(self.console.memory.columns.get(self.KEYS_OF, {}))
+
     def badges(self, frame: Frame) -> list[str]:
         """The filter and what it leaves."""
         badges = (
             [f"filter {self.rows.filter.text[:30]}  {self.shown(frame)}"] if self.rows.filter.terms else []
         )
-        return badges + self.switches() + (["following"] if self.table.follow else [])
+        unseen = [f"by {self.table.sorted_unseen}"] if self.table.sorted_unseen else []
+        marked = [f"{len(self.table.marked)} marked"] if self.table.marked else []
+        following = ["following"] if self.table.follow else []
+        return badges + self.switches() + self.figures() + unseen + marked + following
 
     def switches(self) -> list[str]:
         """Other things that hide rows."""
+        return []
+
+    def figures(self) -> list[str]:
+        """Which figures are shown, where they are not the usual ones."""
         return []
 
     def shown(self, frame: Frame) -> str:
@@ -116,6 +146,8 @@ class ListScreen(View, Generic[R]):
         if reorder:
             table.take_order()
         table.say(self._message(frame))
+        if self._ask is not None and not self._ask.wrong:
+            self._ask.hint(self.shown(frame))
         super().paint(frame)
 
     def _message(self, frame: Frame) -> list[tuple[str, str]]:
@@ -127,7 +159,8 @@ class ListScreen(View, Generic[R]):
         if not total:
             return [(self.empty(frame), "muted")]
         asked = " and ".join([self.rows.filter.text] * bool(self.rows.filter.terms) + self.switches())
-        return [(f"No match: 0 of {total} {what} pass  {asked}", "warn"), ("Esc clears the filter.", "muted")]
+        clears = f"{self.console.keymap.named('back')} clears the filter."
+        return [(f"No match: 0 of {total} {what} pass  {asked}", "warn"), (clears, "muted")]
 
     # What keys do
 
@@ -144,34 +177,41 @@ class ListScreen(View, Generic[R]):
         self.query_one("#footer", Line).display = False
         ask = Ask(self.rows.filter.text, self.palette)
         await self.mount(ask, before="#footer")
-        # At once: keys typed ahead belong to the filter.
         self.set_focus(ask.input)
+        self._ask = ask
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, `/` is a character of it."""
-        return False if action == "filter" and self.query(Ask) else super().check_action(action, parameters)
+        return False if action == "filter" and self._ask else super().check_action(action, parameters)
 
-    def on_ask_typed(self, message: Ask.Typed) -> None:
-        """The filter follows what is typed."""
-        error = self.set_filter(message.text)
-        message.ask.hint(error or self.shown(self.console.frame()), bad=bool(error))
-
-    async def on_ask_done(self, message: Ask.Done) -> None:
-        """Keep the filter, or on Esc drop it."""
-        await message.ask.remove()
-        self.query_one("#footer", Line).display = True
-        self.table.focus()
-        if not message.keep:
-            self.set_filter("")
+    async def typed(self, event: events.Key | events.Paste) -> bool:
+        """While a filter is typed, keys are for it, and the rows follow; Enter keeps it once it is right, Esc
+        drops it."""
+        ask = self._ask
+        if ask is None:
+            return False
+        if isinstance(event, events.Key) and event.key in ("enter", "escape"):
+            error = self.set_filter(ask.text if event.key == "enter" else "")
+            if not error:
+                self._ask = None
+                self.query_one("#footer", Line).display = True
+                self.set_focus(self.table)
+                await ask.remove()
+        elif await ask.typed(event):
+            error = self.set_filter(ask.text)
+            ask.hint(error or self.shown(self.console.frame()), bad=bool(error))
+        else:
+            return False
+        return True
 
     def set_filter(self, text: str) -> str:
         """Filter the rows; returns what is wrong with the filter, "" where nothing is."""
-        wanted, error = NOTHING, ""
+        wanted, error = self.rows.filter, ""
         try:
             wanted = parse(text, self.fields)
         except FilterError as found:
             error = str(found)
-            # What stands before the word being typed holds all the while.
+            # What stands before the word being typed holds all the while, else the last that was right.
             with suppress(FilterError):
                 wanted = parse(text.rpartition(" ")[0], self.fields)
         self.rows.filter = wanted
@@ -184,7 +224,7 @@ class ListScreen(View, Generic[R]):
         frame = self.console.frame()
         mask = self.searched.mask(frame)
         if mask is None:
-            self.say("Nothing to look for yet: / begins a filter")
+            self.say(f"Nothing to look for yet: {self.console.keymap.named('filter')} begins a filter")
             return
         found = self._neighbour(self.rows.ids(frame)[mask], step)
         if found is None:
@@ -211,6 +251,14 @@ class ListScreen(View, Generic[R]):
     def action_sort_beside(self, step: int) -> None:
         """Sort by the column beside."""
         self.table.sort_beside(step)
+
+    def action_pick_sort(self) -> None:
+        """Pick the column to sort by from a list."""
+        self.app.push_screen(SortPicker(self.table))
+
+    def action_columns(self) -> None:
+        """Choose the columns."""
+        self.app.push_screen(ColumnPicker(self.table, self.KEYS_OF))
 
     def action_invert(self) -> None:
         """The other way round."""
@@ -245,3 +293,26 @@ class ListScreen(View, Generic[R]):
         if name:
             self.app.copy_to_clipboard(name)
             self.say(f"Copied: {name[:60]}")
+
+    def action_copy_row(self) -> None:
+        """Copy the row as JSON, in ASCII alone."""
+        current = self.table.current
+        row = None if current is None else self.json_of(self.console.frame(), current)
+        if row is not None:
+            self.app.copy_to_clipboard(json.dumps(row))
+            self.say(f"Copied as JSON: {self.name_of(self.console.frame(), current or 0)[:60]}")
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line of the chosen row."""
+        current = self.table.current
+        return None if current is None else self.place_of(frame, current)
+
+    def action_mark(self) -> None:
+        """Mark the chosen row, or not any more."""
+        current = self.table.current
+        if current is not None:
+            self.table.marked ^= {current}
+            self.repaint()
+
+    def _marked(self, frame: Frame) -> Mask:
+        return np.isin(self.rows.ids(frame), list(self.table.marked))

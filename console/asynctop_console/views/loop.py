@@ -80,7 +80,7 @@ class LoopDetail(Plotted, Page):
         model = frame.model
         loop = model.loop(self.about)
         if loop is None:
-            return [TextLine(), *paragraph("This loop is no longer known. Esc goes back.", 80, "muted")]
+            return self.gone("This loop is no longer known.")
         glyph, word, role = STATES[loop.state]
         lag = model.meters.lags().get(loop.id)
         runs = runs_now(frame, loop)

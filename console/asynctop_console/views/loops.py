@@ -13,9 +13,10 @@ from textual.widget import Widget
 from asynctop_console.model.loops import Loop
 from asynctop_console.model.past import OfLoop
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, loop_json
 from asynctop_console.views.cells import count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text
+from asynctop_console.views.filter import Choice, Coded, Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.lines import Lines, TextLine
@@ -135,12 +136,11 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
         rows = LoopRows()
         of = rows.records
 
-        def texts(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
-            found = [str(getattr(record.loop, name)) for record in of(frame)]
-            return np.arange(len(found)), found
+        def texts(frame: Frame, name: str) -> Coded:
+            return one_each([str(getattr(record.loop, name)) for record in of(frame)])
 
         def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            found = texts(frame, name)[1]
+            found = texts(frame, name).texts
             order = {text: index for index, text in enumerate(sorted(set(found), key=str.lower))}
             return column(order[text] for text in found)
 
@@ -241,10 +241,9 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
             "thread": Text(lambda f: texts(f, "thread")),
             "runtime": Text(lambda f: texts(f, "runtime")),
             "runs": Text(lambda f: texts(f, "current")),
-            "state": Text(
-                lambda f: (np.arange(len(of(f))), [STATES[r.loop.state][1] for r in of(f)]),
-                free=False,
-                choices=tuple(word for _, word, _ in STATES.values()),
+            "state": Choice(
+                lambda f: one_each([STATES[r.loop.state][1] for r in of(f)]),
+                tuple(word for _, word, _ in STATES.values()),
             ),
             "lag": Number(lambda f: column(r.lag_ns for r in of(f)), time=True),
             "max": Number(lambda f: column(r.max_ns for r in of(f)), time=True),
@@ -289,3 +288,8 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
         """Its thread."""
         loop = frame.model.loop(id)
         return loop.thread if loop else ""
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The loop."""
+        loop = frame.model.loop(id)
+        return loop_json(frame.model, loop) if loop else None

@@ -117,6 +117,11 @@ class Page(View):
             self.page.show(self.lines(frame))
             super().paint(frame)
 
+    def gone(self, what: str) -> list[TextLine]:
+        """What to say where there is nothing to show any more."""
+        text = f"{what} {self.console.keymap.named('back')} goes back."
+        return [TextLine(), *paragraph(text, self.app.size.width, "muted")]
+
     def action_back(self) -> None:
         """Back to where one came from."""
         self.console.pop_screen()

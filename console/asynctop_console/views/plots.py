@@ -78,7 +78,9 @@ def _decades(values: Floats, top: float) -> Floats:
 
 COUNTS = Unit(lambda number: count(round(number)), _round_up)
 RATES = Unit(lambda rate: f"{rate:.1f}" if 0 < rate < 9.95 else count(round(rate)), _round_up)
-SHARES = Unit(lambda share: f"{share:.0%}", lambda _: 1.0, warn=0.7, bad=0.95)
+SHARES = Unit(
+    lambda share: f"{share:.1%}" if 0 < share < 0.0995 else f"{share:.0%}", lambda _: 1.0, warn=0.7, bad=0.95
+)
 TIMES = Unit(
     lambda ns: duration(round(ns)),
     lambda _: _LONGEST_NS,

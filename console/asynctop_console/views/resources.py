@@ -11,9 +11,10 @@ from textual.binding import BindingType
 from asynctop_console.model import Model, Resource, Waits, users_frame
 from asynctop_console.model.landings import place
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, resource_json
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text
+from asynctop_console.views.filter import Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
@@ -22,7 +23,7 @@ from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import attributes_text, idle_ns, task_pieces, waiting_line, waiting_lines
 from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
-from asynctop_console.views.page import Page, heading, labelled, paragraph, stack_lines
+from asynctop_console.views.page import Page, heading, labelled, stack_lines
 from asynctop_protocol.messages import Cancellation, State
 
 ASKING = "Asking the program what its tasks wait for. Its event loop answers as soon as it is free."
@@ -151,7 +152,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
             return [str(getattr(each, what)) for each in resources]
 
         def text(what: str) -> Text:
-            return Text(lambda f: (np.arange(len(rows.resources(f))), texts(f, what)))
+            return Text(lambda f: one_each(texts(f, what)))
 
         def rank(frame: Frame, what: str) -> NDArray[np.int64]:
             found = [text.lower() for text in texts(frame, what)]
@@ -232,6 +233,11 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
         resource = frame.model.waits.resources.get(id)
         return resource.description if resource is not None else ""
 
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The resource."""
+        resource = frame.model.waits.resources.get(id)
+        return resource_json(resource) if resource is not None else None
+
 
 def _waited(frame: Frame, resource: Resource) -> list[TextLine]:
     """For how long its waiters have been waiting by now."""
@@ -272,12 +278,7 @@ class ResourceDetail(Page):
         if resource is None:
             idle = self._known
             name = f"{idle.type} {idle.description}" if idle is not None else "It"
-            return [
-                TextLine(),
-                *paragraph(
-                    f"{name}: nobody waits for it or holds it any more. Esc goes back.", width, "muted"
-                ),
-            ]
+            return self.gone(f"{name}: nobody waits for it or holds it any more.")
         self._known = resource
         lines = [
             TextLine((Piece(f" {resource.description}", "strong"), Piece(f"  {resource.type}", "muted"))),
@@ -296,7 +297,7 @@ class ResourceDetail(Page):
         """A timeout that fired, and what it has interrupted."""
         found = [each for each in frame.model.landings.timeouts if each.id == -self.about]
         if not found:
-            return [TextLine(), *paragraph("This timeout is no longer known. Esc goes back.", width, "muted")]
+            return self.gone("This timeout is no longer known.")
         (landing,) = found
         self._known = fired(frame.model)[self.about]
         last = ago(max(frame.now_ns - landing.landed_ns, 0))

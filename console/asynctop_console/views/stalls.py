@@ -14,9 +14,11 @@ from asynctop_console.model.limits import LARGEST
 from asynctop_console.model.places import short, users_frame
 from asynctop_console.model.stalls import place_of
 from asynctop_console.model.times import duration
+from asynctop_console.snapshot import Json, stall_json
 from asynctop_console.views.cells import ago, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
@@ -193,10 +195,10 @@ class StallsScreen(ListScreen[Group]):
             ),
         )
         fields: Fields = {
-            "line": Text(lambda f: (np.arange(len(of(f))), [g.where for g in of(f)])),
-            "in": Text(lambda f: (np.arange(len(of(f))), [g.function for g in of(f)])),
-            "kind": Text(lambda f: (np.arange(len(of(f))), [g.who for g in of(f)])),
-            "cause": Text(lambda f: (np.arange(len(of(f))), [g.cause for g in of(f)])),
+            "line": Text(lambda f: one_each([g.where for g in of(f)])),
+            "in": Text(lambda f: one_each([g.function for g in of(f)])),
+            "kind": Text(lambda f: one_each([g.who for g in of(f)])),
+            "cause": Text(lambda f: one_each([g.cause for g in of(f)])),
             "times": Number(lambda f: column(len(g.stalls) for g in of(f))),
             "max": Number(lambda f: column(g.max_ns for g in of(f)), time=True),
             "total": Number(lambda f: column(g.total_ns for g in of(f)), time=True),
@@ -220,3 +222,13 @@ class StallsScreen(ListScreen[Group]):
     def name_of(self, frame: Frame, id: int) -> str:
         """The line."""
         return next((group.where for group in self.rows.groups(frame) if group.id == id), "")
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """The line, where somebody saw it."""
+        found = [users_frame(g.stalls[-1].stack) for g in self.rows.groups(frame) if g.id == id]
+        return found[0][1:] if found and found[0] else None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """All stalls of the line."""
+        found = [group.stalls for group in self.rows.groups(frame) if group.id == id]
+        return {"stalls": [stall_json(frame.model, stall) for stall in found[0]]} if found else None

@@ -8,7 +8,7 @@ do not jump away from under it. The cursor belongs to a row's id: it stays on it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Generic
 
@@ -36,8 +36,9 @@ THRIFT = 20
 """An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
 
 
-_Line = tuple[str, bool, tuple[Cell, ...]]
-"""Everything a line's looks depend on: its ground, whether the cursor is on it, its cells."""
+_Line = tuple[str, bool, bool, tuple[Cell, ...]]
+"""Everything a line's looks depend on: its ground, whether the cursor is on it, whether it is marked, its
+cells."""
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -69,6 +70,10 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.follow = False
         self.cursor: int | None = None
         """Id of the chosen row; None while the cursor rests on whatever is on top."""
+        self.chosen: dict[str, bool] = {}
+        """Columns that the user has chosen to be shown, or not."""
+        self.marked: set[int] = set()
+        """Ids of rows that the user has marked."""
         self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
         self.painted = 0
         """How many lines were drawn since the beginning, for whoever measures."""
@@ -114,6 +119,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         bands = rows.bands(frame)
         self._urgent = ids[:0] if bands is None else ids[bands < 0]
         keys = ordering(keys, self.descending, bands if self._in_default_order() else None)
+        keys = rows.arrange(frame, keys)
         wanted = rows.wanted(frame)
         self.order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
         if now_ns is not None:
@@ -138,6 +144,21 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if ids:
             here = ids.index(self.sort) if self.sort in ids else 0
             self.sort_by(ids[(here + step) % len(ids)])
+
+    def choose_columns(self, chosen: Mapping[str, bool]) -> None:
+        """Show these columns, or not; the others as they are by themselves."""
+        self.chosen = {id: shown for id, shown in chosen.items() if id in {c.id for c in self.columns}}
+        self._lay_out()
+
+    def shows(self, column: Column[R]) -> bool:
+        """Whether this column is shown where there is room."""
+        return self.chosen.get(column.id, not column.hidden)
+
+    @property
+    def sorted_unseen(self) -> str:
+        """The title of the column that the rows stand by, where another order than usual does not show."""
+        unseen = not self._in_default_order() and self.sort not in {c.id for c, _ in self._layout}
+        return self._column(self.sort).title if unseen else ""
 
     def invert(self) -> None:
         """Turn the order round."""
@@ -257,7 +278,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if known:
                 record = next(records)
                 cells = tuple([column.cell(record) for column, _ in self._layout])
-                lines.append((self.rows.ground(record), id == chosen, cells))
+                lines.append((self.rows.ground(record), id == chosen, id in self.marked, cells))
             else:
                 lines.append(None)
         shown, width = self._lines, self.size.width
@@ -286,7 +307,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return strip
 
     def _row(self, line: _Line, width: int) -> Strip:
-        ground, chosen, cells = line
+        ground, chosen, marked, cells = line
         palette = self.palette()
         if chosen:
             resting = "resting" if self.cursor is None else "cursor"
@@ -294,7 +315,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         pieces: list[tuple[str, Style]] = []
         for (column, size), cell in zip(self._layout, cells, strict=True):
             text = fit(cell.text, size, column.align, cell.cut or column.cut)
-            pieces.append((text + " ", palette["faint" if self._dimmed else cell.role, ground]))
+            role = "faint" if self._dimmed else cell.role
+            if marked and column is self._layout[0][0]:
+                pieces += [(text, palette[role, ground]), ("*", palette["warn", ground])]
+            else:
+                pieces.append((text + " ", palette[role, ground]))
         return strip_of(pieces, width, palette["text", ground])
 
     def _said_line(self, y: int, width: int) -> Strip:
@@ -327,7 +352,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Another width: other columns."""
-        self._layout = layout(self.columns, self.scrollable_content_region.width)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        shown = tuple(column for column in self.columns if self.shows(column))
+        self._layout = layout(shown, self.scrollable_content_region.width)
         self._strips.clear()
         self._lines = []
         self._measure()

@@ -1,22 +1,21 @@
-"""Screen 1: every task, the blocking ones on top, then the live ones, then those that ended."""
+"""Tasks as rows: what lists and pages show of a task, and where its figures come from."""
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from textual.binding import BindingType
 
 from asynctop_console.model import Model
-from asynctop_console.model.places import short
-from asynctop_console.model.times import duration
-from asynctop_console.views.cells import age_text, count
-from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Coded, Fields, Flag, Number, Text
+from asynctop_console.model.columns import Ints
+from asynctop_console.model.places import short, users_frame
+from asynctop_console.model.tasks import ALL, Selection
+from asynctop_console.snapshot import Json, tasks_json
+from asynctop_console.views.editor import Place
+from asynctop_console.views.family import Family, Folded
 from asynctop_console.views.frame import Frame, culprit
-from asynctop_console.views.keys import bindings
-from asynctop_console.views.list import ListRows, ListScreen
+from asynctop_console.views.list import ListRows
 from asynctop_console.views.order import Ids
 from asynctop_protocol.messages import State, WakerSource
 
@@ -33,6 +32,9 @@ STATES: dict[str, tuple[str, str]] = {
 }
 """Glyph and role of each state; a done task is in the state of its outcome."""
 
+_DEEPEST = 8
+"""Levels of the tree that are drawn by indenting; of deeper ones it is said how deep they are."""
+
 _WORDS = list(STATES)
 _BLOCKING = _WORDS.index("blocking")
 _OF_STATE = np.array([_WORDS.index(w) for w in ("idle", "scheduled", "polling", "done")])
@@ -46,6 +48,8 @@ class TaskRecord(NamedTuple):
 
     id: int
     state: str
+    branch: str
+    """What leads to it in a tree."""
     name: str
     kind: str
     place: str
@@ -57,6 +61,10 @@ class TaskRecord(NamedTuple):
     idle_ns: int
     age_ns: int
     wakes: int
+    self_wakes: int
+    parent: str
+    """Name of the task that spawned it, "" for none."""
+    loop: int
     waker: str
     blocked_ns: int
     culprit: str
@@ -85,6 +93,24 @@ def waker_text(model: Model, source: int, task: int, name: int) -> str:
     return f"{word} {by}" if by else word
 
 
+def task_place(frame: Frame, task: int) -> Place | None:
+    """The user's line at which a task blocks, else at which it waits, else at which it is defined."""
+    row = frame.model.tasks.row(task)
+    chain = frame.model.chains.get(task)
+    stalled = next((stall.stack for stall in frame.ongoing if stall.task == task), [])
+    found = users_frame(stalled or (chain.frames if chain else []))
+    if found is not None:
+        return found[1:]
+    file, line = ("", 0) if row is None else frame.model.kinds.defined(int(frame.model.tasks.kind[row]))
+    return (file, line) if file else None
+
+
+def task_json(frame: Frame, task: int) -> Json | None:
+    """A task as the snapshot has it, None where it is gone."""
+    row = frame.model.tasks.row(task)
+    return None if row is None else tasks_json(frame.model, frame.findings, np.array([row]))[0]
+
+
 class TaskRows(ListRows[TaskRecord]):
     """The task table's rows as a list."""
 
@@ -92,6 +118,13 @@ class TaskRows(ListRows[TaskRecord]):
         super().__init__()
         self.hide_finished = False
         self.only_flagged = False
+        self.recent = False
+        """Whether figures are those of the last five seconds or so, and not since the start."""
+        self.tree = False
+        """Whether tasks stand below those that spawned them."""
+        self.folded = Folded()
+        self._family = Family(np.empty(0, np.int64), np.empty(0, np.int64))
+        """As of the last order."""
 
     def ids(self, frame: Frame) -> Ids:
         """Task ids."""
@@ -104,16 +137,85 @@ class TaskRows(ListRows[TaskRecord]):
         if self.hide_finished:
             switches.append(frame.model.tasks.state != State.DONE)
         if self.only_flagged:
-            switches.append(_flagged(frame))
+            switches.append(flagged(frame))
         for switch in switches:
             mask = switch if mask is None else mask & switch
+        if self.tree:
+            family = self._family
+            unfolded = ~family.below(self.folded.of(family.ids))
+            mask = unfolded if mask is None else family.above(mask) & unfolded
         return mask
 
-    def bands(self, frame: Frame) -> NDArray[np.int8]:
-        """Blocking tasks first, ended ones last."""
+    def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In a tree, siblings as the column has it."""
+        if not self.tree:
+            return keys
+        self._family = Family(frame.model.tasks.id.copy(), frame.model.tasks.parent)
+        return self._family.order(keys)
+
+    def bands(self, frame: Frame) -> NDArray[np.int8] | None:
+        """Blocking tasks first, ended ones last; in a tree each has its place."""
+        if self.tree:
+            return None
         bands: NDArray[np.int8] = (frame.model.tasks.state == State.DONE).astype(np.int8)
         bands[frame.blocking] = -1
         return bands
+
+    def fold(self, id: int, folded: bool) -> bool:
+        """Fold a task's children away, or unfold them; False where there was nothing to do."""
+        row = self._family.row(id)
+        if row is None or not self._family.children[row] or self.folded.has(id) == folded:
+            return False
+        self.folded.fold(id, folded)
+        return True
+
+    def parent_of(self, id: int) -> int | None:
+        """The task above this one in the tree."""
+        row = self._family.row(id)
+        above = -1 if row is None else int(self._family.parent[row])
+        return int(self._family.ids[above]) if above >= 0 else None
+
+    def _branch(self, id: int) -> str:
+        """What leads to a task in the tree: blanks by its depth, and whether there is more below."""
+        row = self._family.row(id) if self.tree else None
+        if row is None:
+            return ""
+        depth = int(self._family.depth[row])
+        sign = "  " if not self._family.children[row] else "+ " if self.folded.has(id) else "- "
+        return (f"{depth}… " if depth > _DEEPEST else "") + "  " * min(depth, _DEEPEST) + sign
+
+    # Figures, row by row
+
+    def polls(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """How often they were polled."""
+        return self._counted(frame, "polls", rows)
+
+    def wakes(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """How often they were woken."""
+        return self._counted(frame, "wakes", rows)
+
+    def self_wakes(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """How often they woke themselves."""
+        return self._counted(frame, "self_wakes", rows)
+
+    def busy_ns(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """Time in polls."""
+        tasks, now = frame.model.tasks, frame.model.now_ns
+        return tasks.busy_lately(now, rows) if self.recent else tasks.busy_at(now, rows)
+
+    def scheduled_ns(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """Time woken but not polled."""
+        tasks, now = frame.model.tasks, frame.model.now_ns
+        return tasks.scheduled_lately(now, rows) if self.recent else tasks.scheduled_at(now, rows)
+
+    def idle_ns(self, frame: Frame, rows: Selection = ALL) -> Ints:
+        """Time neither in polls nor woken."""
+        tasks, now = frame.model.tasks, frame.model.now_ns
+        return tasks.idle_lately(now, rows) if self.recent else tasks.idle_ns(now, rows)
+
+    def _counted(self, frame: Frame, column: str, rows: Selection) -> Ints:
+        tasks = frame.model.tasks
+        return tasks.recent(column, rows) if self.recent else tasks.store[column][: tasks.rows][rows]
 
     def look(self, frame: Frame, rows: NDArray[np.intp]) -> list[TaskRecord]:
         """The records of these tasks."""
@@ -131,25 +233,30 @@ class TaskRows(ListRows[TaskRecord]):
             tasks.waker_task[rows].tolist(),
             tasks.waker_name[rows].tolist(),
             zip(
-                tasks.polls[rows].tolist(),
-                tasks.busy_at(now, rows).tolist(),
-                tasks.scheduled_at(now, rows).tolist(),
-                tasks.idle_ns(now, rows).tolist(),
+                self.polls(frame, rows).tolist(),
+                self.busy_ns(frame, rows).tolist(),
+                self.scheduled_ns(frame, rows).tolist(),
+                self.idle_ns(frame, rows).tolist(),
                 tasks.age_ns(now, rows).tolist(),
-                tasks.wakes[rows].tolist(),
+                self.wakes(frame, rows).tolist(),
+                self.self_wakes(frame, rows).tolist(),
+                tasks.parent[rows].tolist(),
+                tasks.rows_of(tasks.parent[rows]).tolist(),
+                tasks.loop[rows].tolist(),
                 strict=True,
             ),
             strict=True,
         )
         records = []
         for row, id, code, kind, since, longest, source, waker, by, numbers in columns:
-            polls, busy, scheduled, idle, age, wakes = numbers
+            polls, busy, scheduled, idle, age, wakes, self_wakes, parent, above, loop = numbers
             state = _WORDS[code]
             blocked_ns = max(frame.now_ns - since, 0) if code == _BLOCKING else 0
             records.append(
                 TaskRecord(
                     id=id,
                     state=state,
+                    branch=self._branch(id),
                     name=tasks.name(row) or f"task {id}",
                     kind=kinds.label(kind),
                     place=short(*kinds.spawn(kind)),
@@ -160,6 +267,9 @@ class TaskRows(ListRows[TaskRecord]):
                     idle_ns=idle,
                     age_ns=age,
                     wakes=wakes,
+                    self_wakes=self_wakes,
+                    parent=(tasks.name(above) if above >= 0 else "") or (f"task {parent}" if parent else ""),
+                    loop=loop,
                     waker=waker_text(model, source, waker, by),
                     blocked_ns=blocked_ns,
                     culprit=blocked.get(id, ""),
@@ -174,208 +284,6 @@ class TaskRows(ListRows[TaskRecord]):
         return "blocking" if record.blocked_ns else "ground"
 
 
-def _flagged(frame: Frame) -> NDArray[np.bool_]:
+def flagged(frame: Frame) -> NDArray[np.bool_]:
+    """Which tasks there are warnings about."""
     return np.isin(frame.model.tasks.id, np.fromiter(frame.flagged, np.int64, len(frame.flagged)))
-
-
-def _kinds_by(frame: Frame, text: str) -> Coded:
-    kinds = frame.model.kinds
-    texts = [kinds.label(k) if text == "kind" else (kinds.spawned_at(k) or "") for k in range(kinds.rows)]
-    return np.minimum(frame.model.tasks.kind, kinds.rows - 1), texts
-
-
-def _names(frame: Frame) -> Coded:
-    tasks = frame.model.tasks
-    return np.arange(tasks.rows), tasks.names.tolist()
-
-
-def _ranks(coded: Coded) -> NDArray[np.int64]:
-    """Keys that sort as the texts do, whatever their case."""
-    codes, texts = coded
-    lowered = [text.lower() for text in texts]
-    rank = np.empty(len(texts), np.int64)
-    rank[sorted(range(len(texts)), key=lowered.__getitem__)] = np.arange(len(texts))
-    # Equal texts share a rank, so that ties go by id.
-    first: dict[str, int] = {}
-    for index in np.argsort(rank).tolist():
-        rank[index] = first.setdefault(lowered[index], int(rank[index]))
-    return rank[codes]
-
-
-FIELDS: Fields = {
-    "state": Text(lambda f: (state_codes(f), _WORDS), free=False, choices=tuple(_WORDS)),
-    "kind": Text(lambda f: _kinds_by(f, "kind")),
-    "name": Text(_names),
-    "spawned": Text(lambda f: _kinds_by(f, "spawned")),
-    "busy": Number(lambda f: f.model.tasks.busy_at(f.model.now_ns), time=True),
-    "max": Number(lambda f: f.model.tasks.max_poll_ns, time=True),
-    "sched": Number(lambda f: f.model.tasks.scheduled_at(f.model.now_ns), time=True),
-    "idle": Number(lambda f: f.model.tasks.idle_ns(f.model.now_ns), time=True),
-    "age": Number(lambda f: f.model.tasks.age_ns(f.model.now_ns), time=True),
-    "polls": Number(lambda f: f.model.tasks.polls),
-    "wakes": Number(lambda f: f.model.tasks.wakes),
-    "id": Number(lambda f: f.model.tasks.id),
-    "lint": Flag(_flagged),
-}
-
-
-def _muted(record: TaskRecord, role: str) -> str:
-    return "faint" if record.done else role
-
-
-def _time(record: TaskRecord, ns: int, role: str = "text") -> Cell:
-    return Cell(duration(ns), "faint" if record.done or not ns else role)
-
-
-def _max_poll(record: TaskRecord) -> Cell:
-    ns = record.max_ns
-    return _time(record, ns, "bad" if ns >= 10**8 else "warn" if ns >= 10**7 else "text")
-
-
-def _place(record: TaskRecord) -> Cell:
-    if not record.blocked_ns:
-        return Cell(record.place or "?", _muted(record, "place"))
-    return Cell(f"BLOCKING {duration(record.blocked_ns)}", "bad", "right")
-
-
-def _name(record: TaskRecord) -> Cell:
-    return Cell(("! " if record.flagged else "") + record.name, _muted(record, "name"))
-
-
-COLUMNS: tuple[Column[TaskRecord], ...] = (
-    Column("state", "S", 1, lambda r: Cell(*STATES[r.state]), state_codes),
-    Column("word", "state", 9, lambda r: Cell(r.state, STATES[r.state][1]), leaves=10),
-    Column("id", "id", 6, lambda r: Cell(str(r.id), "muted"), lambda f: f.model.tasks.id, align="right"),
-    Column("name", "name", 10, _name, lambda f: _ranks(_names(f)), grow=3, most=40),
-    Column(
-        "kind",
-        "kind",
-        13,
-        lambda r: Cell(r.kind, _muted(r, "kind")),
-        lambda f: _ranks(_kinds_by(f, "kind")),
-        grow=3,
-        most=40,
-    ),
-    Column(
-        "spawned",
-        "spawned at",
-        14,
-        _place,
-        lambda f: _ranks(_kinds_by(f, "spawned")),
-        cut="left",
-        grow=2,
-        most=40,
-    ),
-    Column(
-        "polls",
-        "polls",
-        7,
-        lambda r: Cell(count(r.polls), _muted(r, "text")),
-        lambda f: f.model.tasks.polls,
-        align="right",
-        descending=True,
-    ),
-    Column(
-        "busy",
-        "busy",
-        7,
-        lambda r: _time(r, r.busy_ns, "strong"),
-        lambda f: f.model.tasks.busy_at(f.model.now_ns),
-        align="right",
-        descending=True,
-    ),
-    Column(
-        "max",
-        "max poll",
-        9,
-        _max_poll,
-        lambda f: np.maximum(f.model.tasks.max_poll_ns, f.model.tasks.current_poll_ns(f.model.now_ns)),
-        align="right",
-        descending=True,
-    ),
-    Column(
-        "sched",
-        "sched",
-        7,
-        lambda r: _time(r, r.scheduled_ns),
-        lambda f: f.model.tasks.scheduled_at(f.model.now_ns),
-        align="right",
-        descending=True,
-        leaves=7,
-    ),
-    Column(
-        "idle",
-        "idle",
-        7,
-        lambda r: Cell(age_text(r.idle_ns), _muted(r, "muted")),
-        lambda f: f.model.tasks.idle_ns(f.model.now_ns),
-        align="right",
-        descending=True,
-        leaves=8,
-    ),
-    Column(
-        "age",
-        "age",
-        7,
-        lambda r: Cell(age_text(r.age_ns), _muted(r, "muted")),
-        lambda f: f.model.tasks.age_ns(f.model.now_ns),
-        align="right",
-        descending=True,
-        leaves=6,
-    ),
-    Column(
-        "wakes",
-        "wakes",
-        7,
-        lambda r: Cell(count(r.wakes), _muted(r, "muted")),
-        lambda f: f.model.tasks.wakes,
-        align="right",
-        descending=True,
-        leaves=9,
-    ),
-    Column("waker", "last waker", 12, lambda r: Cell(r.waker, _muted(r, "muted")), grow=1, most=32, leaves=5),
-)
-
-
-class Tasks(ListScreen[TaskRecord]):
-    """The list of tasks."""
-
-    KEYS_OF = "tasks"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("tasks")]
-
-    rows: TaskRows
-
-    def __init__(self) -> None:
-        super().__init__(COLUMNS, TaskRows(), "busy", FIELDS)
-
-    def total(self, frame: Frame) -> tuple[int, str]:
-        """How many there are, and what they are called."""
-        return frame.model.tasks.rows, "tasks"
-
-    def empty(self, frame: Frame) -> str:
-        """What to say where there is no task at all."""
-        return "No tasks yet: the program has not started any."
-
-    def switches(self) -> list[str]:
-        """The switches that hide rows."""
-        hidden = ["finished hidden"] if self.rows.hide_finished else []
-        return hidden + (["warnings only"] if self.rows.only_flagged else [])
-
-    def action_finished(self) -> None:
-        """Hide finished tasks, or show them."""
-        self.rows.hide_finished = not self.rows.hide_finished
-        self.repaint()
-
-    def action_flagged(self) -> None:
-        """Only tasks with warnings, or all."""
-        self.rows.only_flagged = not self.rows.only_flagged
-        self.repaint()
-
-    def open_row(self, id: int) -> None:
-        """The task's detail."""
-        self.console.show_task(id)
-
-    def name_of(self, frame: Frame, id: int) -> str:
-        """The task's name."""
-        row = frame.model.tasks.row(id)
-        return "" if row is None else frame.model.tasks.name(row)

@@ -12,9 +12,11 @@ from textual.binding import BindingType
 from asynctop_console.model import Frame as StackFrame
 from asynctop_console.model import Model, users_frame
 from asynctop_console.model.places import short
+from asynctop_console.snapshot import Json, resource_json
 from asynctop_console.views.cells import age_text
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Coded, Fields, Text
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import Coded, Fields, Text, one_each
 from asynctop_console.views.forest import Forest, Numbering, Unfolded
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
@@ -24,7 +26,7 @@ from asynctop_console.views.list import ListRows, ListScreen
 from asynctop_console.views.order import Ids
 from asynctop_console.views.resources import ASKING
 from asynctop_console.views.table import REORDER_NS, THRIFT
-from asynctop_console.views.tasks import STATES, state_codes
+from asynctop_console.views.tasks import STATES, state_codes, task_json, task_place
 
 _WORDS = list(STATES)
 
@@ -183,7 +185,7 @@ def _names(frame: Frame, rows: TreeRows) -> Coded:
             texts[index] = tasks.name(row)
         elif position in forest.resources:
             texts[index] = forest.waits.resources[forest.resources[position]].description
-    return np.arange(len(texts)), texts
+    return one_each(texts)
 
 
 def _of_chains(frame: Frame, rows: TreeRows, what: str) -> Coded:
@@ -198,7 +200,7 @@ def _of_chains(frame: Frame, rows: TreeRows, what: str) -> Coded:
         else:
             place = users_frame(chain.frames)
             texts.append(f"{place[1]}:{place[2]} {place[0]}" if place else "")
-    return np.arange(len(texts)), texts
+    return one_each(texts)
 
 
 def _role(record: TreeRecord, role: str) -> str:
@@ -279,6 +281,24 @@ class TreeScreen(ListScreen[TreeRecord]):
         codes, texts = _names(frame, self.rows)
         index = np.flatnonzero(self.rows.ids(frame) == id)
         return texts[int(codes[index[0]])] if len(index) else ""
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """The task's line."""
+        task = self._task_of(frame, id)
+        return task_place(frame, task) if task else None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The task, or the resource."""
+        position, forest = self.rows.place(frame, id), self.rows.forest(frame)
+        if position in forest.resources:
+            return resource_json(forest.waits.resources[forest.resources[position]])
+        task = self._task_of(frame, id)
+        return task_json(frame, task) if task else None
+
+    def _task_of(self, frame: Frame, id: int) -> int:
+        """The task of a row, 0 where it has none."""
+        position = self.rows.place(frame, id)
+        return 0 if position is None else int(self.rows.forest(frame).task[position])
 
     def action_expand(self, step: int) -> None:
         """Unfold the chosen row (1), or go on to the first row below it; fold it up (-1), or go to the row

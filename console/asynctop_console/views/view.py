@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
 from asynctop_console.views import keys, status
+from asynctop_console.views.editor import EditorError, Place, edit, editor_command
+from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.line import Group, Line, Piece
 from asynctop_console.views.theme import PALETTES, PLAIN, Palette
@@ -29,6 +34,8 @@ class View(Screen[None]):
     """
     KEYS_OF: ClassVar[str]
     """The screen's name in the table of keys."""
+    fields: Fields = MappingProxyType({})
+    """What its rows can be filtered by."""
 
     def palette(self) -> Palette:
         """The styles of the theme."""
@@ -100,7 +107,7 @@ class View(Screen[None]):
         gap = "  " if width >= 120 else " "
         return [
             (
-                Piece(f"{gap}{key.shown.split()[0]}", "accent", key.action),
+                Piece(f"{gap}{self.console.keymap.first(key)}", "accent", key.action),
                 Piece(f" {key.short}", "muted", key.action),
             )
             for key in keys.keys_of(self.KEYS_OF)
@@ -113,14 +120,38 @@ class View(Screen[None]):
 
     def action_help(self) -> None:
         """All keys of this screen."""
-        self.console.show_help(self.KEYS_OF)
+        self.console.show_help(self.KEYS_OF, self.fields)
 
     def action_back(self) -> None:
         """Out of whatever one is in."""
 
+    async def typed(self, event: events.Key | events.Paste) -> bool:
+        """Whether something is being typed here, and this was for it."""
+        return False
+
     def set_filter(self, text: str) -> str:
         """Filter the rows; returns what is wrong with the filter, "" where nothing is. Pages have none."""
         return ""
+
+    def place(self, frame: Frame) -> Place | None:
+        """The line in question, None where there is none."""
+        return None
+
+    def action_edit(self) -> None:
+        """Open that line in the user's editor, and come back from there."""
+        place = self.place(self.console.frame())
+        if place is None:
+            self.say("There is no line to open here")
+            return
+        try:
+            command = editor_command(os.environ, *place)
+        except EditorError as error:
+            self.say(str(error))
+            return
+        with self.app.suspend():
+            problem = edit(command)
+        if problem:
+            self.say(problem)
 
     def say(self, text: str) -> None:
         """Tell the user something in passing."""

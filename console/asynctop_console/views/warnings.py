@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from asynctop_console.lints import Finding, Severity
+from asynctop_console.snapshot import Json, lint_json
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Text
+from asynctop_console.views.editor import Place
+from asynctop_console.views.filter import Choice, Coded, Fields, Text, one_each
 from asynctop_console.views.finding import ROLES, identity
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
@@ -59,19 +61,18 @@ class Warnings(ListScreen[tuple[int, Finding]]):
         rows = FindingRows()
         severities = list(Severity)
 
-        def texts(frame: Frame, name: str) -> tuple[NDArray[np.int64], list[str]]:
-            found = [str(getattr(finding, name)) for _, finding in rows.findings(frame)]
-            return np.arange(len(found)), found
+        def texts(frame: Frame, name: str) -> Coded:
+            return one_each([str(getattr(finding, name)) for _, finding in rows.findings(frame)])
 
         def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            found = texts(frame, name)[1]
+            found = texts(frame, name).texts
             order = {text: index for index, text in enumerate(sorted(set(found)))}
             return column(order[text] for text in found)
 
         fields: Fields = {
             "message": Text(lambda f: texts(f, "message")),
             "lint": Text(lambda f: texts(f, "lint")),
-            "severity": Text(lambda f: texts(f, "severity"), free=False, choices=tuple(severities)),
+            "severity": Choice(lambda f: texts(f, "severity"), tuple(severities)),
         }
         columns: tuple[Column[tuple[int, Finding]], ...] = (
             Column(
@@ -112,4 +113,18 @@ class Warnings(ListScreen[tuple[int, Finding]]):
 
     def name_of(self, frame: Frame, id: int) -> str:
         """The sentence."""
-        return next((finding.message for number, finding in self.rows.findings(frame) if number == id), "")
+        finding = self._finding(frame, id)
+        return finding.message if finding else ""
+
+    def place_of(self, frame: Frame, id: int) -> Place | None:
+        """The guilty line."""
+        finding = self._finding(frame, id)
+        return finding.place[1:] if finding and finding.place else None
+
+    def json_of(self, frame: Frame, id: int) -> Json | None:
+        """The finding."""
+        finding = self._finding(frame, id)
+        return lint_json(finding) if finding else None
+
+    def _finding(self, frame: Frame, id: int) -> Finding | None:
+        return next((finding for number, finding in self.rows.findings(frame) if number == id), None)

@@ -21,6 +21,12 @@ EARNED = 16
 POLLS_KEPT = 2048
 """Polls of a watched task that are kept for the next batch: no message holds more."""
 
+TRACED = 2**18 - 1
+"""Polls of all tasks that are kept for the next batch while a console traces: ten megabytes of them, and more
+than a second of the fastest programs."""
+
+TRACED_SAFELY = TRACED // 8 * 7
+"""Of them, the newest ones: the others may be overwritten before they are read."""
 
 SOUGHT = 2000
 """Live tasks that are gone through to find one by its id."""
@@ -128,6 +134,10 @@ class Cursor(Protocol):
         """Tell of the polls of these tasks from now on, and of no other ones. Those not known are left
         out."""
 
+    def trace(self, after: int | None) -> None:
+        """Tell of every poll of every task from now on; of those after this number, where it is above 0; of
+        all that are kept, where it is below 0. One that does so already goes on. None: no more."""
+
 
 class Outlet(Protocol):
     """A console's outgoing half. Its socket belongs to whoever opened it."""
@@ -141,6 +151,9 @@ class Outlet(Protocol):
         """Send a batch now, and one every so often from now on."""
 
     def watch(self, tasks: Sequence[int]) -> None:
+        """As the cursor's."""
+
+    def trace(self, after: int) -> None:
         """As the cursor's."""
 
     def finish(self) -> None:

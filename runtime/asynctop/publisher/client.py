@@ -19,6 +19,7 @@ from asynctop_protocol import (
     ProtocolError,
     Role,
     Subscribe,
+    Trace,
     Watch,
 )
 
@@ -92,6 +93,8 @@ class Client:
                 self.question = message
             elif isinstance(message, Watch):
                 self.outlet.watch(message.tasks)
+            elif isinstance(message, Trace):
+                self.outlet.trace(message.after)
             elif isinstance(message, Problem):
                 raise Gone
 

@@ -48,6 +48,10 @@ class Outlet:
         """As the cursor's."""
         self._cursor.watch(tasks)
 
+    def trace(self, after: int) -> None:
+        """As the cursor's."""
+        self._cursor.trace(after)
+
     def finish(self) -> None:
         """Send one batch more, of all that there is to tell by then, and then nothing."""
         self._finishing = True
@@ -60,6 +64,7 @@ class Outlet:
     def close(self) -> None:
         """Nothing is kept of the socket."""
         self._cursor.watch(())
+        self._cursor.trace(None)
 
     # -- for the publisher's thread --
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 
 from asynctop.core.contract import Core
+from asynctop.flight import FlightRecorder
 from asynctop.publisher.client import Client, Gone
 from asynctop.publisher.inspector import Inspection
 from asynctop.publisher.news import News
@@ -122,8 +123,10 @@ class Publisher:
         path: str,
         faults: list[str],
         on_fault: Callable[[BaseException], None],
+        flight: FlightRecorder | None = None,
     ) -> None:
         self.path = path
+        self._flight = flight
         self._core = core
         self._news = news
         self._hello = hello
@@ -227,6 +230,8 @@ class Publisher:
             self._core.tell_faults(self._faults[:])
         for client in tuple(self._clients):
             self._care_for(client)
+        if self._flight is not None:
+            self._record_flight(self._flight)
         if any(client.subscribed for client in self._clients):
             self._watched.set()
         elif self._leaving:
@@ -308,6 +313,14 @@ class Publisher:
             self._drop(client)
         elif self._leaving and client.subscribed:
             client.finish()
+
+    def _record_flight(self, flight: FlightRecorder) -> None:
+        try:
+            flight.proceed(self._core, self._hello, self._news)
+        except Exception as error:
+            self._flight = None
+            self._faults.append(f"the flight recorder is switched off: {error}"[:500])
+            self.wake()
 
     def _answer(self, client: Client, inspection: Inspection, chains: Chains) -> None:
         """On any thread."""

@@ -139,6 +139,13 @@ class Cursor:
     def watch(self, tasks: Sequence[int], /) -> None:
         """Tell of the polls of these tasks, and of no other ones."""
 
+    def trace(self, after: int, /) -> None:
+        """Tell of all polls: of those to come, where `after` is 0; of those after this number; of all that
+        are kept, where it is below 0."""
+
+    def untrace(self) -> None:
+        """No more."""
+
 @final
 class Outlet:
     """A console's outgoing half, on descriptors of others: see `asynctop.core.contract.Outlet`."""
@@ -152,6 +159,9 @@ class Outlet:
 
     def watch(self, tasks: Sequence[int], /) -> None:
         """Tell of the polls of these tasks, and of no other ones."""
+
+    def trace(self, after: int, /) -> None:
+        """As the cursor's."""
 
     def finish(self) -> None:
         """Send one batch more, of all that there is to tell by then, and then nothing."""

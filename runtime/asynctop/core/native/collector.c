@@ -130,6 +130,7 @@ void collector_tidy(void)
         free(first);
         first = next;
     }
+    trace_tidy();
 }
 
 /* -- draining -- */
@@ -309,6 +310,7 @@ void collector_drain(void)
 {
     pthread_mutex_lock(&collector_lock);
     clock_tie();
+    trace_drain(); /* before the rest: whose polls these are is found below */
     evict();
     version++;
     drain_restless();
@@ -368,7 +370,7 @@ bool collector_name(void)
 
 /* -- batches -- */
 
-enum { AT_RESET, AT_KINDS, AT_TASKS, AT_HISTORY, AT_HISTOGRAMS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
+enum { AT_RESET, AT_KINDS, AT_TASKS, AT_HISTORY, AT_TRACE, AT_HISTOGRAMS, AT_TOTALS, AT_LOOPS, AT_TICK, AT_END };
 
 static int64_t column[12][ROWS];
 
@@ -391,6 +393,14 @@ static void release(Cursor *cursor)
     cursor->at = cursor->count = 0;
 }
 
+static void stop_tracing(Cursor *cursor)
+{
+    if (cursor->trace != NULL) {
+        trace_leave(cursor->trace);
+        cursor->trace = NULL;
+    }
+}
+
 /* It knows nothing now. */
 static void unlist(Cursor *cursor)
 {
@@ -398,6 +408,7 @@ static void unlist(Cursor *cursor)
     while (cursor->watching > 0) {
         stop_watching(cursor, 0);
     }
+    stop_tracing(cursor);
     if (cursor->previous != NULL) {
         cursor->previous->next = cursor->next;
     }
@@ -456,6 +467,9 @@ void cursor_begin(Cursor *cursor)
             watched->at = watched->until - POLLS_KEPT;
         }
     }
+    if (cursor->trace != NULL) {
+        cursor->trace_until = trace_drained(cursor->trace);
+    }
     cursor->kind = cursor->told = 0;
     pthread_mutex_unlock(&collector_lock);
 }
@@ -477,6 +491,32 @@ void cursor_watch(Cursor *cursor, const int64_t *tasks, int count)
             watch(cursor, record);
         }
     }
+    pthread_mutex_unlock(&collector_lock);
+}
+
+/* One that traces already goes on. */
+void cursor_trace(Cursor *cursor, int64_t after)
+{
+    pthread_mutex_lock(&collector_lock);
+    if (cursor->trace == NULL && (cursor->trace = trace_join()) != NULL) {
+        uint64_t count = trace_count(cursor->trace);
+        list(cursor);
+        if (after < 0) {
+            cursor->trace_at = count > TRACED_SAFELY ? count - TRACED_SAFELY : 0;
+        }
+        else {
+            cursor->trace_at = after > 0 && (uint64_t)after < count ? (uint64_t)after : count;
+        }
+        cursor->trace_until = 0;
+        cursor->trace_lost = 0;
+    }
+    pthread_mutex_unlock(&collector_lock);
+}
+
+void cursor_untrace(Cursor *cursor)
+{
+    pthread_mutex_lock(&collector_lock);
+    stop_tracing(cursor);
     pthread_mutex_unlock(&collector_lock);
 }
 
@@ -708,6 +748,30 @@ static bool put_tasks(Cursor *cursor, Buffer *out)
     return true;
 }
 
+static void history_row(size_t row, int64_t task, const WatchedPoll *poll)
+{
+    column[0][row] = task;
+    column[1][row] = poll->woken_ns;
+    column[2][row] = waker_source(poll->waker);
+    column[3][row] = poll->waker > 0 ? poll->waker : 0;
+    column[4][row] = waker_name(poll->waker);
+    column[5][row] = poll->started_ns;
+    column[6][row] = poll->ended_ns;
+}
+
+/* `first` is the number of the first row in a trace, or 0. */
+static void put_rows_of_history(Cursor *cursor, Buffer *out, uint64_t first, size_t rows)
+{
+    static const char *const names[] = {"task", "woken_ns", "waker_source", "waker_task", "waker_name",
+                                        "started_ns", "ended_ns"};
+    put_texts(cursor, out);
+    size_t frame = frame_begin(out, HISTORY, 8);
+    fields(out, names, 7, 0, rows);
+    pack_field(out, "first");
+    pack_int(out, (int64_t)first);
+    frame_end(out, frame);
+}
+
 /* A message's worth of polls of watched tasks. */
 static bool put_history(Cursor *cursor, Buffer *out)
 {
@@ -720,25 +784,38 @@ static bool put_history(Cursor *cursor, Buffer *out)
                 watched->lost++;
                 continue;
             }
-            column[0][rows] = watched->record->id;
-            column[1][rows] = poll.woken_ns;
-            column[2][rows] = waker_source(poll.waker);
-            column[3][rows] = poll.waker > 0 ? poll.waker : 0;
-            column[4][rows] = waker_name(poll.waker);
-            column[5][rows] = poll.started_ns;
-            column[6][rows++] = poll.ended_ns;
+            history_row(rows++, watched->record->id, &poll);
         }
         cursor->told += watched->at == watched->until;
     }
     if (rows == 0) {
         return false;
     }
-    put_texts(cursor, out);
-    size_t frame = frame_begin(out, HISTORY, 7);
-    static const char *const names[] = {"task", "woken_ns", "waker_source", "waker_task", "waker_name",
-                                        "started_ns", "ended_ns"};
-    fields(out, names, 7, 0, rows);
-    frame_end(out, frame);
+    put_rows_of_history(cursor, out, 0, rows);
+    return true;
+}
+
+/* A message's worth of the trace: polls whose numbers follow each other. */
+static bool put_trace(Cursor *cursor, Buffer *out)
+{
+    size_t rows = 0;
+    while (cursor->trace != NULL && cursor->trace_at < cursor->trace_until && rows < ROWS) {
+        TracedPoll traced;
+        if (trace_read(cursor->trace, cursor->trace_at, &traced)) {
+            history_row(rows++, traced.task, &traced.poll);
+        }
+        else if (rows > 0) {
+            break;
+        }
+        else {
+            cursor->trace_lost++;
+        }
+        cursor->trace_at++;
+    }
+    if (rows == 0) {
+        return false;
+    }
+    put_rows_of_history(cursor, out, cursor->trace_at - rows + 1, rows); /* the first of all is number 1 */
     return true;
 }
 
@@ -954,7 +1031,7 @@ static void put_tick(const Cursor *cursor, Buffer *out)
     pack_field(out, "at_ns");
     pack_int(out, now_ns());
     pack_field(out, "dropped");
-    pack_map(out, (lost > 0) + (polls_lost > 0));
+    pack_map(out, (lost > 0) + (polls_lost > 0) + (cursor->trace_lost > 0));
     if (lost > 0) {
         pack_field(out, "stalls");
         pack_int(out, lost);
@@ -962,6 +1039,10 @@ static void put_tick(const Cursor *cursor, Buffer *out)
     if (polls_lost > 0) {
         pack_field(out, "history");
         pack_int(out, polls_lost);
+    }
+    if (cursor->trace_lost > 0) {
+        pack_field(out, "trace");
+        pack_int(out, cursor->trace_lost);
     }
     pack_field(out, "faults");
     if (faults != NULL) {
@@ -992,6 +1073,9 @@ bool cursor_next(Cursor *cursor, Buffer *out)
             break;
         case AT_HISTORY:
             put = put_history(cursor, out);
+            break;
+        case AT_TRACE:
+            put = put_trace(cursor, out);
             break;
         case AT_HISTOGRAMS:
             put_histograms(cursor, out);

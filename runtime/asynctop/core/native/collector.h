@@ -4,6 +4,7 @@
 
 #include "native.h"
 #include "pack.h"
+#include "trace.h"
 
 #define MOST_WATCHED 16 /* tasks that one console watches at a time; see the protocol's limits */
 
@@ -26,6 +27,9 @@ typedef struct Cursor {
     int kind; /* the next one whose sums are to be told */
     Watched watched[MOST_WATCHED];
     int watching, told; /* how many it watches; of how many the batch has told all */
+    Trace *trace;                         /* NULL unless it wants one */
+    uint64_t trace_at, trace_until;       /* the next poll to tell it of, and where the batch ends */
+    int64_t trace_lost;                   /* polls overwritten before a batch had told of them */
     struct Cursor *previous, *next; /* of those that know something */
 } Cursor;
 
@@ -33,8 +37,11 @@ void collector_drain(void);
 void cursor_begin(Cursor *);            /* a batch: everything that changed since the last one */
 bool cursor_next(Cursor *, Buffer *);   /* append a message of it, a tick at last; false where there are no more */
 void cursor_watch(Cursor *, const int64_t *tasks, int count); /* tell it of their polls, and of no other ones */
+void cursor_trace(Cursor *, int64_t after); /* tell it of all polls: of those to come, where `after` is 0; of those
+                                             * after this number; of all that are kept, where it is below 0 */
+void cursor_untrace(Cursor *);              /* no more */
 void cursor_free(Cursor *);
-void collector_tidy(void); /* with the interpreter's lock: free what is watched no more */
+void collector_tidy(void); /* with the interpreter's lock: free what is watched or traced no more */
 bool collector_name(void);
 void collector_live(int loop, const int64_t *wanted, size_t count, Buffer *); /* ids and addresses of live tasks */
 void collector_faults(unsigned char *packed, size_t length); /* what each tick says: an array of texts; taken over */

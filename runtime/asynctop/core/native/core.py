@@ -213,6 +213,13 @@ class NativeCursor:
         """Tell of the polls of these tasks from now on, and of no other ones."""
         self._cursor.watch(tasks)
 
+    def trace(self, after: int | None) -> None:
+        """Tell of every poll from now on; None: no more."""
+        if after is None:
+            self._cursor.untrace()
+        else:
+            self._cursor.trace(after)
+
 
 def _named(loop: int, task: int, kind: int, name: Any, *rest: Any) -> Running:
     return Running(loop, task, kind, clipped(name), *rest)

@@ -49,41 +49,58 @@ static void unpin(Extra *extra)
     }
 }
 
-static const Py_ssize_t *const fields_of_handle[] = {&at_callback, &at_args, &at_cancelled, &at_loop,
-                                                     &at_traceback, &at_repr, &at_context};
-static const Py_ssize_t *const fields_of_timer[] = {&at_scheduled, &at_when};
-
 static int handle_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (int i = 0; i < 7; i++) {
-        Py_VISIT(FIELD(self, *fields_of_handle[i]));
-    }
+    Py_VISIT(FIELD(self, at_callback));
+    Py_VISIT(FIELD(self, at_args));
+    Py_VISIT(FIELD(self, at_cancelled));
+    Py_VISIT(FIELD(self, at_loop));
+    Py_VISIT(FIELD(self, at_traceback));
+    Py_VISIT(FIELD(self, at_repr));
+    Py_VISIT(FIELD(self, at_context));
     return 0;
 }
 
 static int timer_traverse(PyObject *self, visitproc visit, void *arg)
 {
-    for (int i = 0; i < 2; i++) {
-        Py_VISIT(FIELD(self, *fields_of_timer[i]));
-    }
+    Py_VISIT(FIELD(self, at_scheduled));
+    Py_VISIT(FIELD(self, at_when));
     return handle_traverse(self, visit, arg);
 }
 
 static int handle_clear(PyObject *self)
 {
-    for (int i = 0; i < 7; i++) {
-        Py_CLEAR(FIELD(self, *fields_of_handle[i]));
-    }
+    Py_CLEAR(FIELD(self, at_callback));
+    Py_CLEAR(FIELD(self, at_args));
+    Py_CLEAR(FIELD(self, at_cancelled));
+    Py_CLEAR(FIELD(self, at_loop));
+    Py_CLEAR(FIELD(self, at_traceback));
+    Py_CLEAR(FIELD(self, at_repr));
+    Py_CLEAR(FIELD(self, at_context));
     return 0;
 }
 
 static int timer_clear(PyObject *self)
 {
-    for (int i = 0; i < 2; i++) {
-        Py_CLEAR(FIELD(self, *fields_of_timer[i]));
-    }
+    Py_CLEAR(FIELD(self, at_scheduled));
+    Py_CLEAR(FIELD(self, at_when));
     return handle_clear(self);
+}
+
+/* A few that are kept for the next steps and callbacks: the garbage collector does not count those. */
+#define SPARE_HANDLES 256
+static PyObject *spare[SPARE_HANDLES];
+static int spares;
+
+static PyObject *handle_new(void)
+{
+    if (spares == 0) {
+        return handle_type->tp_alloc(handle_type, 0);
+    }
+    PyObject *handle = PyObject_Init(spare[--spares], handle_type);
+    PyObject_GC_Track(handle);
+    return handle;
 }
 
 static void handle_dealloc(PyObject *self)
@@ -96,7 +113,12 @@ static void handle_dealloc(PyObject *self)
     }
     unpin(extra_of(self));
     is_timer(self) ? timer_clear(self) : handle_clear(self);
-    type->tp_free(self);
+    if (type == handle_type && spares < SPARE_HANDLES) {
+        spare[spares++] = self;
+    }
+    else {
+        type->tp_free(self);
+    }
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
@@ -226,7 +248,7 @@ int append_ready(PyObject *loop, PyObject *handle)
 /* The callback is what `loop` shall run next: its handle. */
 static PyObject *schedule(PyObject *loop, PyObject *callback, PyObject *args, PyObject *context, bool debug)
 {
-    PyObject *handle = handle_type->tp_alloc(handle_type, 0);
+    PyObject *handle = handle_new();
     if (handle == NULL) {
         return NULL;
     }
@@ -235,7 +257,7 @@ static PyObject *schedule(PyObject *loop, PyObject *callback, PyObject *args, Py
         return NULL;
     }
     Extra *extra = (Extra *)((char *)handle + handle_extra);
-    extra->source = BY_CALLBACK;
+    *extra = (Extra){.source = BY_CALLBACK};
     if (is_step(callback)) {
         extra->record = woken(loop, callback);
     }
@@ -298,7 +320,8 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
 {
     PyObject *context = Py_None;
     Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
-    if (named == 1 && PyUnicode_Compare(PyTuple_GET_ITEM(keywords, 0), s_context) == 0) {
+    PyObject *name = named == 1 ? PyTuple_GET_ITEM(keywords, 0) : NULL;
+    if (name != NULL && (name == s_context || PyUnicode_Compare(name, s_context) == 0)) {
         context = args[count];
         named = 0;
     }
@@ -428,13 +451,7 @@ static PyObject *run_step(TaskRecord *record, PyObject *task, PyObject *context,
     Py_INCREF(task);
     Running before;
     poll_begin(record, &before);
-    PyObject *result = run_in_context(context, callback, args);
-    PyObject *error = result == NULL ? take_exception() : NULL;
-    poll_end(record, task, &before);
-    record_unpin(record);
-    Py_DECREF(task);
-    raise_again(error);
-    return result;
+    return poll_over(record, task, &before, run_in_context(context, callback, args));
 }
 
 static PyObject *run_callback(Extra *extra, PyObject *loop, PyObject *context, PyObject *callback, PyObject *args)

@@ -56,7 +56,8 @@ static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "OOO:learn", &task, &step, &py_task)) {
         return NULL;
     }
-    recorder_learn(task, step, py_task);
+    recorder_learn(task);
+    steps_learn(task, step, py_task);
     Py_RETURN_NONE;
 }
 
@@ -107,7 +108,14 @@ static PyObject *adopt_task(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyObject *borrow_slots(PyObject *Py_UNUSED(module), PyObject *borrow)
 {
-    borrow == Py_True ? slots_borrow() : slots_return();
+    if (borrow == Py_True) {
+        slots_borrow();
+        steps_borrow();
+    }
+    else {
+        slots_return();
+        steps_return();
+    }
     Py_RETURN_NONE;
 }
 
@@ -468,6 +476,27 @@ static PyObject *cursor_py_watch(PyObject *self, PyObject *tasks)
     Py_RETURN_NONE;
 }
 
+static PyObject *cursor_py_trace(PyObject *self, PyObject *arg)
+{
+    long long after = PyLong_AsLongLong(arg);
+    if (after == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    cursor_trace(&((PyCursor *)self)->cursor, after);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *cursor_py_untrace(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_ALLOW_THREADS
+    cursor_untrace(&((PyCursor *)self)->cursor);
+    Py_END_ALLOW_THREADS
+    collector_tidy();
+    Py_RETURN_NONE;
+}
+
 static void cursor_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -481,6 +510,8 @@ static PyMethodDef cursor_methods[] = {
     {"begin", cursor_begin_batch, METH_NOARGS, PyDoc_STR("Begin a batch: everything that changed since the last one.")},
     {"next", cursor_next_frames, METH_NOARGS, PyDoc_STR("The next frames of the batch; none at its end.")},
     {"watch", cursor_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
+    {"trace", cursor_py_trace, METH_O, PyDoc_STR("trace(after): tell of all polls, after this number.")},
+    {"untrace", cursor_py_untrace, METH_NOARGS, PyDoc_STR("No more.")},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot cursor_slots[] = {
@@ -625,6 +656,19 @@ static PyObject *outlet_py_watch(PyObject *self, PyObject *tasks)
     Py_RETURN_NONE;
 }
 
+static PyObject *outlet_py_trace(PyObject *self, PyObject *arg)
+{
+    long long after = PyLong_AsLongLong(arg);
+    Outlet *outlet = open_outlet(self);
+    if (outlet == NULL || (after == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    outlet_trace(outlet, after);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyObject *outlet_py_finish(PyObject *self, PyObject *Py_UNUSED(none))
 {
     Outlet *outlet = open_outlet(self);
@@ -666,6 +710,7 @@ static PyMethodDef outlet_methods[] = {
      PyDoc_STR("put(frames, last=False): send them in between. False where others are still under way.")},
     {"subscribe", outlet_py_subscribe, METH_O, PyDoc_STR("subscribe(interval_ns): a batch now, and then so often.")},
     {"watch", outlet_py_watch, METH_O, PyDoc_STR("watch(tasks): tell of their polls, and of no other ones.")},
+    {"trace", outlet_py_trace, METH_O, PyDoc_STR("trace(after): tell of all polls, after this number.")},
     {"finish", outlet_py_finish, METH_NOARGS, PyDoc_STR("One batch more, and then nothing.")},
     {"finished", outlet_py_finished, METH_NOARGS, PyDoc_STR("Whether it sends no more.")},
     {"close", outlet_py_close, METH_NOARGS, PyDoc_STR("Let go of the socket.")},
@@ -752,8 +797,8 @@ PyMODINIT_FUNC PyInit__native(void)
     }
     PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
     PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
-    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0 || handles_init() < 0
-        || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
+    if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0
+        || steps_init() < 0 || handles_init() < 0 || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);

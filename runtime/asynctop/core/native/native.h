@@ -5,9 +5,11 @@
  * details.c     what few tasks have besides: histograms, and the history of one that is watched
  * kinds.c       kinds of tasks, and their sums
  * loops.c       event loops, and their long polls
+ * trace.c       every poll of every task, while a console wants to know
  * clock.h       the time
  * texts.c       texts by number: function names, files, the names of callbacks, exceptions
  * recorder.c    the hot path: a wake, a poll, a spawn, an end
+ * steps.c       the callables that are a task's steps, and the way into them
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
  * turns.c       one turn of an asyncio loop
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
@@ -138,6 +140,7 @@ typedef struct LoopStats {
     uint64_t interpreter_id;      /* that state's: threads come and go at the same addresses */
     char *thread_name;            /* allocated; replaced under `names_lock` */
     Running now;
+    int64_t waker_before; /* what led to the poll under way, where its task has woken itself again in it */
     int64_t polls, callbacks;
     int64_t busy_ns; /* in polls and callbacks, without those inside others */
     int64_t inside_since_ns, inside_ns; /* of the poll that began then: long polls of eager tasks inside it */
@@ -289,7 +292,16 @@ void record_unregister(TaskRecord *);
 TaskRecord *record_next(size_t *position); /* over the live ones; NULL at the end */
 void record_name(TaskRecord *, PyObject *name);
 void record_changed(TaskRecord *);
-void record_unpin(TaskRecord *);
+static inline void record_unpin(TaskRecord *record)
+{
+    /* Without its last pin, one that is not forgotten is the collector's to free. */
+    bool ours = HAS(record, FORGOTTEN);
+    uint8_t left = record->pins - 1; /* only the loops' side pins */
+    __atomic_store_n(&record->pins, left, __ATOMIC_RELEASE);
+    if (left == 0 && ours) {
+        record_drop(record);
+    }
+}
 void records_unlist(void);
 
 /* details.c */
@@ -314,6 +326,10 @@ static inline int bucket_of(int64_t ns)
     uint64_t high = (uint64_t)(square >> 64), low = (uint64_t)square;
     return high != 0 ? 128 - __builtin_clzll(high) : low != 0 ? 64 - __builtin_clzll(low) : 0;
 }
+
+/* trace.c: the rest is in trace.h */
+typedef struct Trace Trace;
+extern Trace *trace_now; /* NULL while nobody wants it */
 
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
@@ -384,12 +400,10 @@ int texts_begin(PyObject *describe);
 void texts_forget(void);
 
 /* recorder.c */
-bool is_step(PyObject *callback);
-PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
-PyObject *call_with(PyObject *callback, PyObject *args); /* callback(*args), `args` a tuple */
 TaskRecord *woken(PyObject *loop, PyObject *callback); /* pinned; NULL where nothing is to be recorded */
 void poll_begin(TaskRecord *, Running *before);
 void poll_end(TaskRecord *, PyObject *task, const Running *before);
+PyObject *poll_over(TaskRecord *, PyObject *task, const Running *before, PyObject *result);
 LoopStats *callback_begin(PyObject *loop, PyObject *callback, int source, uint32_t *turn, Running *before);
 uint32_t timer_set(LoopStats *); /* a timer was made; which turn it is */
 void callback_end(LoopStats *, PyObject *loop, PyObject *callback, const Running *before);
@@ -406,10 +420,20 @@ void raise_again(PyObject *error);
 PyObject *task_name(PyObject *task); /* a new reference; NULL without an error where it has none */
 PyCFunction own_method(PyTypeObject *, const char *name, int flags);
 int recorder_init(void);
-void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task);
+void recorder_learn(PyObject *task);
 void recorder_begin(PyObject *exception_text, PyObject *thread_name);
 void recorder_forget(void);
 PyTypeObject *task_class(void);
+
+/* steps.c */
+bool is_step(PyObject *callback);
+PyObject *step_task(PyObject *callback); /* borrowed; NULL, without an error, where it is no step */
+bool step_is_seen(PyObject *callback);   /* whoever runs it */
+PyObject *call_with(PyObject *callback, PyObject *args); /* callback(*args), `args` a tuple; unseen */
+void steps_borrow(void);
+void steps_return(void);
+int steps_init(void);
+void steps_learn(PyObject *task, PyObject *step, PyObject *py_task);
 
 /* handles.c */
 int handles_init(void);

@@ -4,85 +4,21 @@
  * poll begins and ends around the task's step; a task that is done after it has ended. Nothing here allocates,
  * except at a spawn and for a text. What fails here is told to `fault`, and the program goes on. */
 #include "native.h"
+#include "trace.h"
 #include "waiting.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static PyObject *s_self, *s_done, *s_cancelled, *s_exception, *s_get_name, *s_get_coro, *s_get_task_factory;
+static PyObject *s_done, *s_cancelled, *s_exception, *s_get_name, *s_get_coro, *s_get_task_factory;
 static PyObject *s_add_done_callback, *s_remove_done_callback;
 static PyObject *exception_text, *thread_name, *adopted_ended;
 
 /* -- the program's tasks, as asyncio has them -- */
 
-static PyTypeObject *task_type, *step_type; /* the C Task's, and that of the callable that is its first step */
-static PyMethodDef *wakeup;                 /* the definition of the callable that is each later step */
-static bool step_holds_task;                /* whether a step's first field is its task */
-static PyObject *py_step, *py_wakeup;
+static PyTypeObject *task_type; /* the C Task's */
 static PyCFunction task_done, task_cancelled, task_get_name, task_get_coro;
 static PyGetSetDef *task_exception;
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *task;
-} Step;
-
-bool is_step(PyObject *callback)
-{
-    PyTypeObject *type = Py_TYPE(callback);
-    if (type == step_type) {
-        return true;
-    }
-    if (type == &PyCFunction_Type) {
-        PyMethodDef *method = ((PyCFunctionObject *)callback)->m_ml;
-        if (method == wakeup) {
-            return true;
-        }
-        if (wakeup == NULL && strcmp(method->ml_name, "task_wakeup") == 0) {
-            wakeup = method;
-            return true;
-        }
-    }
-    else if (type == &PyMethod_Type) {
-        PyObject *function = PyMethod_GET_FUNCTION(callback);
-        return function == py_step || function == py_wakeup;
-    }
-    return false;
-}
-
-/* The task of a step: borrowed. A handle's callback may have been replaced by its program. */
-PyObject *step_task(PyObject *callback)
-{
-    if (Py_TYPE(callback) == step_type) {
-        if (step_holds_task) {
-            return ((Step *)callback)->task;
-        }
-        PyObject *task = PyObject_GetAttr(callback, s_self);
-        if (task == NULL) {
-            PyErr_Clear();
-        }
-        Py_XDECREF(task); /* the step keeps it */
-        return task;
-    }
-    if (PyCFunction_CheckExact(callback)) {
-        return PyCFunction_GET_SELF(callback);
-    }
-    return PyMethod_Check(callback) ? PyMethod_GET_SELF(callback) : NULL;
-}
-
-/* A first step has no vectorcall: its way in is known. */
-PyObject *call_with(PyObject *callback, PyObject *args)
-{
-    if (Py_TYPE(callback) != step_type) {
-        return PyObject_Vectorcall(callback, ((PyTupleObject *)args)->ob_item, (size_t)PyTuple_GET_SIZE(args), NULL);
-    }
-    if (Py_EnterRecursiveCall(" while calling a Python object")) {
-        return NULL;
-    }
-    PyObject *result = step_type->tp_call(callback, args, NULL);
-    Py_LeaveRecursiveCall();
-    return result;
-}
 
 /* A method of a task without arguments: by way of the C Task's own function where it is one. */
 static PyObject *ask(PyObject *task, PyCFunction own, PyObject *name)
@@ -275,13 +211,14 @@ TaskRecord *woken(PyObject *loop, PyObject *callback)
     else {
         record->pins++;
         const Running *now = &record->stats->now;
-        STORE(record->waker, now->waker);
         if (now->task == record) {
+            record->stats->waker_before = record->waker;
             ADD(record->self_wakes, 1); /* it waits from the end of its poll on: see `settle` */
         }
         else {
             STORE(record->since_ns, now_ns());
         }
+        STORE(record->waker, now->waker);
         STORE(record->state, STATE_SCHEDULED);
         if (!LOAD(record->dirty)) {
             learn_name(record, task);
@@ -538,6 +475,10 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     if (part == NULL) {
         return false; /* forgotten */
     }
+    Trace *trace = __atomic_load_n(&trace_now, __ATOMIC_ACQUIRE);
+    if (trace != NULL) {
+        trace_poll(trace, record, started, ended);
+    }
     Details *details = details_of(record);
     int bucket = bucket_of(took);
     if (details != NULL) {
@@ -589,6 +530,17 @@ void poll_end(TaskRecord *record, PyObject *task, const Running *before)
     if (settle(record, task, before) && record->name == 0) { /* not earlier: most tasks end in their first poll, and nobody asks for their names */
         learn_name(record, task);
     }
+}
+
+/* The same, whatever its result: which is returned. With the pin and the reference to the task. */
+PyObject *poll_over(TaskRecord *record, PyObject *task, const Running *before, PyObject *result)
+{
+    PyObject *error = result == NULL ? take_exception() : NULL;
+    poll_end(record, task, before);
+    record_unpin(record);
+    Py_DECREF(task);
+    raise_again(error);
+    return result;
 }
 
 /* -- callbacks -- */
@@ -699,6 +651,7 @@ TaskRecord *eager_begin(PyObject *task, PyObject *loop, PyObject *coroutine, Run
         PyThreadState *state = PyThreadState_Get();
         in_thread(stats, state);
         enter(stats, state, record, NULL, record->id, before);
+        record->since_ns = stats->now.since_ns; /* it has not waited */
     }
     return record;
 }
@@ -860,33 +813,20 @@ static PyGetSetDef *own_attribute(const char *name)
     return found;
 }
 
-static PyObject *dict_entry(PyObject *type, const char *name)
-{
-    PyObject *dict = PyObject_GetAttrString(type, "__dict__");
-    PyObject *entry = dict != NULL ? PyMapping_GetItemString(dict, name) : NULL;
-    Py_XDECREF(dict);
-    PyErr_Clear();
-    return entry;
-}
-
 PyTypeObject *task_class(void)
 {
     return task_type;
 }
 
-/* `step` is the first step of `task`, a C Task; `py_task` is the Python one. */
-void recorder_learn(PyObject *task, PyObject *step, PyObject *py_task)
+/* `task` is a C Task. */
+void recorder_learn(PyObject *task)
 {
     task_type = (PyTypeObject *)Py_NewRef(Py_TYPE(task));
-    step_type = (PyTypeObject *)Py_NewRef(Py_TYPE(step));
-    step_holds_task = step_type->tp_basicsize >= (Py_ssize_t)sizeof(Step) && ((Step *)step)->task == task;
     task_done = own_method(task_type, "done", METH_NOARGS);
     task_cancelled = own_method(task_type, "cancelled", METH_NOARGS);
     task_get_name = own_method(task_type, "get_name", METH_NOARGS);
     task_get_coro = own_method(task_type, "get_coro", METH_NOARGS);
     task_exception = own_attribute("_exception");
-    py_step = dict_entry(py_task, "_Task__step");
-    py_wakeup = dict_entry(py_task, "_Task__wakeup");
 }
 
 /* Python's help with texts: exception_text(exception) and thread_name(identifier), both str. */
@@ -899,7 +839,7 @@ void recorder_begin(PyObject *texts_of_exceptions, PyObject *names_of_threads)
 int recorder_init(void)
 {
     const Interned names[] = {
-        {&s_self, "__self__"},   {&s_done, "done"},         {&s_cancelled, "cancelled"},
+        {&s_done, "done"},         {&s_cancelled, "cancelled"},
         {&s_exception, "_exception"}, {&s_get_name, "get_name"}, {&s_get_coro, "get_coro"},
         {&s_get_task_factory, "get_task_factory"},
         {&s_add_done_callback, "add_done_callback"}, {&s_remove_done_callback, "remove_done_callback"},

@@ -205,17 +205,6 @@ void record_changed(TaskRecord *record)
     }
 }
 
-void record_unpin(TaskRecord *record)
-{
-    /* Without its last pin, one that is not forgotten is the collector's to free. */
-    bool ours = HAS(record, FORGOTTEN);
-    uint8_t left = record->pins - 1; /* only the loops' side pins */
-    __atomic_store_n(&record->pins, left, __ATOMIC_RELEASE);
-    if (left == 0 && ours) {
-        record_drop(record);
-    }
-}
-
 /* N of "Task-N"; -1 for any other name. */
 static int64_t default_name(const char *name, Py_ssize_t length)
 {

@@ -267,6 +267,11 @@ void outlet_watch(Outlet *outlet, const int64_t *tasks, int count)
     cursor_watch(&outlet->cursor, tasks, count);
 }
 
+void outlet_trace(Outlet *outlet, int64_t after)
+{
+    cursor_trace(&outlet->cursor, after);
+}
+
 bool outlet_put(Outlet *outlet, const void *bytes, size_t length, bool last)
 {
     pthread_mutex_lock(&outlets_lock);

@@ -17,6 +17,7 @@ Outlet *outlet_open(int socket, int bell); /* NULL where there is no memory */
 void outlet_close(Outlet *);
 void outlet_subscribe(Outlet *, int64_t interval_ns); /* a batch at once, then one each time that it has passed */
 void outlet_watch(Outlet *, const int64_t *tasks, int count); /* see `cursor_watch` */
+void outlet_trace(Outlet *, int64_t after);                   /* see `cursor_trace` */
 /* Send these bytes in between; `last`: and then no more. False where many are still under way: then a byte is
  * written to the bell when they have left. */
 bool outlet_put(Outlet *, const void *bytes, size_t length, bool last);

@@ -1,5 +1,5 @@
 /* For a loop with handles of its own (uvloop): what it is given in place of a callback, and the methods of
- * its class that take one. */
+ * its class that take one. The steps of C Tasks are seen as they are: see steps.c. */
 #include "native.h"
 
 #include <stddef.h>
@@ -26,14 +26,6 @@ static Wrapper *latest[BY_SIGNAL + 1];
 static Wrapper *spare[SPARE_WRAPPERS];
 static int spares;
 
-static PyObject *no_arguments;
-
-static PyObject *call(PyObject *callback, PyObject *const *args, size_t count, PyObject *keywords)
-{
-    return PyVectorcall_NARGS(count) == 0 && keywords == NULL ? call_with(callback, no_arguments)
-                                                              : PyObject_Vectorcall(callback, args, count, keywords);
-}
-
 static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t count, PyObject *keywords)
 {
     Wrapper *self = (Wrapper *)callable;
@@ -49,12 +41,7 @@ static PyObject *run_step(PyObject *callable, PyObject *const *args, size_t coun
         Py_INCREF(task);
         Running before;
         poll_begin(record, &before);
-        result = call(callback, args, count, keywords);
-        PyObject *error = result == NULL ? take_exception() : NULL;
-        poll_end(record, task, &before);
-        record_unpin(record);
-        Py_DECREF(task);
-        raise_again(error);
+        result = poll_over(record, task, &before, PyObject_Vectorcall(callback, args, count, keywords));
     }
     Py_DECREF(callback);
     return result;
@@ -142,10 +129,15 @@ static Wrapper *wrapper_new(void)
     return PyObject_GC_New(Wrapper, wrapper_type);
 }
 
+static inline bool is_foreign_call(const LoopStats *stats, int source)
+{
+    return (source == BY_CALLBACK || source == BY_TIMER) && is_foreign(stats);
+}
+
 /* Its loop is given it now, perhaps once more. */
 static PyObject *given(Wrapper *self, LoopStats *stats, PyObject *loop)
 {
-    bool foreign = (self->source == BY_CALLBACK || self->source == BY_TIMER) && is_foreign(stats);
+    bool foreign = is_foreign_call(stats, self->source);
     self->turn = self->source == BY_TIMER ? timer_set(stats) : stats->turns;
     if (foreign) {
         foreign_call(loop, self->callback);
@@ -167,6 +159,14 @@ PyObject *wrap(PyObject *loop, PyObject *callback, int source)
     }
     bool step = stats != NULL && is_step(callback);
     TaskRecord *record = step ? woken(loop, callback) : NULL;
+    if (record != NULL && step_is_seen(callback)) {
+        bool foreign = is_foreign_call(record->stats, source);
+        record_unpin(record);
+        if (foreign) {
+            foreign_call(loop, callback);
+        }
+        return Py_NewRef(callback);
+    }
     if (stats == NULL || (step && record == NULL)) {
         return Py_NewRef(callback);
     }
@@ -229,7 +229,29 @@ static Py_ssize_t callback_at(const Method *self, PyObject *const *args, Py_ssiz
             at = positional + i;
         }
     }
-    return at >= 0 && PyCallable_Check(args[at]) ? at : -1;
+    return at >= 0 && Py_TYPE(args[at])->tp_call != NULL ? at : -1;
+}
+
+/* The method, with something else as its argument `at`. */
+static __attribute__((noinline)) PyObject *call_with_other(const Method *self, PyObject *const *args,
+                                                           Py_ssize_t positional, PyObject *keywords, Py_ssize_t at,
+                                                           PyObject *other)
+{
+    Py_ssize_t all = positional + (keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0);
+    PyObject *few[MOST_ARGUMENTS];
+    PyObject **given = all <= MOST_ARGUMENTS ? few : PyMem_New(PyObject *, (size_t)all);
+    if (given == NULL) {
+        return PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
+    }
+    for (Py_ssize_t i = 0; i < all; i++) {
+        given[i] = args[i];
+    }
+    given[at] = other;
+    PyObject *result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
+    if (given != few) {
+        PyMem_Free(given);
+    }
+    return result;
 }
 
 /* method(loop, ..., callback, *args, context=None) */
@@ -237,27 +259,15 @@ static PyObject *method_call(PyObject *callable, PyObject *const *args, size_t c
 {
     Method *self = (Method *)callable;
     Py_ssize_t positional = PyVectorcall_NARGS(count);
-    Py_ssize_t all = positional + (keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0);
     Py_ssize_t at = positional > 0 ? callback_at(self, args, positional, keywords) : -1;
-    PyObject *few[MOST_ARGUMENTS];
-    PyObject **given = at < 0 || all <= MOST_ARGUMENTS ? few : PyMem_New(PyObject *, (size_t)all);
-    PyObject *callback = at < 0 || given == NULL ? NULL : wrap(args[0], args[at], self->source);
-    PyObject *result;
+    PyObject *callback = at >= 0 ? wrap(args[0], args[at], self->source) : NULL;
     if (callback == NULL) {
         PyErr_Clear();
-        result = PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
     }
-    else {
-        for (Py_ssize_t i = 0; i < all; i++) {
-            given[i] = args[i];
-        }
-        given[at] = callback;
-        result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
-        Py_DECREF(callback);
-    }
-    if (given != few) {
-        PyMem_Free(given);
-    }
+    PyObject *result = callback == NULL || callback == args[at]
+                           ? PyObject_Vectorcall(self->method, args, (size_t)positional, keywords)
+                           : call_with_other(self, args, positional, keywords, at, callback);
+    Py_XDECREF(callback);
     return result;
 }
 
@@ -313,6 +323,5 @@ int wrappers_init(void)
 {
     wrapper_type = (PyTypeObject *)PyType_FromSpec(&wrapper_spec);
     method_type = (PyTypeObject *)PyType_FromSpec(&method_spec);
-    no_arguments = PyTuple_New(0);
-    return wrapper_type == NULL || method_type == NULL || no_arguments == NULL ? -1 : 0;
+    return wrapper_type == NULL || method_type == NULL ? -1 : 0;
 }

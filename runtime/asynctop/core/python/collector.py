@@ -19,10 +19,10 @@ from itertools import islice, takewhile
 from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
-from asynctop.core.python.details import WatchedPoll
 from asynctop.core.python.handles import settings
 from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
+from asynctop.core.python.tracing import Tracer
 from asynctop.core.python.watching import Watching
 from asynctop_protocol import (
     Ended,
@@ -95,6 +95,8 @@ class Collector:
 
     def drain(self) -> None:
         """Take note of what changed since the last drain."""
+        if settings.trace is not None:
+            settings.trace.drain()  # before the rest: whose polls these are is found below
         self._evict()
         self.version += 1
         restless, self._restless = self._restless, []
@@ -165,6 +167,7 @@ class Cursor:
         self._texts = 1
         self._kinds = 1
         self._watching = Watching()
+        self._tracer: Tracer | None = None
 
     def frames(self) -> Iterator[bytes]:
         """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
@@ -175,9 +178,18 @@ class Cursor:
         """Tell of the polls of these tasks from now on, and of no other ones."""
         self._watching.watch(tasks, self._collector.by_version)
 
+    def trace(self, after: int | None) -> None:
+        """Tell of every poll of every task from now on, of those after this number; None: no more."""
+        if after is not None:
+            self._tracer = self._tracer or Tracer(after)
+        elif self._tracer is not None:
+            self._tracer.end()
+            self._tracer = None
+
     def _messages(self) -> Iterator[Message]:
         collector = self._collector
         after, self._version = self._version, collector.version
+        traced = self._tracer.polls() if self._tracer is not None else ()
         everything = after == 0 or after < collector.evicted_version
         if everything:
             yield Reset()
@@ -190,13 +202,20 @@ class Cursor:
             yield from self._tasks(records[start : start + ROWS], after)
         polls = self._watching.polls()
         for start in range(0, len(polls), ROWS):
-            yield from self._history(polls[start : start + ROWS])
+            some = polls[start : start + ROWS]
+            columns = zip(*((task, *poll[1:]) for task, poll in some), strict=True)
+            yield from self._history(0, *map(list, columns))
+        for block in traced:
+            for first, rows in block.pieces(ROWS):
+                yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
         yield from self._watching.histograms()
         yield from self._totals(after)
         loops = _loops(self._collector.texts.number)
         yield from self._new_texts()
         yield loops
-        yield Tick(monotonic_ns(), _dropped(self._watching.lost()), list(collector.faults))
+        traces_lost = self._tracer.lost() if self._tracer is not None else 0
+        dropped = _dropped(history=self._watching.lost(), trace=traces_lost)
+        yield Tick(monotonic_ns(), dropped, list(collector.faults))
 
     def _new_texts(self) -> Iterator[Message]:
         """Texts are numbered as rows are built, so this goes out before the message that was built."""
@@ -267,17 +286,20 @@ class Cursor:
         if ended:
             yield end
 
-    def _history(self, polls: list[tuple[int, WatchedPoll]]) -> Iterator[Message]:
-        callbacks = [_callback(poll.waker) for _, poll in polls]
+    def _history(self, first: int, *columns: list[int]) -> Iterator[Message]:
+        """`columns`: those of a trace's rows. `first` is 0 where it is none."""
+        tasks, woken, wakers, started, ended = columns
+        callbacks = [_callback(waker) for waker in wakers]
         number = self._collector.texts.number
         message = History(
-            task=[task for task, _ in polls],
-            woken_ns=[poll.woken_ns for _, poll in polls],
+            task=tasks,
+            woken_ns=woken,
             waker_source=[source for source, _ in callbacks],
-            waker_task=[max(poll.waker, 0) for _, poll in polls],
+            waker_task=[max(waker, 0) for waker in wakers],
             waker_name=[number(name) for _, name in callbacks],
-            started_ns=[poll.started_ns for _, poll in polls],
-            ended_ns=[poll.ended_ns for _, poll in polls],
+            started_ns=started,
+            ended_ns=ended,
+            first=first,
         )
         yield from self._new_texts()
         yield message
@@ -346,10 +368,9 @@ def _length(histogram: list[int]) -> int:
     return length
 
 
-def _dropped(polls_lost: int) -> dict[str, int]:
+def _dropped(**lost: int) -> dict[str, int]:
     """What was lost, by name; without the names of which nothing was lost."""
-    stalls = sum(stats.lost_long_polls for stats in registry.loops)
-    lost = {"stalls": stalls, "history": polls_lost}
+    lost["stalls"] = sum(stats.lost_long_polls for stats in registry.loops)
     return {name: count for name, count in lost.items() if count}
 
 

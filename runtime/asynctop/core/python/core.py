@@ -101,6 +101,7 @@ class PythonCore:
             if loop is not None:
                 del loop._asynctop_stats
         registry.__init__()  # type: ignore[misc]
+        handles.settings.trace = None
         self.report_foreign_calls(None)
 
     def begin_watch(self, period_ns: int) -> None:

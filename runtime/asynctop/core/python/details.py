@@ -50,7 +50,7 @@ class History:
 class Details:
     """See above."""
 
-    __slots__ = ("history", "max_wait_ns", "polls", "waits", "waker")
+    __slots__ = ("history", "max_wait_ns", "polls", "waits")
 
     def __init__(self) -> None:
         # As long as the last bucket hit requires: counted faster than a dict, and hardly larger.
@@ -59,8 +59,6 @@ class Details:
         self.waits: list[int] = []
         """The same by how long they waited."""
         self.max_wait_ns = 0
-        self.waker = 0
-        """What led to the poll under way, where it has been woken again in it."""
         self.history: History | None = None
 
 

@@ -12,7 +12,7 @@ from asyncio import events
 from collections.abc import Callable
 from contextvars import copy_context
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asynctop.core.describe import describe
 from asynctop.core.python.records import (
@@ -29,6 +29,9 @@ from asynctop.core.sites import spawn_site
 from asynctop.core.stock import LooksLikeStock, StockHandle, StockTimerHandle, report
 from asynctop.core.tracebacks import leave_out
 from asynctop_protocol import WakerSource
+
+if TYPE_CHECKING:
+    from asynctop.core.python.tracing import Trace
 
 _SOURCE_BY_MAKER = {
     "_add_reader": WakerSource.IO,
@@ -49,17 +52,21 @@ _LATEST_NS = 1e15
 class Settings:
     """What the hot path reads besides its arguments. Set by the core when it begins."""
 
-    __slots__ = ("on_fault", "on_foreign_call", "threshold_ns")  # read faster than a class's attributes
+    # Read faster than a class's attributes.
+    __slots__ = ("on_fault", "on_foreign_call", "threshold_ns", "trace")
 
     threshold_ns: int
     on_fault: Callable[[Exception], None]
     """Told of what fails in our own code: it must not reach the program."""
     on_foreign_call: Callable[[Any, Any], None] | None
     """Told where another thread than the loop's own gives it a callback."""
+    trace: Trace | None
+    """What is told of every poll, while a console wants to know."""
 
     def __init__(self) -> None:
         self.threshold_ns = 50_000_000
         self.on_foreign_call = None
+        self.trace = None
 
 
 settings = Settings()

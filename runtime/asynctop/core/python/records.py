@@ -192,6 +192,7 @@ class LoopStats:
         "turn_ns",
         "turn_polls",
         "turns",
+        "waker_before",
         "worst_turn",
     )
 
@@ -209,6 +210,8 @@ class LoopStats:
         """The task record or callback handle that runs."""
         self.since = 0
         """When `current` began."""
+        self.waker_before = 0
+        """What led to the poll under way, where its task has woken itself again in it."""
         self.callbacks = self.callback_ns = 0
         self.lag_ns = 0
         """Longest time that a woken task waited for its poll, or a due timer for its turn, since the

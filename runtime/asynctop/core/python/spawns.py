@@ -41,7 +41,7 @@ def spawn(task: Any, loop: Any) -> TaskRecord:
     elif current.ref is coroutine:  # being made by create_task, below
         record = current
         if getattr(coroutine, "cr_suspended", False):  # its first poll made it ready for the next
-            record.waker = record.id
+            stats.waker_before, record.waker = record.waker, record.id
             record.self_wakes = 1
     else:
         record = _new_record(stats, _kind_of(stats, coroutine, loop), loop)

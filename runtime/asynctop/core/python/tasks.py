@@ -277,10 +277,14 @@ def settle(
             if waited > details.max_wait_ns:
                 details.max_wait_ns = waited
             if details.history is not None:
-                waker = record.waker if record._callback is callback else details.waker
+                waker = record.waker if record._callback is callback else stats.waker_before
                 details.history.add(started - waited, waker, started, ended)
         elif record.polls == EARNED:
             details_of(record)
+        trace = settings.trace
+        if trace is not None:
+            waker = record.waker if record._callback is callback else stats.waker_before
+            trace.add(record.id, started - waited, waker, started, ended)
         if waited > stats.lag_ns:
             stats.lag_ns = waited
         if before is NOTHING:

@@ -130,8 +130,7 @@ def woken(loop: Any, callback: Any) -> TaskRecord:
     current = stats.current
     if current is record:
         record.self_wakes += 1  # it waits from the end of its poll on: see `settle`
-        if record.details is not None:
-            record.details.waker = record.waker
+        stats.waker_before = record.waker
     else:
         record.since = monotonic_ns()
     record.waker = current.id
