@@ -215,7 +215,7 @@ def test_a_module_that_there_is_not(lab: Lab) -> None:
 
 
 def test_a_program_that_goes_on_for_ever(lab: Lab, core: dict[str, str]) -> None:
-    status, out, err = said(check(lab, "--for", "0.5", "--", lab.program(DEADLOCK), env=core))
+    status, out, err = said(check(lab, "--for", "3", "--", lab.program(DEADLOCK), env=core))
     assert (status, out) == (1, "ready\n")
     assert "deadlock-two-locks" in err
     assert "program.py:7" in err
