@@ -2,7 +2,7 @@
 
 The program is a child with our own standard streams. It begins when we watch, and at its end waits until we
 have seen everything (`asynctop run --wait`), so that one that ends within milliseconds is seen as well. The
-lints are asked once a second, and at the end: what was wrong for a while counts.
+lints are asked once a second, and at the end: what was wrong for a while counts, or in the end.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from asynctop_protocol.messages import Subscribe, Tick
 _INTERVAL_NS = 100_000_000
 _LOOK_AGAIN_S = 0.02
 _CHECK_S = 1.0
+_LASTING_S = 8.0
+"""How long something must be wrong that is right again in the end: longer than the few seconds that a lint
+looks back, for programs that begin are restless."""
 _ASK_S = 2.0
 """Between two questions for all await chains, at least."""
 _ANSWER_S = 2.0
@@ -53,6 +56,8 @@ class Found(NamedTuple):
     stack: list[Frame]
     """Outermost first; empty where it is about no stall."""
     callee: str
+    since: float
+    """When it was found first, on our clock."""
 
 
 class Outcome(NamedTuple):
@@ -154,7 +159,10 @@ class _Run:
         self._child = child
         self._rules = rules
         self._model = Model()
+        self._latest: list[Found] = []
+        """What is wrong at the moment."""
         self._found: list[Found] = []
+        """What counts of it, and what did before."""
         self._looks: Looks | None = None
         self._last_look = False
         self._answered = asyncio.Event()
@@ -188,7 +196,7 @@ class _Run:
         finally:
             ender.cancel()
             link.close()
-        self._check()
+        self._check(final=True)
         model, order = self._model, list(Severity)
         return Outcome(
             status,
@@ -237,12 +245,16 @@ class _Run:
                     check_at = time.monotonic() + _CHECK_S
             await asyncio.sleep(0)  # a flood never makes `receive` wait
 
-    def _check(self) -> None:
-        """Ask the lints. What they said before stays, unless they say it anew."""
-        model = self._model
-        now = [Found(finding, *_stall_of(model, finding)) for finding in check_all(model, self._rules)]
-        before = [old for old in self._found if not any(_renews(new.finding, old.finding) for new in now)]
-        self._found = [*before, *now]
+    def _check(self, *, final: bool = False) -> None:
+        """Ask the lints. What has counted before stays, unless it is said anew."""
+        model, now = self._model, time.monotonic()
+        latest = []
+        for finding in check_all(model, self._rules):
+            since = min((old.since for old in self._latest if _renews(finding, old.finding)), default=now)
+            latest.append(Found(finding, *_stall_of(model, finding), since))
+        counts = [each for each in latest if final or now - each.since >= _LASTING_S]
+        before = [old for old in self._found if not any(_renews(new.finding, old.finding) for new in counts)]
+        self._latest, self._found = latest, [*before, *counts]
 
     async def _end(self, seconds: float | None) -> None:
         """End the program when its time is over, or somebody asks for that."""
@@ -255,7 +267,7 @@ class _Run:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ANSWER_S):
                     await self._answered.wait()
-            self._check()
+            self._check(final=True)
         self._stopped = True
         with suppress(ProcessLookupError):
             self._child.terminate()

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         if not words:
             raise CannotRunError("expected a program to run: asynctop run app.py, or asynctop run -m module")
         run = _module(words[0], words[1:]) if options.module else _program(words)
-        _instrument(
+        instrument(
             stall_threshold=options.stall_threshold / 1000,
             flight_recorder=options.flight_recorder,
             flight_limit=options.flight_limit / 1000,
@@ -126,8 +126,8 @@ def _milliseconds(text: str) -> float:
     return value
 
 
-def _instrument(**options: Any) -> None:
-    """Install. Raises CannotRunError where that does not work: without it there is nothing to see."""
+def instrument(**options: Any) -> None:
+    """Call `install(**options)`. Raises CannotRunError where that does not work, with the reason."""
     reasons = io.StringIO()
     logger = logging.getLogger("asynctop")
     handler = logging.StreamHandler(reasons)

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 from weakref import ref
@@ -31,13 +30,15 @@ KEPT = 3000
 
 
 class Clocks(NamedTuple):
-    """A thread's times at a moment."""
+    """The times at a moment."""
 
     at_ns: int
     busy_ns: int
-    """On a processor."""
+    """For how long the process has computed, in all its threads: the loop may have run in another one."""
     waited_ns: int
-    """Ready to run while others had the processors."""
+    """For how long the tests' thread was ready to run while others had the processors; and"""
+    noter_waited_ns: int
+    """the thread that notes: so much later it came, and for no other reason."""
 
 
 class Notes:
@@ -50,11 +51,12 @@ class Notes:
         """One more."""
         self._clocks.append(clocks)
 
-    def own_ns(self, started_ns: int, took_ns: int, *, computes: bool) -> int:
-        """How much of a poll's time was its own: what it computed, or else waited, but not for a processor.
+    def own_ns(self, started_ns: int, took_ns: int, *, computes: bool, for_thread: bool) -> int:
+        """How much of a poll's time was its own: in which it computed or waited, but not for a processor.
         Where the notes do not tell, it is rather too little.
 
         A late note says that the machine stood still, unless the poll computes with the interpreter's lock.
+        Where it waits for another thread, others may have had the processors instead of that.
         """
         clocks = list(self._clocks)
         first = max((n for n, each in enumerate(clocks) if each.at_ns <= started_ns), default=0)
@@ -65,7 +67,13 @@ class Notes:
         own_ns = took_ns - (around[-1].waited_ns - around[0].waited_ns)
         if computes:
             return min(own_ns, around[-1].busy_ns - around[0].busy_ns)
-        late = (after.at_ns - before.at_ns - PERIOD_NS for before, after in pairwise(around))
+        late = (
+            after.at_ns
+            - before.at_ns
+            - PERIOD_NS
+            - (0 if for_thread else after.noter_waited_ns - before.noter_waited_ns)
+            for before, after in pairwise(around)
+        )
         return own_ns - sum(ns for ns in late if ns > SLACK_NS)
 
 
@@ -75,7 +83,7 @@ class Noting:
     def __init__(self) -> None:
         global _noting
         self.notes = Notes()
-        self._read = _reader(threading.get_native_id())
+        self._noted = threading.current_thread()
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self.resume()
@@ -85,12 +93,14 @@ class Noting:
 
     def note(self) -> None:
         """Note the clocks now, too."""
-        if self._read is not None:
-            self.notes.add(self._read())
+        thread = self._thread
+        if thread is not None:
+            waited = _waited_ns(self._noted), _waited_ns(thread)
+            self.notes.add(Clocks(time.monotonic_ns(), time.process_time_ns(), *waited))
 
     def resume(self) -> None:
-        """Begin, or go on."""
-        if self._read is not None and self._thread is None:
+        """Begin, or go on, where the system tells the times."""
+        if self._thread is None and os.path.exists(_times_of(self._noted)):
             self._over.clear()
             self._thread = threading.Thread(target=self._run, name="asynctop-processors", daemon=True)
             self._thread.start()
@@ -125,14 +135,10 @@ def _after_fork() -> None:
         when_forked(_paused.resume, sys._getframe(1))
 
 
-def _reader(thread: int) -> Callable[[], Clocks] | None:
-    """What reads the clocks of a thread, given by its number in the system; None where that does not tell."""
-    path = f"/proc/self/task/{thread}/schedstat"
+def _waited_ns(thread: threading.Thread) -> int:
+    with open(_times_of(thread), "rb", buffering=0) as file:
+        return int(file.read(100).split()[1])
 
-    def read() -> Clocks:
-        with open(path, "rb", buffering=0) as file:
-            waited = int(file.read(100).split()[1])
-        # Linux numbers the clocks of threads by their ids. What the file says is as old as the last tick.
-        return Clocks(time.monotonic_ns(), time.clock_gettime_ns((~thread << 3) | 6), waited)
 
-    return read if os.path.exists(path) else None
+def _times_of(thread: threading.Thread) -> str:
+    return f"/proc/self/task/{thread.native_id}/schedstat"

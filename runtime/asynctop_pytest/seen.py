@@ -22,8 +22,12 @@ _BLAMED = {Cause.BLOCKING, Cause.CPU, Cause.GIL}
 """Not a garbage collection, which is about all that the test run has made so far; nor what is not known, as
 of a poll that would not have been long if the machine had had a processor for it."""
 
-_NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\][bp]db\.py$")
-"""Files of what takes its time and is no fault of a test: an import, which comes once, and the debugger."""
+_NOBODYS = re.compile(
+    r"^<frozen importlib\._bootstrap|[/\\][bp]db\.py:"
+    r"|[/\\]threading\.py:Thread\.start$|[/\\]asyncio[/\\]subprocess\.py:create_"
+)
+"""What takes its time and is no fault of a test: an import, which comes once; the debugger; and the start of
+a thread or a process, which takes as long as the system takes."""
 
 _ANYIO = re.compile(r"[/\\]anyio[/\\]_backends[/\\]")
 _ANYIO_RUNNER = "TestRunner._run_tests_and_fixtures"
@@ -89,8 +93,8 @@ class Seen:
         self._inside = inside
         self._notes = notes
         """Of this thread."""
-        self._own_loops: set[int] = set()
-        """The loops that run in this thread."""
+        self._elsewhere: set[int] = set()
+        """The loops that run in other threads."""
         self._texts = [""]
         self._kinds = [_Kind("", ("", 0), ("", 0))]
         self._tasks: dict[int, _Row] = {}
@@ -167,7 +171,7 @@ class Seen:
                 case Loops():
                     name = threading.current_thread().name
                     threads = zip(message.id, message.thread, strict=True)
-                    self._own_loops = {loop for loop, thread in threads if thread == name}
+                    self._elsewhere = {loop for loop, thread in threads if thread not in ("", name)}
                 case Reset():
                     self._tasks.clear()
                 case Texts():
@@ -200,11 +204,15 @@ class Seen:
     def _stall(self, stall: Told) -> Stall:
         frame = users_frame(stall.stack)
         kind = self._kinds[stall.kind]
-        nobodys = any(_NOBODYS.search(file) for _, file, _ in stall.stack)
+        nobodys = any(_NOBODYS.search(f"{file}:{function}") for function, file, _ in stall.stack)
         own_ns = stall.duration_ns
-        if stall.loop in self._own_loops:
-            computes = stall.cause is not Cause.BLOCKING
-            own_ns = self._notes.own_ns(stall.started_ns, stall.duration_ns, computes=computes)
+        if stall.loop not in self._elsewhere:
+            own_ns = self._notes.own_ns(
+                stall.started_ns,
+                stall.duration_ns,
+                computes=stall.cause is not Cause.BLOCKING,
+                for_thread=stall.callee.startswith("_thread."),
+            )
         return Stall(
             stall.duration_ns / 1e9,
             own_ns / 1e9,

@@ -15,6 +15,7 @@ import pytest
 
 import asynctop
 from asynctop.insider import Insider
+from asynctop.run import CannotRunError, instrument
 from asynctop_pytest.plugin import Wish
 from asynctop_pytest.processors import Noting
 from asynctop_pytest.seen import Seen
@@ -52,13 +53,18 @@ class Watch:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> _Hook:
         """The test's fixtures are set up."""
-        self._wish = self._wishes.get(item)
-        if self._wish is None:
+        self._wish = None
+        if (wish := self._wishes.get(item)) is None:
             return (yield)
-        self._cleans_up = self._failed = False
-        self._install(self._wish.max_poll)
+        try:
+            self._install(wish.max_poll)
+        except CannotRunError as error:
+            yield
+            pytest.fail(f"asynctop cannot watch this test: {error}", pytrace=False)
         self.seen.restart()
-        return (yield from self._phase(item, self._wish, "setup"))
+        self._wish = wish
+        self._cleans_up = self._failed = False
+        return (yield from self._phase(item, wish, "setup"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> _Hook:
@@ -123,8 +129,7 @@ class Watch:
         if self._ours is not None and self._max_poll != max_poll:
             self._uninstall()
         if (inside := asynctop.insider()) is None:
-            if not asynctop.install(stall_threshold=max_poll):
-                pytest.fail('asynctop cannot watch this test: the logger "asynctop" says why', pytrace=False)
+            instrument(stall_threshold=max_poll)
             self._ours = inside = asynctop.insider()
             self._max_poll = max_poll
         if inside is not self._inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_a_module_that_there_is_not(lab: Lab) -> None:
 
 
 def test_a_program_that_goes_on_for_ever(lab: Lab, core: dict[str, str]) -> None:
-    status, out, err = said(check(lab, "--for", "0.5", "--", lab.program(DEADLOCK), env=core))
+    status, out, err = said(check(lab, "--for", "3", "--", lab.program(DEADLOCK), env=core))
     assert (status, out) == (1, "ready\n")
     assert "deadlock-two-locks" in err
     assert "program.py:7" in err
@@ -272,3 +273,11 @@ def test_bad_input(lab: Lab, words: list[str], says: str) -> None:
     lab.program(GOOD)
     assert says in complaint(check(lab, *words))
     assert list(lab.directory.iterdir()) == []
+
+
+@pytest.mark.source_tree
+def test_the_page_has_the_options_that_there_are(lab: Lab) -> None:
+    page = (Path(__file__).parents[2] / "docs/ci.md").read_text()
+    _, said_, _ = said(check(lab, "--help"))
+    options = set(re.findall(r"--[a-z-]+", said_)) - {"--help"}
+    assert set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE)) == options

@@ -132,6 +132,22 @@ def test_what_the_programs_own_classes_break_is_told_and_the_program_goes_on(
     assert tick.faults == ["the hooks failed and is switched off: RuntimeError: broken by the program"]
 
 
+def test_waiting_for_a_console(installed: str) -> None:
+    assert not asynctop.await_console(0)
+    connection = Connection(Role.CONSOLE)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(installed)
+        sock.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(1)))
+        assert asynctop.await_console(20)
+        asynctop.uninstall()  # it tells all that there is, and then hangs up
+        messages = []
+        while data := sock.recv(65536):
+            messages += connection.receive(data)
+    assert isinstance(messages[-1], Tick)
+    assert not asynctop.await_console(0)
+
+
 def test_a_forked_child_serves_on_its_own_socket(installed: str) -> None:
     reader, writer = os.pipe()
     child = os.fork()

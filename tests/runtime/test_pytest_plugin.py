@@ -1,4 +1,4 @@
-"""The pytest plugin: test runs in processes of their own, with each core, and what is seen of one test."""
+"""The pytest plugin: test runs in processes of their own, and what is seen of one test."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test():
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, core_name: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a test file with pytest."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", ",".join(PLUGINS))
@@ -91,6 +91,7 @@ def line_of(source: str, text: str) -> int:
     return number
 
 
+@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_test_that_blocks(run: Run, way: str) -> None:
     result = run(written(way, "load()", "await asyncio.sleep(0)"), "--asynctop")
@@ -107,6 +108,7 @@ def test_a_test_that_blocks(run: Run, way: str) -> None:
     )
 
 
+@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_test_that_leaves_a_task_behind(run: Run, way: str) -> None:
     spawn = 'task = asyncio.create_task(poller(), name="mine")'
@@ -211,6 +213,7 @@ async def server():
 }
 
 
+@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WIDE)
 def test_tasks_of_a_wider_fixture_are_not_the_test_s(run: Run, way: str) -> None:
     source = f"""{WIDE[way]}
@@ -402,6 +405,13 @@ def test_again():
     assert outcomes(run(source, "--asynctop")) == {"failed": 2, "passed": 1}
 
 
+def test_where_it_cannot_be_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNCTOP_CORE", "nonsense")
+    result = run("def test(): pass", "--asynctop")
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines(["asynctop cannot watch this test: *ASYNCTOP_CORE*nonsense*"])
+
+
 class FakeInsider:
     """Tells what a test says."""
 
@@ -428,7 +438,9 @@ APP = ("handler", "/home/me/app.py", 3)
         (Cause.GC, [APP], False),
         (Cause.UNKNOWN, [APP], False),
         (Cause.CPU, [APP, ("_find_and_load", "<frozen importlib._bootstrap>", 7)], False),
-        (Cause.BLOCKING, [APP, ("cmdloop", "/usr/lib/python3.11/pdb.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Pdb.cmdloop", "/usr/lib/python3.11/pdb.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Thread.start", "/usr/lib/python3.11/threading.py", 7)], False),
+        (Cause.BLOCKING, [APP, ("Thread.join", "/usr/lib/python3.11/threading.py", 7)], True),
     ],
 )
 def test_what_is_blamed(cause: Cause, stack: list[tuple[str, str, int]], blamed: bool) -> None:
@@ -448,25 +460,44 @@ MS = 1_000_000
 
 
 @pytest.mark.parametrize(
-    ("clocks", "waits", "computes"),
+    ("clocks", "waits", "waits_for_thread", "computes"),
     [
-        # What it has waited for, and what it has computed, of a poll from 5 to 105 ms; notes every 10 ms.
-        ([(at, 0, 0) for at in range(0, 120, 10)], 100, 0),
-        ([(at, at, 0) for at in range(0, 120, 10)], 100, 100),
-        ([(0, 0, 0), *((at, at - 80, 80) for at in range(90, 120, 10))], 100 - 80 - 80, 20),
-        ([(0, 0, 0), (10, 10, 0), (90, 12, 0), (100, 12, 0), (110, 12, 0)], 100 - 70, 12),
-        ([(0, 0, 0), (12, 0, 0), (26, 0, 0), *((at, 0, 0) for at in range(36, 120, 10))], 100, 0),
-        ([(200, 0, 0)], 100, 100),
-        ([], 100, 100),
+        # Of a poll from 5 to 105 ms, with notes every 10 ms.
+        ([(at, 0, 0, 0) for at in range(0, 120, 10)], 100, 100, 0),
+        ([(at, at, 0, 0) for at in range(0, 120, 10)], 100, 100, 100),
+        ([(at, at, min(at, 80), 0) for at in range(0, 120, 10)], 20, 20, 20),
+        ([(0, 0, 0, 0), *((at, at - 80, 70, 80) for at in range(90, 120, 10))], 30, 30 - 80, 30),
+        ([(0, 0, 0, 0), *((at, 0, 0, 80) for at in range(90, 120, 10))], 100, 20, 0),
+        ([(0, 0, 0, 0), *((at, 10, 0, 0) for at in range(90, 120, 10))], 20, 20, 10),
+        ([(at, 0, 0, 0) for at in (0, 12, 26, *range(36, 120, 10))], 100, 100, 0),
+        ([(200, 0, 0, 0)], 100, 100, 100),
+        ([], 100, 100, 100),
     ],
-    ids=["waits", "computes", "no processor", "machine stands still", "a little late", "too late", "nothing"],
+    ids=[
+        "waits",
+        "computes",
+        "others run",
+        "others run first",
+        "others run while it waits",
+        "machine stands still",
+        "a little late",
+        "too late",
+        "no notes",
+    ],
 )
-def test_time_of_its_own(clocks: list[tuple[int, int, int]], waits: int, computes: int) -> None:
+def test_time_of_its_own(
+    clocks: list[tuple[int, int, int, int]], waits: int, waits_for_thread: int, computes: int
+) -> None:
     notes = Notes()
-    for at, busy, waited in clocks:
-        notes.add(Clocks(at * MS, busy * MS, waited * MS))
-    assert notes.own_ns(5 * MS, 100 * MS, computes=False) == waits * MS
-    assert notes.own_ns(5 * MS, 100 * MS, computes=True) == computes * MS
+    for times in clocks:
+        notes.add(Clocks(*(ms * MS for ms in times)))
+
+    def own_ms(**what: bool) -> int:
+        return notes.own_ns(5 * MS, 100 * MS, **{"computes": False, "for_thread": False, **what}) // MS
+
+    assert own_ms() == waits
+    assert own_ms(for_thread=True) == waits_for_thread
+    assert own_ms(computes=True) == computes
 
 
 def test_a_test_may_fork(run: Run) -> None:
