@@ -1,15 +1,11 @@
-"""The pytest plugin: test runs in processes of their own, and what is seen of one test."""
+"""The pytest plugin: test runs in processes of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterator
 
 import pytest
-
-from asynctop_protocol import Cause, Message, Stall, Stalls
-from asynctop_pytest.processors import Clocks, Notes
-from asynctop_pytest.seen import Seen
 
 pytest_plugins = ("pytester",)
 
@@ -61,7 +57,7 @@ async def test():
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a test file with pytest."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", ",".join(PLUGINS))
@@ -72,7 +68,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         pytester.makepyfile(test_it=HEAD + source)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
 
-    return run_file
+    with tempfile.TemporaryDirectory(prefix="asynctop-") as directory:
+        monkeypatch.setenv("ASYNCTOP_DIR", directory)
+        yield run_file
 
 
 def outcomes(result: pytest.RunResult) -> dict[str, int]:
@@ -91,7 +89,6 @@ def line_of(source: str, text: str) -> int:
     return number
 
 
-@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_test_that_blocks(run: Run, way: str) -> None:
     result = run(written(way, "load()", "await asyncio.sleep(0)"), "--asynctop")
@@ -108,7 +105,6 @@ def test_a_test_that_blocks(run: Run, way: str) -> None:
     )
 
 
-@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_test_that_leaves_a_task_behind(run: Run, way: str) -> None:
     spawn = 'task = asyncio.create_task(poller(), name="mine")'
@@ -213,7 +209,6 @@ async def server():
 }
 
 
-@pytest.mark.usefixtures("core_name")
 @pytest.mark.parametrize("way", WIDE)
 def test_tasks_of_a_wider_fixture_are_not_the_test_s(run: Run, way: str) -> None:
     source = f"""{WIDE[way]}
@@ -410,94 +405,6 @@ def test_where_it_cannot_be_installed(run: Run, monkeypatch: pytest.MonkeyPatch)
     result = run("def test(): pass", "--asynctop")
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines(["asynctop cannot watch this test: *ASYNCTOP_CORE*nonsense*"])
-
-
-class FakeInsider:
-    """Tells what a test says."""
-
-    def __init__(self) -> None:
-        self.told: list[Message] = []
-
-    def news(self) -> list[Message]:
-        told, self.told = self.told, []
-        return told
-
-    def loops(self) -> set[int]:
-        return set()
-
-
-APP = ("handler", "/home/me/app.py", 3)
-
-
-@pytest.mark.parametrize(
-    ("cause", "stack", "blamed"),
-    [
-        (Cause.BLOCKING, [APP], True),
-        (Cause.CPU, [APP], True),
-        (Cause.GIL, [APP], True),
-        (Cause.GC, [APP], False),
-        (Cause.UNKNOWN, [APP], False),
-        (Cause.CPU, [APP, ("_find_and_load", "<frozen importlib._bootstrap>", 7)], False),
-        (Cause.BLOCKING, [APP, ("Pdb.cmdloop", "/usr/lib/python3.11/pdb.py", 7)], False),
-        (Cause.BLOCKING, [APP, ("Thread.start", "/usr/lib/python3.11/threading.py", 7)], False),
-        (Cause.BLOCKING, [APP, ("Thread.join", "/usr/lib/python3.11/threading.py", 7)], True),
-    ],
-)
-def test_what_is_blamed(cause: Cause, stack: list[tuple[str, str, int]], blamed: bool) -> None:
-    inside: Any = FakeInsider()
-    seen = Seen(inside, Notes())
-    started = 2**62
-    told = Stall(1, 1, 0, "Task-1", 1, started, 60_000_000, False, cause, 1, stack)
-    inside.told = [Stalls([told])]
-    (stall,) = seen.news()
-    assert (stall.blamed, stall.seconds, stall.cause) == (blamed, 0.06, cause.name.lower())
-    assert seen.news() == []
-    seen.restart()
-    assert seen.stalls == []
-
-
-MS = 1_000_000
-
-
-@pytest.mark.parametrize(
-    ("clocks", "waits", "waits_for_thread", "computes"),
-    [
-        # Of a poll from 5 to 105 ms, with notes every 10 ms.
-        ([(at, 0, 0, 0) for at in range(0, 120, 10)], 100, 100, 0),
-        ([(at, at, 0, 0) for at in range(0, 120, 10)], 100, 100, 100),
-        ([(at, at, min(at, 80), 0) for at in range(0, 120, 10)], 20, 20, 20),
-        ([(0, 0, 0, 0), *((at, at - 80, 70, 80) for at in range(90, 120, 10))], 30, 30 - 80, 30),
-        ([(0, 0, 0, 0), *((at, 0, 0, 80) for at in range(90, 120, 10))], 100, 20, 0),
-        ([(0, 0, 0, 0), *((at, 10, 0, 0) for at in range(90, 120, 10))], 20, 20, 10),
-        ([(at, 0, 0, 0) for at in (0, 12, 26, *range(36, 120, 10))], 100, 100, 0),
-        ([(200, 0, 0, 0)], 100, 100, 100),
-        ([], 100, 100, 100),
-    ],
-    ids=[
-        "waits",
-        "computes",
-        "others run",
-        "others run first",
-        "others run while it waits",
-        "machine stands still",
-        "a little late",
-        "too late",
-        "no notes",
-    ],
-)
-def test_time_of_its_own(
-    clocks: list[tuple[int, int, int, int]], waits: int, waits_for_thread: int, computes: int
-) -> None:
-    notes = Notes()
-    for times in clocks:
-        notes.add(Clocks(*(ms * MS for ms in times)))
-
-    def own_ms(**what: bool) -> int:
-        return notes.own_ns(5 * MS, 100 * MS, **{"computes": False, "for_thread": False, **what}) // MS
-
-    assert own_ms() == waits
-    assert own_ms(for_thread=True) == waits_for_thread
-    assert own_ms(computes=True) == computes
 
 
 def test_a_test_may_fork(run: Run) -> None:
