@@ -100,6 +100,7 @@ def crowded(model: Model, wait: int, work: int, idle: int, busy: int) -> None:
             scheduled=[10 * wait] + [2 * SECOND - idle - rounds] * len(crowd),
         )
     )
+    model.fold(loops(busy=10 * work + busy))
     model.fold(Tick(3 * SECOND))
 
 

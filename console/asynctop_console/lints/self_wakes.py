@@ -51,46 +51,47 @@ class SelfWakeSpin(Lint):
         if window_ns < SHORTEST_WINDOW_NS:
             return
         seconds = window_ns / 1e9
-        own, wakes = tasks.recent("self_wakes"), tasks.recent("wakes")
-        alive = tasks.state != State.DONE
+        own = tasks.recent("self_wakes")
+        # Of a million tasks, few wake themselves: the others are not looked at any more.
+        rows = np.flatnonzero(own >= min(self.least_per_second, self.least_of_crowd) * seconds)
+        rows = rows[tasks.state[rows] != State.DONE]
+        own, wakes, kinds = own[rows], tasks.recent("wakes", rows), tasks.kind[rows]
         spins = (
-            alive
-            & (tasks.self_wakes >= self.least_wakes)
+            (tasks.self_wakes[rows] >= self.least_wakes)
             & (own >= self.least_per_second * seconds)
             & (own >= self.least_share * wakes)
         )
         of_crowd = (
-            alive
-            & (own >= self.least_of_crowd * seconds)
+            (own >= self.least_of_crowd * seconds)
             & (own * 10 >= wakes * 9)
-            & (tasks.recent("busy_ns") <= self.most_poll_ms * MS * own)
+            & (tasks.recent("busy_ns", rows) <= self.most_poll_ms * MS * own)
         )
-        for kind in np.unique(tasks.kind[spins | of_crowd]).tolist():
-            ours = tasks.kind == kind
-            rows = np.flatnonzero(ours & (spins | of_crowd))
-            if own[rows].sum() < self.least_wakes * seconds or len(rows) <= self.most_told:
-                rows = np.flatnonzero(ours & spins)
+        for kind in np.unique(kinds[spins | of_crowd]).tolist():
+            found = (kinds == kind) & (spins | of_crowd)
+            if own[found].sum() < self.least_wakes * seconds or np.count_nonzero(found) <= self.most_told:
+                found = (kinds == kind) & spins
+            ids, wakes_itself = tasks.id[rows[found]].tolist(), own[found].tolist()
             label = model.kinds.label(kind)
             file, line = model.kinds.defined(kind)
             place = (label, file, line) if file else None
             where = at(place) or f" in {label}()"
-            if len(rows) > self.most_told:
+            if len(ids) > self.most_told:
                 yield self.about_kind(
                     model,
                     kind,
-                    f"{len(rows):,} tasks of {label}() wake themselves "
-                    f"{int(own[rows].sum() / seconds):,} times a second{where}. "
+                    f"{len(ids):,} tasks of {label}() wake themselves "
+                    f"{int(sum(wakes_itself) / seconds):,} times a second{where}. "
                     "Let them wait for an event instead of asking again.",
-                    tasks.id[rows].tolist(),
+                    ids,
                     place=place,
                 )
                 continue
-            for row in rows.tolist():
+            for id, times in zip(ids, wakes_itself, strict=True):
                 yield self.about_task(
                     model,
-                    int(tasks.id[row]),
-                    f"Task {model.task_name(int(tasks.id[row]))} wakes itself "
-                    f"{int(own[row] / seconds):,} times a second{where}. "
+                    id,
+                    f"Task {model.task_name(id)} wakes itself "
+                    f"{int(times / seconds):,} times a second{where}. "
                     "Wait for an event instead of asking again.",
                     place=place,
                 )

@@ -149,6 +149,9 @@ def _crowd(model: Model, loop: int, least: int = 20) -> _Crowd | None:
     window_ns = model.now_ns - tasks.recent_since_ns
     if window_ns < SHORTEST_WINDOW_NS:
         return None
+    _, pairs = model.meters.loops_since(window_ns)
+    if any(after.id == loop and after.busy_ns - before.busy_ns < window_ns // 2 for before, after in pairs):
+        return None  # nor can its tasks have been busier: a million of them need not be looked at
     alive = np.flatnonzero((tasks.state != State.DONE) & (tasks.loop == loop))
     ready = alive[_idle_ns(model, alive) <= window_ns // 10]
     # Who has lived for a moment only was always ready, too.
