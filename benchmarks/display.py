@@ -143,7 +143,7 @@ def _console(
 
 
 def _written_held(screen: Terminal, seconds: float) -> int:
-    """Bytes to the terminal while the order is held, as it is for two seconds whenever the cursor has moved."""
+    """Bytes to the terminal while the order is held, as it is for two seconds once the cursor has moved."""
     before = screen.written
     for number in range(int(seconds)):
         screen.press(_UP if number % 2 else _DOWN)
