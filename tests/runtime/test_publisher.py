@@ -222,6 +222,7 @@ def test_a_farewell_tells_all_that_there_is_to_tell(
     incidents.note("type", None, [], name="before")
     consoles[0].send(Subscribe(LONGEST_NS))
     consoles[0].until(Incidents)
+    consoles[0].until(Tick)  # the batch that comes at once
     incidents.note("type", None, [], name="last")  # it waits until the others have been told for long enough
 
     async def main() -> None:
