@@ -281,11 +281,32 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
                 lines.append((self.rows.ground(record), id == chosen, id in self.marked, cells))
             else:
                 lines.append(None)
-        shown, width = self._lines, self.size.width
-        self._lines = lines
+        shown, self._lines = self._lines, lines
+        whole = Region(0, 0, self.size.width, 1)
+        changed: list[Region] = []
         for y in range(max(len(lines), len(shown))):
-            if y >= len(lines) or y >= len(shown) or lines[y] != shown[y]:
-                self.refresh(Region(0, y + 1, width, 1))
+            both = y < len(lines) and y < len(shown)
+            parts = self._parts(lines[y], shown[y]) if both else [whole]
+            changed += [part.translate((0, y + 1)) for part in parts]
+        if changed:
+            self.refresh(*changed)
+
+    def _parts(self, line: _Line | None, shown: _Line | None) -> list[Region]:
+        """Where a line differs from what is on the screen: neighbouring cells together."""
+        if line == shown:
+            return []
+        if line is None or shown is None or line[:-1] != shown[:-1]:
+            return [Region(0, 0, self.size.width, 1)]
+        parts: list[Region] = []
+        x = 0
+        for (_, size), cell, before in zip(self._layout, line[-1], shown[-1], strict=True):
+            width = size + 1
+            if cell != before:
+                if parts and parts[-1].right == x:
+                    width += parts.pop().width
+                parts.append(Region(x + size + 1 - width, 0, width, 1))
+            x += size + 1
+        return parts
 
     def render_line(self, y: int) -> Strip:
         """Line `y` of the screen: the header, a row, or nothing."""

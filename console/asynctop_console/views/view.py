@@ -16,6 +16,7 @@ from asynctop_console.views.editor import EditorError, Place, edit, editor_comma
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.line import Group, Line, Piece
+from asynctop_console.views.narrow import NarrowCompositor
 from asynctop_console.views.theme import PALETTES, PLAIN, Palette
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class View(Screen[None]):
     """The screen's name in the table of keys."""
     fields: Fields = MappingProxyType({})
     """What its rows can be filtered by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = NarrowCompositor()
 
     def palette(self) -> Palette:
         """The styles of the theme."""
