@@ -150,6 +150,13 @@ def test_a_finding_says_what_was_waited_for(seen: Stall, sentence: str) -> None:
     assert sentence in finding.message
 
 
+@pytest.mark.parametrize(("pauses", "lints"), [(3, []), (4, ["gc-pause"])])
+def test_a_few_short_collections_are_no_finding(pauses: int, lints: list[str]) -> None:
+    short = {"callee": "gc.collect(2)", "cause": Cause.GC, "duration_ns": 110 * MS}
+    seen = [stalled(LOAD, id=number, **short) for number in range(pauses)]  # type: ignore[arg-type]
+    assert [finding.lint for finding in found(*seen)] == lints
+
+
 @pytest.mark.parametrize(
     ("name", "shown"), [("Task-7", "handler"), ("aiohttp.start", "handler"), ("worker", "worker")]
 )

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from asynctop_console.lints.claims import before_logging, before_resolving, claimed, lock_method
-from asynctop_console.lints.finding import Finding, Lint, Severity, at
+from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Frame, Model, places
 from asynctop_console.model.places import users_frame
 from asynctop_console.model.stalls import parts_of
@@ -213,6 +213,14 @@ class GcPause(StallLint):
 
     was: ClassVar[str] = "was paused"
     by_function: ClassVar[bool] = True
+
+    least_total_ms: Annotated[float, "ms of such pauses in all: a program that begins has a few"] = 400.0
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """As all of them, where there is more than one short pause."""
+        paused_ns = sum(stall.duration_ns for stall in claimed(model, self.name))
+        if paused_ns >= self.least_total_ms * MS:
+            yield from super().check(model)
 
     def what(self, group: list[Stall]) -> str:
         """Which generation was collected."""
