@@ -191,6 +191,7 @@ class _Run:
                 if link.hello is not None:
                     raise
                 # It has ended before it could say anything.
+            link.close()  # the program waits for that
             unseen_from = time.monotonic()
             status = await self._child.wait()
         finally:

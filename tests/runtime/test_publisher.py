@@ -229,12 +229,16 @@ def test_a_farewell_tells_all_that_there_is_to_tell(
         await asyncio.sleep(0)
 
     asyncio.run(main())
-    publisher.say_farewell(20)
+    farewell = threading.Thread(target=publisher.say_farewell, args=[20])
+    farewell.start()
     assert [each.name for each in consoles[0].until(Incidents).incidents] == ["last"]
     for console in consoles:
         console.until(Spawned)
         console.until(Tick)
         assert console.closed()
+        assert farewell.is_alive()  # until the last one has read everything, and closes
+        console.sock.close()
+    farewell.join()
     silent.until(Hello)
 
 

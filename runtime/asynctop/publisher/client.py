@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from asynctop.core.contract import Outlet
 from asynctop.publisher.inspector import Inspection
@@ -60,7 +61,9 @@ class Client:
         self.subscribed = False
         self.since_ns = time.monotonic_ns()
         """When it connected."""
-        self._refused = self._finishing = False
+        self._refused = self._said_all = False
+        self.finishing = False
+        """Whether its last batch is on its way, or gone."""
         self._connection = Connection(Role.RUNTIME)
         self._answer: Chains | None = None
         """The slice of it that is to be sent next."""
@@ -121,9 +124,17 @@ class Client:
             news.due_ns() is not None or news.since(told)[1]
             for news, told in zip(self._news, self._told, strict=True)
         )
-        if not self._finishing and not behind:
-            self._finishing = True
+        if not self.finishing and not behind:
+            self.finishing = True
             self.outlet.finish()
+
+    def said_all(self) -> None:
+        """Say that nothing more comes, and leave it to the console to close: one that writes to a connection
+        that is closed loses what it has not read yet. To be called again and again."""
+        if not self._said_all and identity(self.sock) == self._ours:
+            self._said_all = True
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
 
     def due_ns(self) -> int | None:
         """When there will be more to tell it, though nothing happens until then."""

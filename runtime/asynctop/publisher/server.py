@@ -310,7 +310,10 @@ class Publisher:
             self._drop_faulty(client, error)
             return
         if client.outlet.finished():
-            self._drop(client)
+            if client.finishing:
+                client.said_all()
+            else:
+                self._drop(client)
         elif self._leaving and client.subscribed:
             client.finish()
 
