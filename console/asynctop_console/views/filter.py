@@ -48,6 +48,15 @@ class Coded(NamedTuple):
         """Which rows' texts begin with this word."""
         return self._spread(text.startswith(word) for text in self.texts)
 
+    def ranks(self) -> NDArray[np.int64]:
+        """What to sort the rows by: the place of their text among all, whatever its case."""
+        texts = [text.lower() for text in self.texts]
+        place = {text: index for index, text in enumerate(sorted(set(texts)))}
+        ranks: NDArray[np.int64] = np.fromiter((place[text] for text in texts), np.int64, len(texts))[
+            self.codes
+        ]
+        return ranks
+
     def _spread(self, found: Iterable[bool]) -> Mask:
         mask: Mask = np.fromiter(found, np.bool_, len(self.texts))[self.codes]
         return mask

@@ -88,13 +88,6 @@ def _texts(frame: Frame, of: str) -> Coded:
     return one_each([kinds.label(k) if of == "kind" else place(k) or "" for k in range(kinds.rows)])
 
 
-def _rank(frame: Frame, of: str) -> NDArray[np.int64]:
-    codes, texts = _texts(frame, of)
-    order = {text: rank for rank, text in enumerate(sorted(set(texts), key=str.lower))}
-    ranks: NDArray[np.int64] = np.array([order[text] for text in texts], np.int64)[codes]
-    return ranks
-
-
 def _quantiles(frame: Frame, q: float) -> NDArray[np.int64]:
     kinds = frame.model.kinds
     return np.array([kinds.quantile_ns(k, q) or 0 for k in range(kinds.rows)], np.int64)
@@ -120,13 +113,21 @@ FIELDS: Fields = {
 }
 
 COLUMNS: tuple[Column[KindRecord], ...] = (
-    Column("kind", "kind", 18, lambda r: Cell(r.name, "kind"), lambda f: _rank(f, "kind"), grow=3, most=48),
+    Column(
+        "kind",
+        "kind",
+        18,
+        lambda r: Cell(r.name, "kind"),
+        lambda f: _texts(f, "kind").ranks(),
+        grow=3,
+        most=48,
+    ),
     Column(
         "spawned",
         "spawned at",
         15,
         lambda r: Cell(r.spawned_at or "?", "place"),
-        lambda f: _rank(f, "spawned"),
+        lambda f: _texts(f, "spawned").ranks(),
         cut="left",
         grow=2,
         most=40,

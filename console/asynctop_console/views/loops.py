@@ -139,11 +139,6 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
         def texts(frame: Frame, name: str) -> Coded:
             return one_each([str(getattr(record.loop, name)) for record in of(frame)])
 
-        def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            found = texts(frame, name).texts
-            order = {text: index for index, text in enumerate(sorted(set(found), key=str.lower))}
-            return column(order[text] for text in found)
-
         def number(frame: Frame, name: str) -> NDArray[np.int64]:
             found = np.array([getattr(record, name) or 0 for record in of(frame)], np.float64)
             return (np.nan_to_num(found) * 1000).astype(np.int64)
@@ -155,7 +150,7 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
                 "thread",
                 11,
                 lambda r: Cell(r.loop.thread, "name"),
-                lambda f: rank(f, "thread"),
+                lambda f: texts(f, "thread").ranks(),
                 grow=2,
                 most=32,
             ),
@@ -164,7 +159,7 @@ class LoopsScreen(Plotted, ListScreen[LoopRecord]):
                 "runtime",
                 8,
                 lambda r: Cell(r.loop.runtime, "muted"),
-                lambda f: rank(f, "runtime"),
+                lambda f: texts(f, "runtime").ranks(),
                 leaves=5,
             ),
             Column(

@@ -14,7 +14,7 @@ from asynctop_console.model.times import duration
 from asynctop_console.snapshot import Json, resource_json
 from asynctop_console.views.cells import age_text, ago, count
 from asynctop_console.views.columns import Cell, Column
-from asynctop_console.views.filter import Fields, Number, Text, one_each
+from asynctop_console.views.filter import Coded, Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
@@ -145,31 +145,32 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
     def __init__(self) -> None:
         rows = ResourceRows()
 
-        def texts(frame: Frame, what: str) -> list[str]:
+        def texts(frame: Frame, what: str) -> Coded:
             resources = rows.resources(frame)
             if what == "holder":
-                return [holders_text(frame.model, each) for each in resources]
-            return [str(getattr(each, what)) for each in resources]
+                return one_each([holders_text(frame.model, each) for each in resources])
+            return one_each([str(getattr(each, what)) for each in resources])
 
         def text(what: str) -> Text:
-            return Text(lambda f: one_each(texts(f, what)))
-
-        def rank(frame: Frame, what: str) -> NDArray[np.int64]:
-            found = [text.lower() for text in texts(frame, what)]
-            order = {text: index for index, text in enumerate(sorted(set(found)))}
-            return column(order[text] for text in found)
+            return Text(lambda f: texts(f, what))
 
         def waiters(frame: Frame) -> NDArray[np.int64]:
             return column(len(each.waiters) for each in rows.resources(frame))
 
         columns: tuple[Column[ResourceRecord], ...] = (
-            Column("type", "type", 11, lambda r: Cell(r.resource.type, "accent"), lambda f: rank(f, "type")),
+            Column(
+                "type",
+                "type",
+                11,
+                lambda r: Cell(r.resource.type, "accent"),
+                lambda f: texts(f, "type").ranks(),
+            ),
             Column(
                 "description",
                 "what",
                 16,
                 lambda r: Cell(r.resource.description, "text"),
-                lambda f: rank(f, "description"),
+                lambda f: texts(f, "description").ranks(),
                 grow=3,
                 most=90,
             ),
@@ -178,7 +179,7 @@ class ResourcesScreen(ListScreen[ResourceRecord]):
                 "held by",
                 12,
                 lambda r: Cell(r.holder or "-", "name" if r.holder else "faint"),
-                lambda f: rank(f, "holder"),
+                lambda f: texts(f, "holder").ranks(),
                 grow=2,
                 most=40,
             ),

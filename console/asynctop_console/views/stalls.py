@@ -18,7 +18,7 @@ from asynctop_console.snapshot import Json, stall_json
 from asynctop_console.views.cells import ago, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
-from asynctop_console.views.filter import Fields, Number, Text, one_each
+from asynctop_console.views.filter import Coded, Fields, Number, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
@@ -126,10 +126,8 @@ class StallsScreen(ListScreen[Group]):
         rows = StallRows()
         of = rows.groups
 
-        def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            texts = [str(getattr(group, name)).lower() for group in of(frame)]
-            order = {text: index for index, text in enumerate(sorted(set(texts)))}
-            return column(order[text] for text in texts)
+        def texts(frame: Frame, name: str) -> Coded:
+            return one_each([str(getattr(group, name)) for group in of(frame)])
 
         columns: tuple[Column[Group], ...] = (
             Column(
@@ -137,7 +135,7 @@ class StallsScreen(ListScreen[Group]):
                 "line",
                 20,
                 lambda g: Cell(g.where or "(nobody saw)", "place"),
-                lambda f: rank(f, "where"),
+                lambda f: texts(f, "where").ranks(),
                 cut="left",
                 grow=3,
                 most=48,
@@ -147,7 +145,7 @@ class StallsScreen(ListScreen[Group]):
                 "in",
                 12,
                 lambda g: Cell(g.function, "name"),
-                lambda f: rank(f, "function"),
+                lambda f: texts(f, "function").ranks(),
                 grow=2,
                 most=40,
                 leaves=6,
@@ -181,24 +179,29 @@ class StallsScreen(ListScreen[Group]):
             ),
             Column("last", "last", 15, _last, lambda f: column(g.last_ns for g in of(f))),
             Column(
-                "cause", "cause", 13, lambda g: Cell(g.cause, "warn"), lambda f: rank(f, "cause"), leaves=4
+                "cause",
+                "cause",
+                13,
+                lambda g: Cell(g.cause, "warn"),
+                lambda f: texts(f, "cause").ranks(),
+                leaves=4,
             ),
             Column(
                 "kind",
                 "task kind",
                 13,
                 lambda g: Cell(g.who, "kind"),
-                lambda f: rank(f, "who"),
+                lambda f: texts(f, "who").ranks(),
                 grow=2,
                 most=40,
                 leaves=5,
             ),
         )
         fields: Fields = {
-            "line": Text(lambda f: one_each([g.where for g in of(f)])),
-            "in": Text(lambda f: one_each([g.function for g in of(f)])),
-            "kind": Text(lambda f: one_each([g.who for g in of(f)])),
-            "cause": Text(lambda f: one_each([g.cause for g in of(f)])),
+            "line": Text(lambda f: texts(f, "where")),
+            "in": Text(lambda f: texts(f, "function")),
+            "kind": Text(lambda f: texts(f, "who")),
+            "cause": Text(lambda f: texts(f, "cause")),
             "times": Number(lambda f: column(len(g.stalls) for g in of(f))),
             "max": Number(lambda f: column(g.max_ns for g in of(f)), time=True),
             "total": Number(lambda f: column(g.total_ns for g in of(f)), time=True),

@@ -64,11 +64,6 @@ class Warnings(ListScreen[tuple[int, Finding]]):
         def texts(frame: Frame, name: str) -> Coded:
             return one_each([str(getattr(finding, name)) for _, finding in rows.findings(frame)])
 
-        def rank(frame: Frame, name: str) -> NDArray[np.int64]:
-            found = texts(frame, name).texts
-            order = {text: index for index, text in enumerate(sorted(set(found)))}
-            return column(order[text] for text in found)
-
         fields: Fields = {
             "message": Text(lambda f: texts(f, "message")),
             "lint": Text(lambda f: texts(f, "lint")),
@@ -83,7 +78,12 @@ class Warnings(ListScreen[tuple[int, Finding]]):
                 lambda f: column(severities.index(finding.severity) for _, finding in rows.findings(f)),
             ),
             Column(
-                "lint", "lint", 24, lambda r: Cell(r[1].lint, "kind"), lambda f: rank(f, "lint"), leaves=2
+                "lint",
+                "lint",
+                24,
+                lambda r: Cell(r[1].lint, "kind"),
+                lambda f: texts(f, "lint").ranks(),
+                leaves=2,
             ),
             Column("message", "what is wrong, and where", 40, lambda r: Cell(r[1].message, "text"), grow=1),
         )
