@@ -53,9 +53,7 @@ def replayed(recording: Recording, at_ns: int) -> Model:
     for batch in batches(recording, at_ns):
         if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
             break
-        for message in batch:
-            if not isinstance(message, History):  # nobody looks at single polls
-                fold(recording.path, model, message)
+        _fold_batch(recording, model, batch)
     return model
 
 
@@ -65,12 +63,16 @@ def moments(recording: Recording) -> Iterator[Model]:
     TargetError where the recording is damaged, or holds not even one."""
     model = Model()
     for batch in batches(recording, recording.from_ns):
-        for message in batch:
-            if not isinstance(message, History):  # nobody looks at single polls
-                fold(recording.path, model, message)
+        _fold_batch(recording, model, batch)
         yield model
     if not model.ticks:
         raise nothing_in(recording)
+
+
+def _fold_batch(recording: Recording, model: Model, batch: list[Message]) -> None:
+    for message in batch:
+        if not isinstance(message, History):  # nobody looks at single polls
+            fold(recording.path, model, message)
 
 
 def nothing_in(recording: Recording) -> TargetError:

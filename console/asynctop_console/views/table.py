@@ -300,12 +300,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         parts: list[Region] = []
         x = 0
         for (_, size), cell, before in zip(self._layout, line[-1], shown[-1], strict=True):
-            width = size + 1
+            end = x + size + 1
             if cell != before:
-                if parts and parts[-1].right == x:
-                    width += parts.pop().width
-                parts.append(Region(x + size + 1 - width, 0, width, 1))
-            x += size + 1
+                left = parts.pop().x if parts and parts[-1].right == x else x
+                parts.append(Region(left, 0, end - left, 1))
+            x = end
         return parts
 
     def render_line(self, y: int) -> Strip:

@@ -61,7 +61,7 @@ class Client:
         self.subscribed = False
         self.since_ns = time.monotonic_ns()
         """When it connected."""
-        self._refused = self._said_all = False
+        self._refused = False
         self.finishing = False
         """Whether its last batch is on its way, or gone."""
         self._connection = Connection(Role.RUNTIME)
@@ -131,8 +131,7 @@ class Client:
     def said_all(self) -> None:
         """Say that nothing more comes, and leave it to the console to close: one that writes to a connection
         that is closed loses what it has not read yet. To be called again and again."""
-        if not self._said_all and identity(self.sock) == self._ours:
-            self._said_all = True
+        if identity(self.sock) == self._ours:
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_WR)
 

@@ -310,10 +310,7 @@ class Publisher:
             self._drop_faulty(client, error)
             return
         if client.outlet.finished():
-            if client.finishing:
-                client.said_all()
-            else:
-                self._drop(client)
+            client.said_all() if client.finishing else self._drop(client)
         elif self._leaving and client.subscribed:
             client.finish()
 
