@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import BindingType
 
+from asynctop_console.model.kinds import quantiles_ns
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
 from asynctop_console.snapshot import Json, kind_json
@@ -90,7 +91,8 @@ def _texts(frame: Frame, of: str) -> Coded:
 
 def _quantiles(frame: Frame, q: float) -> NDArray[np.int64]:
     kinds = frame.model.kinds
-    return np.array([kinds.quantile_ns(k, q) or 0 for k in range(kinds.rows)], np.int64)
+    found = np.nan_to_num(np.floor(quantiles_ns(kinds.histogram, q))).astype(np.int64)
+    return np.minimum(found, kinds.max_poll_ns)
 
 
 def _time(ns: int | None, role: str = "text") -> Cell:
