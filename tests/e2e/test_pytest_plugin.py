@@ -62,6 +62,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", ",".join(PLUGINS))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("CI", "BUILD_NUMBER"):  # where they are set, the short summary has every report once more
+        monkeypatch.delenv(name, raising=False)
 
     def run_file(source: str, *options: str, settings: str = "") -> pytest.RunResult:
         pytester.makeini(SETTINGS + settings)
