@@ -77,7 +77,7 @@ def _is_young(model: Model, stall: Stall) -> bool:
     return stall.ongoing and stall.duration_ns < 2 * model.stall_threshold_ns
 
 
-def _is_nobodys(stall: Stall) -> bool:
+def _is_nobodys(model: Model, stall: Stall) -> bool:
     """Whether there is nothing to mend: asyncio was starting a process, which takes as long as the system
     takes; or a module was being imported, as servers do with the application, and frameworks with modules of
     their own when these are first needed. It never will be again."""
@@ -87,6 +87,16 @@ def _is_nobodys(stall: Stall) -> bool:
         )
         > MOST
     )
+
+
+def _was_setting_up(model: Model, stall: Stall) -> bool:
+    """Whether it was the first thing that its loop ever did, and over before anybody looked: a program that
+    loads what it needs keeps nobody waiting yet."""
+    if stall.poll != 1 or stall.ongoing or stall.started_ns + stall.duration_ns > model.observed_from_ns:
+        return False
+    tasks = model.tasks
+    before = (tasks.loop == stall.loop) & (tasks.created_ns < stall.started_ns) & (tasks.id != stall.task)
+    return not before.any()
 
 
 def _collects(model: Model, stall: Stall) -> bool:
@@ -150,6 +160,9 @@ CLAIMS: tuple[tuple[str, Claim], ...] = (
 )
 """Lints by what is theirs, the one that says most first."""
 
+NOTHING_TO_MEND: tuple[Claim, ...] = (_is_young, _is_nobodys, _was_setting_up)
+"""Stalls of which no lint speaks."""
+
 _Seen: TypeAlias = "list[Stall | Incident]"
 
 _latest: WeakKeyDictionary[Model, tuple[_Seen, dict[str, list[Stall]]]] = WeakKeyDictionary()
@@ -162,7 +175,7 @@ def claimed(model: Model, lint: str) -> list[Stall]:
     if len(before) != len(seen) or any(a is not b for a, b in zip(before, seen, strict=True)):
         by_lint = {}
         for stall in model.stalls:
-            if not (stall.cause is Cause.UNKNOWN or _is_young(model, stall) or _is_nobodys(stall)):
+            if not (stall.cause is Cause.UNKNOWN or any(says(model, stall) for says in NOTHING_TO_MEND)):
                 for name, claims in CLAIMS:
                     if claims(model, stall):
                         by_lint.setdefault(name, []).append(stall)

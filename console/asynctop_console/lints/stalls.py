@@ -50,8 +50,14 @@ class StallLint(Lint):
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each place."""
         groups: dict[Hashable, list[Stall]] = {}
-        for stall in claimed(model, self.name):
-            groups.setdefault(self._key(stall), []).append(stall)
+        keys: dict[int, Hashable] = {}
+        for stall in sorted(claimed(model, self.name), key=lambda stall: not parts_of(stall)):
+            key = self._key(stall)
+            if stall.kind:
+                # Where nobody could look, it was most likely where others of its kind were seen.
+                known = keys.setdefault(stall.kind, key)
+                key = key if parts_of(stall) else known
+            groups.setdefault(key, []).append(stall)
         for group in groups.values():
             yield self._finding(model, group)
 

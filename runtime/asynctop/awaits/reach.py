@@ -8,8 +8,9 @@ and their waiters, are stranded.
 
 A suspended frame reaches what the code that it can still come to uses. A namespace (of a module, a class or
 an object of the user's) is entered by names only: those that reachable code mentions. The standard library's
-own namespaces are not entered, and its objects reach all they refer to. What the program reaches by other
-means, `gc` or names made up at run time, is not seen.
+own namespaces are not entered, and its objects reach all they refer to. A semaphore is of no use to code that
+must acquire it before it releases it: it would wait too. What the program reaches by other means, `gc` or
+names made up at run time, is not seen.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from types import (
     FunctionType,
     GeneratorType,
     GetSetDescriptorType,
+    MethodType,
     ModuleType,
     TracebackType,
 )
 from typing import Any, NamedTuple
 
-from asynctop.awaits.liveness import Uses, uses_from, uses_of
+from asynctop.awaits.liveness import Uses, releases_from, uses_from, uses_of
 from asynctop.core.sites import LIBRARY_DIRECTORIES, OWN_DIRECTORY, USER, owner
 
 MOST = 50_000
@@ -58,6 +60,11 @@ _CALLED = frozenset(
     if not name.startswith("_")
 )
 """Methods of the program's objects that the loop calls."""
+
+
+_SEMAPHORES = (asyncio.Semaphore, asyncio.BoundedSemaphore)
+"""Of which only who holds a permit wakes anybody. Of a subclass nobody knows."""
+_RELEASING = ("release", "__aexit__")
 
 
 class Waiter(NamedTuple):
@@ -93,6 +100,10 @@ class Reach:
         self._kept: list[Any] = []
         """What has been seen, so that no id is used again."""
         self._names = set(_CALLED)
+        self._semaphores: list[Any] = []
+        """Those that can be reached, though perhaps only by who must acquire them first."""
+        self._releases = False
+        """Whether something that can run may release what it has not acquired."""
         self._spaces: list[Mapping[str, Any]] = []
         self._left: list[Any] = []
         self._given_up = False
@@ -104,7 +115,13 @@ class Reach:
         """Those whose resource nobody can reach; none where the search was given up."""
         if self._given_up or self.undecided:
             return []
-        return [each for waiters in self._by_resource.values() for each in waiters if each.still_waits()]
+        # Where one got it meanwhile, whoever had it before was looked at too late.
+        return [
+            each
+            for waiters in self._by_resource.values()
+            if all(waiter.still_waits() for waiter in waiters)
+            for each in waiters
+        ]
 
     def proceed(self, span_ns: int) -> None:
         """Look for about so long."""
@@ -147,6 +164,8 @@ class Reach:
                     return
                 yield from self._look_at(self._left.pop())
                 yield
+            while self._releases and self._semaphores:
+                yield from self._use_resource(self._semaphores.pop())
             known = len(self._names)
             for space in self._spaces:
                 self._enter(space)
@@ -167,13 +186,20 @@ class Reach:
                     woken.append(other)
                 yield
 
+    def _use_resource(self, each: Any) -> Iterator[None]:
+        """Whoever can use it can wake those who wait for it."""
+        for waiter in self._by_resource.pop(id(each), ()):
+            yield from self._wake(waiter)
+
     def _look_at(self, each: Any) -> Iterator[None]:
         if id(each) in self._seen:
             return
         self._seen.add(id(each))
         self._kept.append(each)
-        for waiter in self._by_resource.pop(id(each), ()):
-            yield from self._wake(waiter)
+        if type(each) in _SEMAPHORES and id(each) in self._by_resource:
+            self._semaphores.append(each)
+        else:
+            yield from self._use_resource(each)
         if id(each) in self._blocked:
             return  # Whoever has the task cannot reach into its coroutine.
         kind = type(each)  # what isinstance() asks besides may be the program's
@@ -181,6 +207,9 @@ class Reach:
             self._left += (each.__closure__, each.__defaults__, each.__kwdefaults__, each.__dict__)
             if _enters(each.__code__.co_filename):
                 self._use(uses_of(each.__code__), each.__globals__)
+                self._releases |= releases_from(each.__code__)
+        elif kind is MethodType and type(each.__self__) in _SEMAPHORES and each.__name__ in _RELEASING:
+            yield from self._use_resource(each.__self__)
         elif kind is FrameType or kind is TracebackType:
             pass  # What an exception has passed through does not go on.
         elif kind in _SUSPENDED:
@@ -231,6 +260,7 @@ class Reach:
         """A frame that can go on."""
         code = frame.f_code
         uses = uses_from(code, frame.f_lasti) if _enters(code.co_filename) else Uses(frozenset(), frozenset())
+        self._releases |= _enters(code.co_filename) and releases_from(code, frame.f_lasti)
         for name, value in frame.f_locals.items():
             if name in uses.variables or not _enters(code.co_filename):
                 self._left.append(value)
