@@ -30,6 +30,7 @@ from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
     from asynctop_console.lints import Rule
+    from asynctop_console.model import Model
     from asynctop_console.settings import Settings
 
 _BAD_INPUT = 2
@@ -291,13 +292,18 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
-    rules = _rules()
-    target = _target(text)
+    from asynctop_console.lints import check_all, lasting
     from asynctop_console.observe import observe
     from asynctop_console.report import report
     from asynctop_console.snapshot import snapshot
 
-    model = asyncio.run(observe(SocketSource(target), seconds))
+    rules = lasting(_rules())
+    target = _target(text)
+
+    def looked(model: Model) -> None:
+        check_all(model, rules)
+
+    model = asyncio.run(observe(SocketSource(target), seconds, looked=looked))
     print(json.dumps(snapshot(model, rules)) if as_json else report(model, rules))
     return 0
 

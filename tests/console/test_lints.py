@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
-from asynctop_console.lints import LINTS, Severity, check_all, lints_by_task
+from asynctop_console.lints import LINTS, Finding, Lint, Rule, Severity, check_all, lasting, lints_by_task
 from asynctop_console.model import Model
 from asynctop_protocol.messages import Cause, Chains, Stalls, Tick
 
@@ -196,6 +198,29 @@ def test_a_kind_that_never_ended_is_told_by_its_spawns(
     model.fold(totals(spawned=201, returned=int(any_ended)))
     model.fold(Tick(20 * SECOND))
     assert found(model) == lints
+
+
+@dataclass(frozen=True)
+class AtFirst(Lint):
+    """Something is wrong at first."""
+
+    name: ClassVar[str] = "at-first"
+    severity: ClassVar[Severity] = Severity.WARNING
+    seen_once: ClassVar[bool] = True
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        if model.now_ns < 2 * SECOND:
+            yield self.about_task(model, 1, f"wrong at {model.now_ns}")
+
+
+def test_what_one_look_proves_is_told_though_it_is_over() -> None:
+    model = model_with_tasks(1)
+    rules = lasting([Rule(AtFirst())])
+    for now in (0, SECOND, 2 * SECOND):
+        model.fold(Tick(now))
+        findings = check_all(model, rules)
+    assert [finding.message for finding in findings] == [f"wrong at {SECOND}"]
+    assert check_all(model, (Rule(AtFirst()),)) == []
 
 
 def test_a_healthy_program_trips_nothing() -> None:
