@@ -200,6 +200,23 @@ def test_a_kind_that_never_ended_is_told_by_its_spawns(
     assert found(model) == lints
 
 
+@pytest.mark.parametrize(
+    ("many", "busy_until", "lints"),
+    [(24, 0, ["task-leak-by-kind"]), (19, 0, []), (24, 24, [])],
+    ids=["idle", "too few", "busy until now"],
+)
+def test_fewer_are_enough_where_all_wait_idly(many: int, busy_until: int, lints: list[str]) -> None:
+    model = Model()
+    created = [n * SECOND // 10 for n in range(many)]
+    model.fold(kinds())
+    model.fold(spawned(range(1, many + 1), created=created))
+    since = [max(at, busy_until * SECOND // 10) for at in created]
+    model.fold(polled(range(1, many + 1), polls=1, since=since))
+    model.fold(totals(spawned=many))
+    model.fold(Tick(many * SECOND // 10))
+    assert found(model) == lints
+
+
 @dataclass(frozen=True)
 class AtFirst(Lint):
     """Something is wrong at first."""

@@ -74,6 +74,16 @@ def found(*stalls: Stall) -> list[Finding]:
             "store.py:7",
         ),
         (stalled(LOAD, cause=Cause.CPU, poll=1), "long-poll-cpu", "store.py:7"),
+        (
+            stalled(LOAD, cause=Cause.CPU, poll=1, ongoing=True, duration_ns=1000 * 1_000_000),
+            "slow-first-poll-never-yields",
+            "store.py:7",
+        ),
+        (
+            stalled(LOAD, cause=Cause.CPU, poll=1, ongoing=True, duration_ns=999 * 1_000_000),
+            "long-poll-cpu",
+            "store.py:7",
+        ),
         (stalled(LOAD, cause=Cause.CPU, poll=2, last=True), "long-poll-cpu", "store.py:7"),
         (stalled(LOAD, poll=1, last=True), "long-poll-blocking-call", "store.py:7"),
     ],

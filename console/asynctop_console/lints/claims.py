@@ -22,6 +22,9 @@ Claim: TypeAlias = Callable[[Model, Stall], bool]
 MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
+ENDLESS = 20
+"""Thresholds from which on a first poll that goes on is one that never yields, as far as anybody can tell."""
+
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
 _NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\]asyncio[/\\]subprocess\.py:create_")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
@@ -126,7 +129,10 @@ def _is_callback(model: Model, stall: Stall) -> bool:
 
 
 def _never_yields(model: Model, stall: Stall) -> bool:
-    if stall.cause is not Cause.CPU or stall.poll != 1 or not (stall.last or _ends_at_once(model, stall)):
+    endless = stall.ongoing and stall.duration_ns >= ENDLESS * model.stall_threshold_ns
+    if stall.cause is not Cause.CPU or stall.poll != 1:
+        return False
+    if not (stall.last or endless or _ends_at_once(model, stall)):
         return False
     file, line = model.kinds.defined(stall.kind)
     spawned, _ = model.kinds.spawn(stall.kind)

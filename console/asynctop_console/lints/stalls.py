@@ -350,8 +350,8 @@ class SlowFirstPollNeverYields(StallLint):
     advice: ClassVar[str] = "It never waits for anything: make it a function, and call that in a process."
 
     def what(self, group: list[Stall]) -> str:
-        """That it was the only poll."""
-        return " in the only poll of a task"
+        """That it is the only poll, or the first one, as nobody knows yet."""
+        return f" in the {'first' if any(stall.ongoing for stall in group) else 'only'} poll of a task"
 
     def _key(self, stall: Stall) -> Hashable:
         return stall.kind
