@@ -409,6 +409,37 @@ def test_a_permit_is_given_back_by_who_has_it(
     asyncio.run(main())
 
 
+async def measures(queue: asyncio.Queue[int]) -> None:
+    while True:
+        await asyncio.sleep(60)
+        queue.qsize()
+
+
+async def empties(queue: asyncio.Queue[int]) -> None:
+    await asyncio.sleep(60)
+    while not queue.empty():
+        queue.get_nowait()
+
+
+async def has_it_emptied(queue: asyncio.Queue[int]) -> None:
+    asyncio.get_running_loop().call_later(60, queue.get_nowait)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"), [(measures, {"putter", "joiner"}), (empties, set()), (has_it_emptied, set())]
+)
+def test_a_full_queue_is_helped_by_who_takes_from_it(
+    other: Callable[[asyncio.Queue[int]], Coroutine[Any, Any, None]], found: set[str]
+) -> None:
+    async def main() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue(1)
+        queue.put_nowait(1)
+        tasks = spawn(queue.put(2), "putter"), spawn(queue.join(), "joiner"), spawn(other(queue), "other")
+        assert await stranded(*tasks) == found
+
+    asyncio.run(main())
+
+
 def test_a_search_that_is_given_up_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asynctop.awaits.reach.MOST", 3)
 

@@ -72,15 +72,14 @@ class SelfWakeSpin(Lint):
             file, line = model.kinds.defined(kind)
             place = (label, file, line) if file else None
             where = at(place) or f" in {label}()"
-            yields = model.waits.place(ids[0])
-            if yields is not None and yields != place:  # where somebody has looked
-                where += f", and yields{at(yields)}"
+            yields = _yields(model, ids)
             if len(ids) > self.most_told:
                 yield self.about_kind(
                     model,
                     kind,
                     f"{len(ids):,} tasks of {label}() wake themselves "
-                    f"{int(sum(wakes_itself) / seconds):,} times a second{where}. "
+                    f"{int(sum(wakes_itself) / seconds):,} times a second{where}"
+                    f"{f', and yield{yields}' if yields else ''}. "
                     "Let them wait for an event instead of asking again.",
                     ids,
                     place=place,
@@ -91,7 +90,14 @@ class SelfWakeSpin(Lint):
                     model,
                     id,
                     f"Task {model.task_name(id)} wakes itself "
-                    f"{int(times / seconds):,} times a second{where}. "
+                    f"{int(times / seconds):,} times a second{where}"
+                    f"{f', and yields{yields}' if yields else ''}. "
                     "Wait for an event instead of asking again.",
                     place=place,
                 )
+
+
+def _yields(model: Model, tasks: list[int]) -> str:
+    """ " in worker() at app/web.py:41": where one of them was seen to wait for nothing."""
+    seen = (chain for task in tasks if (chain := model.waits.chain(task)) is not None)
+    return next((at(model.waits.place(chain.task)) for chain in seen if chain.waiting_on is None), "")
