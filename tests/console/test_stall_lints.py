@@ -142,6 +142,13 @@ def test_what_a_loop_does_first_of_all_keeps_nobody_waiting(seen: Stall, other: 
     assert bool(check_all(model)) is told
 
 
+def test_collections_while_a_program_loads_are_no_pauses() -> None:
+    collects = replace(SET_UP, cause=Cause.GC, callee="gc.collect(2)", duration_ns=SECOND)
+    assert found(collects) == []
+    (finding,) = found(replace(collects, poll=2))
+    assert finding.lint == "gc-pause"
+
+
 def test_a_stall_that_goes_on_is_told_once_it_is_long() -> None:
     (finding,) = found(stalled(HANDLER, callee="time.sleep", ongoing=True, duration_ns=100 * MS))
     assert finding.lint == "long-poll-blocking-call"

@@ -92,14 +92,20 @@ def _is_nobodys(model: Model, stall: Stall) -> bool:
     )
 
 
-def _was_setting_up(model: Model, stall: Stall) -> bool:
-    """Whether it was the first thing that its loop ever did, and over before anybody looked: a program that
-    loads what it needs keeps nobody waiting yet."""
-    if stall.poll != 1 or stall.ongoing or stall.started_ns + stall.duration_ns > model.observed_from_ns:
+def sets_up(model: Model, stall: Stall) -> bool:
+    """Whether it is the first thing that its loop ever did: a program that loads what it needs keeps nobody
+    waiting yet."""
+    if stall.poll != 1:
         return False
     tasks = model.tasks
     before = (tasks.loop == stall.loop) & (tasks.created_ns < stall.started_ns) & (tasks.id != stall.task)
     return not before.any()
+
+
+def _had_set_up(model: Model, stall: Stall) -> bool:
+    """Whether it was that, and was over before anybody looked."""
+    over = not stall.ongoing and stall.started_ns + stall.duration_ns <= model.observed_from_ns
+    return over and sets_up(model, stall)
 
 
 def _collects(model: Model, stall: Stall) -> bool:
@@ -166,7 +172,7 @@ CLAIMS: tuple[tuple[str, Claim], ...] = (
 )
 """Lints by what is theirs, the one that says most first."""
 
-NOTHING_TO_MEND: tuple[Claim, ...] = (_is_young, _is_nobodys, _was_setting_up)
+NOTHING_TO_MEND: tuple[Claim, ...] = (_is_young, _is_nobodys, _had_set_up)
 """Stalls of which no lint speaks."""
 
 _Seen: TypeAlias = "list[Stall | Incident]"
