@@ -125,19 +125,29 @@ SET_UP = stalled(HANDLER, cause=Cause.CPU, poll=1, started_ns=SECOND, duration_n
 
 
 @pytest.mark.parametrize(
-    ("seen", "other", "told"),
+    ("seen", "other", "kind", "told"),
     [
-        (SET_UP, SECOND + 1, False),
-        (replace(SET_UP, poll=2), SECOND + 1, True),
-        (replace(SET_UP, duration_ns=2 * SECOND), SECOND + 1, True),
-        (SET_UP, SECOND - 1, True),
+        (SET_UP, SECOND + 1, 1, False),
+        (replace(SET_UP, poll=2), SECOND + 1, 1, True),
+        (replace(SET_UP, duration_ns=2 * SECOND), SECOND + 1, 1, True),
+        (SET_UP, SECOND - 1, 1, True),
+        (SET_UP, SECOND - 1, 2, False),
     ],
-    ids=["over before anybody looked", "not the first poll", "seen to end", "another task was there"],
+    ids=[
+        "over before anybody looked",
+        "not the first poll",
+        "seen to end",
+        "another task was there",
+        "a framework's task was there",
+    ],
 )
-def test_what_a_loop_does_first_of_all_keeps_nobody_waiting(seen: Stall, other: int, told: bool) -> None:
+def test_what_a_loop_does_first_of_all_keeps_nobody_waiting(
+    seen: Stall, other: int, kind: int, told: bool
+) -> None:
     model = Model()
-    tasks = spawned([1], created=1), spawned([2], created=other)
-    for message in (texts(), kinds(), *tasks, Stalls([seen]), Tick(2 * SECOND)):
+    framework = Texts(6, ["Loop.run", FRAMEWORK[1]]), Kinds(2, [6], [7], [5], [0], [0])
+    tasks = spawned([1], created=1), spawned([2], kind=kind, created=other)
+    for message in (texts(), kinds(), *framework, *tasks, Stalls([seen]), Tick(2 * SECOND)):
         model.fold(message)
     assert bool(check_all(model)) is told
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from asynctop_console.lints.nested_runs import NestedRunInAThread, is_nested_run
 from asynctop_console.model import Frame, Model
 from asynctop_console.model.places import is_users, users_frame
@@ -93,13 +95,15 @@ def _is_nobodys(model: Model, stall: Stall) -> bool:
 
 
 def sets_up(model: Model, stall: Stall) -> bool:
-    """Whether it is the first thing that its loop ever did: a program that loads what it needs keeps nobody
-    waiting yet."""
+    """Whether it is the first thing that the program ever did in its loop: one that loads what it needs keeps
+    nobody waiting yet."""
     if stall.poll != 1:
         return False
     tasks = model.tasks
     before = (tasks.loop == stall.loop) & (tasks.created_ns < stall.started_ns) & (tasks.id != stall.task)
-    return not before.any()
+    defined = map(model.kinds.defined, np.unique(tasks.kind[before]).tolist())
+    # A framework has its own tasks, from the beginning on.
+    return not any(not file or is_users(("", file, line)) for file, line in defined)
 
 
 def _had_set_up(model: Model, stall: Stall) -> bool:
