@@ -178,8 +178,9 @@ def _of_tasks(batch: list[Message], tasks: Collection[int]) -> Iterator[Message]
         if not isinstance(message, History):
             yield message
         elif tasks and (its := np.isin(message.task, list(tasks))).any():
-            columns: dict[str, Any] = {name: np.asarray(getattr(message, name))[its] for name in _COLUMNS}
-            yield replace(message, **columns)
+            columns = {name: np.asarray(getattr(message, name)) for name in _COLUMNS}
+            told: dict[str, Any] = {name: column[its] for name, column in columns.items() if len(column)}
+            yield replace(message, **told)
 
 
 def _minutes(ns: int) -> str:

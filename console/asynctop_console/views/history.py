@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from asynctop_console.model import Poll, Times, WatchedTask, duration
+from asynctop_console.model import Poll, Times, WatchedTask, duration, short
 from asynctop_console.model.columns import Ints
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.frame import Frame, Phase, culprit
@@ -217,6 +217,9 @@ def _told(frame: Frame, task: int, polls: list[Poll], width: int) -> list[TextLi
                     Piece(f"  {CAUSES[stall.cause]}", "warn"),
                 )
             )
+    yielded = short(frame.model.text(poll.yielded.file), poll.yielded.line, width - LABEL - 3)
+    if yielded:
+        lines.append(labelled("yielded at", Piece(yielded, "place")))
     return [*lines, TextLine()]
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from asynctop.attributes import static
 from asynctop.awaits.cancellations import is_cancelled
-from asynctop.awaits.chain import Step, steps
 from asynctop.awaits.held import managers
 from asynctop.cancellation_log import CancellationLog
 from asynctop.core.contract import Core, Patch, Wake
 from asynctop.core.sites import OWN_DIRECTORY
+from asynctop.core.suspended import Step, steps
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import awaiting

@@ -241,13 +241,25 @@ void details_begin(Details *details, const TaskRecord *record, int64_t waited_ns
     }
 }
 
-/* It ends now; its time belongs in this bucket. */
-void details_end(Details *details, int bucket, int64_t ended_ns)
+/* The history to write a poll into that ends; NULL where there is none, or the poll began before it. */
+static inline History *history_of_end(Details *details)
+{
+    History *history = __atomic_load_n(&details->history, __ATOMIC_ACQUIRE);
+    return history != NULL && history->now.started_ns != 0 ? history : NULL;
+}
+
+/* It ends; its time belongs in this bucket. Whether a history wants to know more. */
+bool details_end(Details *details, int bucket)
 {
     count(details, POLL_TIMES, bucket);
-    History *history = __atomic_load_n(&details->history, __ATOMIC_ACQUIRE);
-    if (history == NULL || history->now.started_ns == 0) { /* it is watched only since this poll began */
-        return;
+    return history_of_end(details) != NULL;
+}
+
+void history_end(Details *details, int64_t ended_ns, Place yielded)
+{
+    History *history = history_of_end(details);
+    if (history == NULL) {
+        return; /* unwatched meanwhile */
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* `count` was told before what stands there is overwritten */
     WatchedPoll *poll = &history->polls[history->count % RING];
@@ -255,15 +267,20 @@ void details_end(Details *details, int bucket, int64_t ended_ns)
     STORE(poll->waker, history->now.waker);
     STORE(poll->started_ns, history->now.started_ns);
     STORE(poll->ended_ns, ended_ns);
+    Place *place = &history->yields[history->count % RING];
+    STORE(place->file, yielded.file);
+    STORE(place->line, yielded.line);
     history->now.started_ns = 0;
     __atomic_store_n(&history->count, history->count + 1, __ATOMIC_RELEASE);
 }
 
 /* Poll number `index` of those written. False where it is there no more. */
-bool history_poll(const History *history, uint64_t index, WatchedPoll *poll)
+bool history_poll(const History *history, uint64_t index, WatchedPoll *poll, Place *yielded)
 {
     const WatchedPoll *at = &history->polls[index % RING];
+    const Place *place = &history->yields[index % RING];
     *poll = (WatchedPoll){LOAD(at->woken_ns), LOAD(at->waker), LOAD(at->started_ns), LOAD(at->ended_ns)};
+    *yielded = (Place){LOAD(place->file), LOAD(place->line)};
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return index + RING > LOAD(history->count);
 }
