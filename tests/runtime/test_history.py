@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -142,25 +142,42 @@ def test_each_poll_and_who_woke_the_task(run: Run, recorded: Recorded) -> None:
 def test_where_each_poll_has_yielded(run: Run, recorded: Recorded) -> None:
     places: list[tuple[str, int]] = []
 
-    async def numbers() -> AsyncIterator[int]:
-        await asyncio.sleep(0)  # in a generator
-        yield 1
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            await asyncio.sleep(0)  # in a generator
+            yield 1
+        finally:
+            await asyncio.sleep(0)  # closing one
 
     @asynccontextmanager
     async def managed() -> AsyncIterator[None]:
         await asyncio.sleep(0)  # entering
         yield
 
-    class Awaitable:
+    class ByHand:
         def __await__(self) -> Generator[None, None, None]:
             yield  # by hand
 
+    class Wrapped:
+        def __await__(self) -> Generator[Any, None, None]:
+            return asyncio.sleep(0).__await__()
+
+    async def wraps() -> None:
+        await Wrapped()  # by way of another
+
+    class Around:
+        def __await__(self) -> Generator[Any, None, None]:
+            return wraps().__await__()
+
     async def inner(queue: asyncio.Queue[int]) -> None:
         await queue.get()  # in the library
-        async for _ in numbers():
-            pass
+        numbered = numbers()
+        async for _ in numbered:
+            break
+        await numbered.aclose()
         async with managed():
-            await Awaitable()
+            await ByHand()
+            await Around()
             await asyncio.gather(  # of two lines
                 asyncio.sleep(0)
             )
@@ -185,8 +202,9 @@ def test_where_each_poll_has_yielded(run: Run, recorded: Recorded) -> None:
         places.extend((poll.yielded_file, poll.yielded_line) for poll in recorded.history[number])
 
     run(main())
-    words = ("twice,", "or so", "in the library", "in a generator", "entering", "by hand", "of two lines")
-    assert places == [*(line_of(f"# {word}") for word in words), ("", 0)]
+    words = "twice, · or so · in the library · in a generator · closing one · entering · by hand"
+    words += " · by way of another · of two lines"
+    assert places == [*(line_of(f"# {each}") for each in words.split(" · ")), ("", 0)]
 
 
 def test_without_a_line_of_the_users_it_is_the_innermost(run: Run, recorded: Recorded) -> None:
