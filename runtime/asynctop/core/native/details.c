@@ -78,23 +78,30 @@ static uint64_t counted(uint16_t count)
     return count < EXACT ? count : (uint64_t)(1024 + (count & 1023)) << (5 + (count >> 10 & 31));
 }
 
+static uint64_t next_random(void)
+{
+    static uint64_t random = 0x9E3779B97F4A7C15u;
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+}
+
+/* Rounded up as often as makes it right on average: what comes a little at a time to a large counter is not lost. */
 static uint16_t as_count(uint64_t value)
 {
     if (value < EXACT) {
         return (uint16_t)value;
     }
     int shift = 53 - __builtin_clzll(value);
-    return shift > 36 ? UINT16_MAX : (uint16_t)(EXACT | (shift - 5) << 10 | (int)((value >> shift) - 1024));
+    uint64_t rounded = (value + (next_random() & ((1ull << shift) - 1))) >> shift;
+    return shift > 35 ? UINT16_MAX : (uint16_t)(EXACT + ((shift - 5) << 10) + (int)(rounded - 1024));
 }
 
 /* One more, on average: a step up of a large counter stands for many, so it is taken as seldom. */
 __attribute__((noinline)) static bool step_up(uint16_t count)
 {
-    static uint64_t random = 0x9E3779B97F4A7C15u;
-    random ^= random << 13;
-    random ^= random >> 7;
-    random ^= random << 17;
-    return count < UINT16_MAX && random >> (59 - (count >> 10 & 31)) == 0;
+    return next_random() >> (59 - (count >> 10 & 31)) == 0 && count < UINT16_MAX;
 }
 
 static void begin_move(Details *details)
