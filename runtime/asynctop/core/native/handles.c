@@ -322,6 +322,7 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
     PyObject *name = named == 1 ? PyTuple_GET_ITEM(keywords, 0) : NULL;
     if (name != NULL && (name == s_context || PyUnicode_Compare(name, s_context) == 0)) {
+        Py_SETREF(s_context, Py_NewRef(name)); /* the C Task's string may be another one */
         context = args[count];
         named = 0;
     }
@@ -520,7 +521,8 @@ static PyObject *timer_run(PyObject *self, PyObject *Py_UNUSED(none))
 /* `bool(handle._cancelled)`; -1 with an error. */
 int handle_cancelled(PyObject *handle)
 {
-    PyObject *cancelled = PyObject_TypeCheck(handle, stock_handle) ? FIELD(handle, at_cancelled) : NULL;
+    bool ours = Py_TYPE(handle) == handle_type || PyObject_TypeCheck(handle, stock_handle);
+    PyObject *cancelled = ours ? FIELD(handle, at_cancelled) : NULL;
     if (cancelled == Py_False) {
         return 0;
     }
