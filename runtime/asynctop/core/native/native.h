@@ -335,7 +335,7 @@ extern Trace *trace_now; /* NULL while nobody wants it */
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
 void slab_give(TaskRecord *);
-void slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
+bool slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
 
 /* kinds.c */
 KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
