@@ -74,6 +74,10 @@ class Model:
         if past is not None:
             self.past = past
 
+    def __getstate__(self) -> dict[str, object]:
+        """All but the past is pickled: it only grows, and who unpickles gives it (`EarlierPast`)."""
+        return {name: value for name, value in self.__dict__.items() if name != "past"}
+
     def _forget(self) -> None:
         self.now_ns = 0
         """Time of the last tick."""

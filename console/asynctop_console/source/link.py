@@ -33,6 +33,8 @@ class Link:
     ) -> None:
         self.target = target
         self._tap = tap
+        self.payloads: list[bytes] = []
+        """What the messages were read from that came last, one each."""
         self._reader = reader
         self._writer = writer
         self._connection = Connection(Role.CONSOLE)
@@ -79,9 +81,11 @@ class Link:
                 if not data:
                     self._connection.end()
                     break
-                messages = self._connection.receive(data)
+                came = self._connection.receive_payloads(data)
             except ProtocolError as error:
                 raise self._misunderstood(error) from None
+            messages = [message for message, _ in came]
+            self.payloads = [payload for _, payload in came]
             for message in messages:
                 if isinstance(message, Problem):
                     self._problem = clean(message.text)

@@ -4,19 +4,14 @@ what is in them."""
 from __future__ import annotations
 
 import os
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from asynctop_console.compression import zstd
 from asynctop_console.source.target import TargetError
 from asynctop_protocol.recordings import LABEL_BYTES, RECORDING_VERSION, label, read_label
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _LEVEL = 3
 """zstd's own default: faster than any program's stream."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from asynctop_console.model.times import minutes
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.source.recording import Recording
 from asynctop_console.source.target import TargetError
@@ -34,6 +35,7 @@ class ReplaySource:
 
     def __init__(self, recording: Recording) -> None:
         self.target = recording.path.name
+        self.payload = b""
         self._recording = recording
         self._start_ns = self._at_ns = recording.from_ns
         self._playing = True
@@ -55,7 +57,7 @@ class ReplaySource:
         sign = "▶" if self._playing else "■" if self.at_end else "‖"
         speed = f" ×{SPEEDS[self._speed]:g}" if self._speed != _USUAL else ""
         at, length = self._at_ns - self._recording.from_ns, self._recording.until_ns - self._recording.from_ns
-        return SourceState(Phase.REPLAYING, f"{sign} {_minutes(at)} / {_minutes(length)}{speed}")
+        return SourceState(Phase.REPLAYING, f"{sign} {minutes(at)} / {minutes(length)}{speed}")
 
     @property
     def at_end(self) -> bool:
@@ -180,10 +182,3 @@ def _of_tasks(batch: list[Message], tasks: Collection[int]) -> Iterator[Message]
         elif tasks and (its := np.isin(message.task, list(tasks))).any():
             columns: dict[str, Any] = {name: np.asarray(getattr(message, name))[its] for name in _COLUMNS}
             yield replace(message, **columns)
-
-
-def _minutes(ns: int) -> str:
-    """ "1:05", "1:00:00"."""
-    minutes, seconds = divmod(max(ns, 0) // 1_000_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
