@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.source.peer import peer_uid
@@ -24,15 +23,8 @@ _MOST_UNSENT = 1 << 20
 class Link:
     """An open connection. Every failure is a `TargetError`."""
 
-    def __init__(
-        self,
-        target: Target,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        tap: Callable[[bytes], None] | None,
-    ) -> None:
+    def __init__(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.target = target
-        self._tap = tap
         self.payloads: list[bytes] = []
         """What the messages were read from that came last, one each."""
         self._reader = reader
@@ -41,14 +33,13 @@ class Link:
         self._problem = ""
 
     @classmethod
-    async def open(cls, target: Target, tap: Callable[[bytes], None] | None = None) -> Link:
-        """Connect, make sure that the peer is the user's own, say hello. `tap` is given all that is received,
-        as it comes, before the messages that it completes."""
+    async def open(cls, target: Target) -> Link:
+        """Connect, make sure that the peer is the user's own, say hello."""
         try:
             reader, writer = await asyncio.open_unix_connection(target.path, limit=_CHUNK)
         except (OSError, ValueError) as error:
             raise _refused(target, error) from None
-        link = cls(target, reader, writer, tap)
+        link = cls(target, reader, writer)
         try:
             link._check_peer(writer.get_extra_info("socket"))
             link.send(Hello(Role.CONSOLE))
@@ -75,8 +66,6 @@ class Link:
                 data = await self._reader.read(_CHUNK)
             except OSError:
                 data = b""
-            if self._tap is not None:
-                self._tap(data)
             try:
                 if not data:
                     self._connection.end()
