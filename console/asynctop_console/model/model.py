@@ -76,7 +76,9 @@ class Model:
 
     def __getstate__(self) -> dict[str, object]:
         """All but the past is pickled: it only grows, and who unpickles gives it (`EarlierPast`)."""
-        return {name: value for name, value in self.__dict__.items() if name != "past"}
+        state = self.__dict__.copy()
+        del state["past"]
+        return state
 
     def _forget(self) -> None:
         self.now_ns = 0
