@@ -30,6 +30,12 @@ _CELL = 9
 _MOST_WAKERS = 5
 _FEWEST_POLLS, _MOST_POLLS = 8, 40
 
+_NONE = {
+    Phase.REPLAY: "a recording has single polls where it was made with --trace, and the task had some",
+    Phase.PAST: "none are known: nobody had this page open by then",
+}
+"""Why there are none."""
+
 
 class Timeline:
     """Where one looks on a task's time axis: up to now, or at a poll that the cursor is on."""
@@ -91,12 +97,7 @@ def history_lines(frame: Frame, task: int, timeline: Timeline, width: int, heigh
     lines = heading(HEADING)
     watched = frame.model.watched.get(task)
     if watched is None or not watched.polls:
-        replay = frame.link.phase is Phase.REPLAY
-        none = (
-            "a recording has single polls where it was made with --trace, and the task had some"
-            if replay
-            else "none since this page was opened"
-        )
+        none = _NONE.get(frame.link.phase, "none since this page was opened")
         return [*lines, *paragraph(none, width, "muted")]
     shown, newer = min(max(height // 3, _FEWEST_POLLS), _MOST_POLLS), timeline.newer(watched)
     polls = watched.last(shown, before=max(min(newer - shown // 2, watched.polls - shown), 0))

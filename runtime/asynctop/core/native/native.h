@@ -12,6 +12,7 @@
  * steps.c       the callables that are a task's steps, and the way into them
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
  * turns.c       one turn of an asyncio loop
+ * attributes.c  what a loop keeps in itself
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
  * schedulers.c  tasks of schedulers that are not asyncio's
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
@@ -342,7 +343,7 @@ extern Trace *trace_now; /* NULL while nobody wants it */
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
 void slab_give(TaskRecord *);
-void slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
+bool slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
 
 /* kinds.c */
 KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
@@ -442,6 +443,15 @@ void steps_borrow(void);
 void steps_return(void);
 int steps_init(void);
 void steps_learn(PyObject *task, PyObject *step, PyObject *py_task);
+
+/* attributes.c */
+typedef struct {
+    PyObject *name;   /* interned */
+    unsigned version; /* that of the class, for which the following holds */
+    Py_ssize_t at;    /* among the values of its instances; -1 where it is not there */
+} Attribute;
+PyObject *attribute_get(PyObject *object, Attribute *);
+int attribute_is_true(PyObject *object, Attribute *); /* -1 with an error */
 
 /* handles.c */
 int handles_init(void);
