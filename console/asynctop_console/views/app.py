@@ -337,7 +337,8 @@ class ConsoleApp(App[None]):
         """The palette: what the keys of the present screen do."""
         if isinstance(screen, View):
             for key in keys_of(screen.KEYS_OF):
-                if shown := self.keymap.shown(key):
+                can = key.group != "Recording" or isinstance(self._source, ReplaySource)
+                if can and (shown := self.keymap.shown(key)):
                     yield SystemCommand(key.help, shown, partial(self.run_action, key.action, screen))
 
     # What keys do

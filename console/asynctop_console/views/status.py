@@ -3,6 +3,8 @@ stalls."""
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.cells import cell_len
 
 from asynctop_console.clean import program
@@ -184,11 +186,12 @@ def _who(frame: Frame, stall: Stall) -> str:
     return f"{name}  {where}" if where else name
 
 
-def welcome(frame: Frame) -> list[tuple[str, str]]:
+def welcome(frame: Frame, width: int) -> list[tuple[str, str]]:
     """What fills the screen while there is nothing to show: lines with their roles."""
     link = frame.link
     if link.phase is Phase.REFUSED:
-        return [("Cannot look into this program.", "bad"), ("", "text"), (link.text, "text")]
+        why = [(line, "text") for line in wrap(link.text, max(width - 4, 20))]
+        return [("Cannot look into this program.", "bad"), ("", "text"), *why]
     lines = [
         (f"Connecting to {link.target} ...", "strong"),
         (link.text, "muted"),
