@@ -1,7 +1,7 @@
 """A screen as text: its characters, and below them in which role each of them is drawn.
 
-Roles are the themes' (`theme.py`), so that one text says what a screen looks like in the dark theme and in the
-light one. What Textual draws by itself is called by its colours in both.
+Roles are the themes' (`theme.py`), so that one text says what a screen looks like in the dark theme and in
+the light one. What Textual draws by itself is called by its colours in both.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ DARK, LIGHT, PLAIN = PALETTES
 
 _PARTS = {theme.name: theme.variables for theme in THEMES}
 
+_ATTRIBUTES = ("bold", "dim", "underline", "reverse")
+
 Looks = tuple[str, str, bool, bool, bool, bool]
-"""Colour, ground, and whether bold, dim, underlined, reversed."""
+"""Colour, ground, and the attributes."""
 
 
 class Cell(NamedTuple):
@@ -77,7 +79,7 @@ def _roles(line: list[Cell], other: list[Cell]) -> str:
 
 @cache
 def _name(dark: Looks, light: Looks) -> str:
-    """The role that looks like this in the dark theme and like that in the light one; the first of several."""
+    """The first role that looks like this in the dark theme and like that in the light one."""
     for role in PALETTES[DARK].roles:
         for ground in PALETTES[DARK].grounds:
             if (dark, light) == tuple(_looks(PALETTES[theme][role, ground]) for theme in (DARK, LIGHT)):
@@ -92,13 +94,12 @@ def _told(theme: str, looks: Looks) -> str:
     for part, its_colour in _PARTS[theme].items():
         if its_colour in (colour, ground):
             return part
-    words = [word for word, is_so in zip(("bold", "dim", "underline", "reverse"), attributes, strict=True) if is_so]
+    words = [word for word, is_so in zip(_ATTRIBUTES, attributes, strict=True) if is_so]
     return " ".join([*words, colour, "on", ground])
 
 
 @cache
 def _looks(style: Style) -> Looks:
     colours = [colour.name if colour else "default" for colour in (style.color, style.bgcolor)]
-    attributes = (style.bold, style.dim, style.underline, style.reverse)
-    bold, dim, underline, reverse = map(bool, attributes)
+    bold, dim, underline, reverse = (bool(getattr(style, name)) for name in _ATTRIBUTES)
     return colours[0], colours[1], bold, dim, underline, reverse

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_protocol.messages import Chains, Inspect, Message, Tick, Watch
@@ -52,7 +51,8 @@ def unreachable() -> Frozen:
 
 
 def other_protocol() -> Frozen:
-    return Frozen(fails="cannot understand pid 48213: it speaks protocol 9.0, this console 1.0: install the same asynctop")
+    versions = "it speaks protocol 9.0, this console 1.0"
+    return Frozen(fails=f"cannot understand pid 48213: {versions}: install the same asynctop")
 
 
 async def nothing_more(screen: Screen) -> None:
@@ -64,8 +64,7 @@ async def held(screen: Screen) -> None:
 
 
 async def lost(screen: Screen) -> None:
-    retry_at = asyncio.get_running_loop().time() + 3.2
-    screen.source.state = SourceState(Phase.WAITING, "connection lost", 2, retry_at)
+    screen.source.state = SourceState(Phase.WAITING, "connection lost", 2, retry_at=0)
     await screen.say()
 
 
@@ -95,12 +94,6 @@ class Scene:
     then: Callable[[Screen], Awaitable[None]] = nothing_more
 
 
-def typed(text: str) -> str:
-    """The keys of a text."""
-    names = {" ": "space", ":": "colon", ">": "greater_than_sign", "!": "exclamation_mark"}
-    return " ".join(names.get(character, character) for character in text)
-
-
 SCENES: dict[str, Scene] = {
     "tasks": Scene("j j"),
     "tasks-blocked": Scene(source=blocked),
@@ -115,9 +108,9 @@ SCENES: dict[str, Scene] = {
     "warnings": Scene("6"),
     "loops": Scene("7"),
     "loops-blocked": Scene("7", blocked),
-    "task": Scene(f"slash {typed('name:warehouse')} enter enter"),
-    "task-polls": Scene(f"slash {typed('name:warehouse')} enter enter left left left"),
-    "task-waiting": Scene(f"slash {typed('name:item/77')} enter enter"),
+    "task": Scene("enter"),
+    "task-polls": Scene("enter left left left"),
+    "task-waiting": Scene("slash 7 7 enter enter"),
     "task-blocked": Scene("enter", blocked),
     "kind": Scene("2 j enter"),
     "kind-moment": Scene("2 j enter left H minus"),
@@ -131,9 +124,9 @@ SCENES: dict[str, Scene] = {
     "help-end": Scene("question_mark G"),
     "sort-picker": Scene("s"),
     "column-picker": Scene("c"),
-    "filter": Scene(f"slash {typed('state:idle item')}"),
-    "filter-wrong": Scene(f"slash {typed('item busy>often')}"),
-    "filter-matches-none": Scene(f"slash {typed('state:polling nobody')} enter"),
+    "filter": Scene("slash m a i l"),
+    "filter-wrong": Scene("slash b u s y greater_than_sign x"),
+    "filter-matches-none": Scene("d slash n o b o d y enter"),
     "connecting": Scene(source=unreachable),
     "no-tasks": Scene(source=empty),
     "no-stalls": Scene("3", empty),

@@ -32,7 +32,7 @@ from .program import MS, SECOND, ended, hello, history, named, polled, spawned
 
 NOW = 1_000 * SECOND
 """Of the program's own clock."""
-SECONDS = 90
+SECONDS = 40
 """So many seconds before that are known of."""
 
 SHOP, STOCK, MAIL = "/srv/shop/web.py", "/srv/shop/stock.py", "/srv/shop/mail/outgoing.py"
@@ -70,7 +70,7 @@ def _polled() -> Message:
     def each(of: dict[int, int], usual: int = 0) -> list[int]:
         return [of.get(id, usual * (id % 7 + 1)) for id in IDS]
 
-    wakers = {id: WakerSource.IO for id in HANDLERS} | {3: WakerSource.TASK, 4: WakerSource.TIMER}
+    wakers = dict.fromkeys(HANDLERS, WakerSource.IO) | {3: WakerSource.TASK, 4: WakerSource.TIMER}
     wakers |= {2: WakerSource.THREAD, 12: WakerSource.TASK, 13: WakerSource.TASK}
     return polled(
         IDS,
@@ -141,11 +141,12 @@ _CPU = [_RUN, ("poll_warehouse", STOCK, 88), ("parse", STOCK, 203)]
 _GIL = [_RUN, ("deliver", MAIL, 64), ("match", "/usr/lib/python3.13/re/__init__.py", 167)]
 
 
-def _stall(number: int, task: int, ago: int, lasted: int, cause: Cause, stack: list[tuple[str, str, int]]) -> Stall:
-    started = NOW - ago
-    return Stall(
-        number, task, _KINDS[task], _NAMES[task], 1, started, lasted, False, cause, 9, stack
-    )  # fmt: skip
+Stack = list[tuple[str, str, int]]
+
+
+def _stall(number: int, task: int, ago: int, lasted: int, cause: Cause, stack: Stack) -> Stall:
+    who = task, _KINDS[task], _NAMES[task]
+    return Stall(number, *who, 1, NOW - ago, lasted, False, cause, 9, stack)
 
 
 def _stalls() -> Stalls:
@@ -169,7 +170,9 @@ def blocking() -> list[Message]:
     """The invoice blocks the loop, and has for 640 ms."""
     goes_on = replace(_stall(9, BLOCKER, 640 * MS, 640 * MS, Cause.BLOCKING, _INVOICE), ongoing=True)
     return [
-        polled([BLOCKER], State.POLLING, since=NOW - 640 * MS, polls=4, busy=3 * MS, max_poll=2 * MS, wakes=4),
+        polled(
+            [BLOCKER], State.POLLING, since=NOW - 640 * MS, polls=4, busy=3 * MS, max_poll=2 * MS, wakes=4
+        ),
         Stalls([replace(goes_on, callee="time.sleep")]),
         _loops(SECONDS, LoopState.STALLED),
     ]
@@ -177,8 +180,8 @@ def blocking() -> list[Message]:
 
 def incidents() -> Incidents:
     never = Incident(
-        1, "coroutine-never-awaited", 12, HANDLE, 1, "GET /item/84", NOW - 30 * SECOND, 3,
-        "save_visit", [_RUN, ("handle", SHOP, 48)],
+        1, "coroutine-never-awaited", 12, HANDLE, 1, "save_visit", NOW - 30 * SECOND, 3,
+        "", [_RUN, ("handle", SHOP, 48)],
     )  # fmt: skip
     return Incidents([never])
 
@@ -189,8 +192,10 @@ def chains() -> list[Chain]:
     queue = Waiting("queue", 901, "asyncio.Queue, in get()", 0, {"size": 0, "maxsize": 100, "getters": 3})
     stream = Waiting("stream", 902, "StreamReader, in readline()")
     handle = [("handle", SHOP, 31), ("reserve", STOCK, 52), ("acquire", f"{ASYNCIO}/locks.py", 114)]
+    four = Waiting("gather", 903, "gather() of 4")
+    watch = [("refresh_stock", STOCK, 77), ("sleep", f"{ASYNCIO}/tasks.py", 718)]
     answers = [
-        Chain(1, [("main", "/srv/shop/__main__.py", 19)], Waiting("gather", 903, "gather() of 4"), 1, [2, 3, 4, 5]),
+        Chain(1, [("main", "/srv/shop/__main__.py", 19)], four, 1, [2, 3, 4, 5]),
         Chain(
             REFRESHER,
             [("refresh_stock", STOCK, 71), ("fetch", STOCK, 118), ("read", f"{ASYNCIO}/streams.py", 540)],
@@ -198,7 +203,7 @@ def chains() -> list[Chain]:
             3,
             holds=[Holding("lock", 900, "asyncio.Lock", 0)],
         ),
-        Chain(4, [("refresh_stock", STOCK, 77), ("sleep", f"{ASYNCIO}/tasks.py", 718)], Waiting("timer", 904, "sleep(30)"), 2),
+        Chain(4, watch, Waiting("timer", 904, "sleep(30)"), 2),
         Chain(5, [("deliver", MAIL, 60)], Waiting("executor", 905, "executor mail of 2 threads"), 1),
     ]  # fmt: skip
     answers += [Chain(id, handle, lock, 3) for id in HANDLERS[1:10]]
@@ -240,5 +245,3 @@ def shop() -> list[Message]:
         now = NOW - (SECONDS - second) * SECOND
         messages += [_totals(second), _loops(second), Tick(now)]
     return [*messages[:-1], _stalls(), incidents(), Tick(NOW)]
-
-

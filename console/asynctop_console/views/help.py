@@ -60,6 +60,8 @@ def _group(key: Key) -> int:
 def _entry(shown: str, text: str, screen: int, room: int = 14) -> list[TextLine]:
     """A line, or as many as the text needs on a screen so wide."""
     parts = textwrap.wrap(text, max(screen - room - 4, 20))
+    if len(shown) > room:
+        parts.insert(0, "")
     firsts = [shown] + [""] * len(parts)
     return [
         TextLine((Piece(f"  {first:<{room}} ", "accent"), Piece(part)))
