@@ -305,8 +305,14 @@ class StallDetail(Page):
             labelled("cause", Piece(CAUSES[worst.cause], "warn")),
         ]
         tasks = list(dict.fromkeys(stall.task for stall in reversed(stalls) if stall.task))
-        lines += [labelled("by task", *task_pieces(frame, task), goal=task) for task in tasks[:_MOST_STALLS]]
-        lines += heading("Stacks, newest first")
+        for index, task in enumerate(tasks[:_MOST_STALLS]):
+            # By the same name there may be many, one after the other.
+            number = Piece(f"{task:>6}  ", "muted")
+            lines.append(labelled("" if index else "by task", number, *task_pieces(frame, task), goal=task))
+        if len(tasks) > _MOST_STALLS:
+            lines.append(labelled("", Piece(f"and {len(tasks) - _MOST_STALLS:,} more", "muted")))
+        which = f" of the last {_MOST_STALLS}" if len(stalls) > _MOST_STALLS else ""
+        lines += heading(f"Stacks{which}, newest first")
         for stall in reversed(stalls[-_MOST_STALLS:]):
             lines += _stall(frame, stall, width)
         return lines

@@ -87,13 +87,13 @@ def meters(frame: Frame, width: int) -> list[Group]:
     live = sum(counts.values()) - counts[State.DONE]
     gap = "  " if wide else " "
     # Of ever the same tasks now fewer are scheduled or idle, now more: what follows should not jump.
-    most = len(count(live))
+    digits = len(count(live))
     groups: dict[str, Group] = {
         "tasks": (
             Piece(f" {count(live)} task{'s' if live != 1 else ' '} ", "strong"),
             Piece(f"►{count(counts[State.POLLING])} ", "polling"),
-            Piece(f"○{count(counts[State.SCHEDULED]):<{max(most, 2)}} ", "scheduled"),
-            Piece(f"·{count(counts[State.IDLE]):<{most}} ", "idle"),
+            Piece(f"○{count(counts[State.SCHEDULED]):<{max(digits, 2)}} ", "scheduled"),
+            Piece(f"·{count(counts[State.IDLE]):<{digits}} ", "idle"),
             Piece(f"✓{count(counts[State.DONE])}", "faint"),
         ),
         "busy": (Piece(f"{gap}busy", "muted"), Piece(_percent(ratio), _grade(ratio, 0.7, 0.95))),
