@@ -23,7 +23,9 @@ MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
-_NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\]asyncio[/\\]subprocess\.py:create_")
+_NOBODYS = re.compile(
+    r"^<frozen importlib\._bootstrap|[/\\](asyncio[/\\]subprocess\.py:create_|threading\.py:Thread\.start$)"
+)
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
 _LOCKS = re.compile(
     r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
@@ -78,9 +80,9 @@ def _is_young(model: Model, stall: Stall) -> bool:
 
 
 def _is_nobodys(stall: Stall) -> bool:
-    """Whether there is nothing to mend: asyncio was starting a process, which takes as long as the system
-    takes; or a module was being imported, as servers do with the application, and frameworks with modules of
-    their own when these are first needed. It never will be again."""
+    """Whether there is nothing to mend: a thread was starting, or asyncio was starting a process, which takes
+    as long as the system takes; or a module was being imported, as servers do with the application, and
+    frameworks with modules of their own when these are first needed. It never will be again."""
     return (
         share(
             stall, lambda part: any(_NOBODYS.search(f"{file}:{function}") for function, file, _ in part.rest)
