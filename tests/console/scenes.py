@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from textual.widgets import Input
+
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_protocol.messages import Chains, Inspect, Message, Tick, Watch
 
@@ -57,6 +59,12 @@ def other_protocol() -> Frozen:
 
 async def nothing_more(screen: Screen) -> None:
     """What the keys have led to is all."""
+
+
+async def steady(screen: Screen) -> None:
+    """A cursor that does not blink."""
+    screen.app.screen.query_one(Input).cursor_blink = False
+    await settled(screen.pilot)
 
 
 async def held(screen: Screen) -> None:
@@ -124,8 +132,8 @@ SCENES: dict[str, Scene] = {
     "help-end": Scene("question_mark G"),
     "sort-picker": Scene("s"),
     "column-picker": Scene("c"),
-    "filter": Scene("slash m a i l"),
-    "filter-wrong": Scene("slash b u s y greater_than_sign x"),
+    "filter": Scene("slash m a i l", then=steady),
+    "filter-wrong": Scene("slash b u s y greater_than_sign x", then=steady),
     "filter-matches-none": Scene("d slash n o b o d y enter"),
     "connecting": Scene(source=unreachable),
     "no-tasks": Scene(source=empty),
