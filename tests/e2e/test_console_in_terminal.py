@@ -198,9 +198,10 @@ def test_a_terminal_without_unicode_gets_ascii(
         ([], r"^# +\d+ (! )?reporter +report +BLOCKING"),
         (["3", "Enter"], rf"> render_report +.*{LINE}"),
         (["7"], r"^  now .*%        \|"),
-        (["?", "NPage"], r"^  Left h Right l sort by the column beside"),
-        (["Escape", ":"], r"Search for commands"),
-        (["Escape", "1", "j", "y"], r"Copied: "),
+        (["?", "NPage"], r"^  Left Right h l sort by the column beside"),
+        (["Escape"], r"^ \^# thread"),
+        (["1"], r"^S +id name"),
+        (["j", "y"], r"\| Copied: "),
     ):
         screen.press(*keys)
         screen.shows(shown)
