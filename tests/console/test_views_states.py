@@ -9,6 +9,7 @@ import pytest
 
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.views import app as app_module
+from asynctop_console.views import hold as hold_module
 from asynctop_protocol.messages import Stalls, Subscribe, Tick
 
 from .program import MS, SECOND, hello, kinds, polled, spawned, stall, texts
@@ -57,7 +58,7 @@ def test_pause_holds_the_screen_and_counts_what_waits() -> None:
 
 
 def test_a_long_pause_stops_reading_instead_of_growing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "_MOST_HELD", 3)
+    monkeypatch.setattr(hold_module, "_MOST_WAITING", 3)
 
     async def run() -> None:
         async with console(*three()) as screen:

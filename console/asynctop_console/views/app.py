@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -33,9 +32,10 @@ from asynctop_console.source.target import TargetError
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.glyphs import in_ascii_only
+from asynctop_console.views.hold import Hold
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
-from asynctop_console.views.keys import APP, bindings, keys_of
+from asynctop_console.views.keys import APP, PAUSE, bindings, keys_of
 from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
@@ -69,8 +69,6 @@ _FINDINGS_NS = 1_000_000_000
 """Lints look at the whole model, so they run no more often than this, and"""
 _FINDINGS_SHARE = 10
 """take no more than this part of the time."""
-_MOST_HELD = 500
-"""Ticks held while paused. Then reading stops, and the runtime makes a larger step when it goes on."""
 _SEARCH_S = 1.0
 """Between two looks for a program that has been started anew."""
 
@@ -118,11 +116,7 @@ class ConsoleApp(App[None]):
         self._tick_gap_ns = 0
         self._findings: list[Finding] = []
         self._find_ns = 0
-        self._paused: Frame | None = None
-        self._held: deque[Message] = deque()
-        self._held_ticks = 0
-        self._resumed = asyncio.Event()
-        self._resumed.set()
+        self._hold = Hold(lambda: self.model, self._fold, rules)
         self._failure = ""
         self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
@@ -163,7 +157,7 @@ class ConsoleApp(App[None]):
                 try:
                     async with aclosing(source.messages()) as messages:
                         async for message in messages:
-                            await self._take(message)
+                            await self._take(message, source.payload)
                 except (TargetError, ProtocolError) as error:
                     self._failure = str(error)
             if self._successor is None:
@@ -174,26 +168,22 @@ class ConsoleApp(App[None]):
                 found = await asyncio.to_thread(self._successor)
             self._source = found
 
-    async def _take(self, message: Message) -> None:
-        """Fold a message, or hold it while the screen is held."""
+    async def _take(self, message: Message, payload: bytes) -> None:
+        """Fold a message, or let it wait while the screen is held; `payload` is what it was read from."""
         if isinstance(message, Hello):
             self._inspection.restart()
         elif isinstance(message, Chains):
             self._inspection.heard(message)
-        if self._paused is None:
-            self._fold(message)
-        else:
-            self._held.append(message)
-            if isinstance(message, Tick):
-                self._held_ticks += 1
-                if self._held_ticks >= _MOST_HELD:
-                    self._resumed.clear()
-                    await self._resumed.wait()
+        if self._hold.delays:
+            await self._hold.delay(message, payload)
+        elif self._fold(message, payload):
+            await self._hold.trail.keep(self.model)
         if isinstance(message, Tick | Chains):
             # A source with much to say must not keep keys waiting.
             await asyncio.sleep(0)
 
-    def _fold(self, message: Message) -> None:
+    def _fold(self, message: Message, payload: bytes) -> bool:
+        """Take in a message. Whether it is time to keep the model, so that one can go back to it."""
         self.model.fold(message)
         if isinstance(message, Tick):
             now = self.clock_ns()
@@ -201,29 +191,22 @@ class ConsoleApp(App[None]):
             if self.model.ticks == 1:  # what the user has been waiting for
                 self._next_paint_ns = 0
                 self._maybe_paint()
+        return bool(payload) and self._hold.trail.add(message, payload, self.model)
 
     # Painting
 
     def frame(self) -> Frame:
-        """This moment; while paused, that one."""
-        if self._paused is not None:
-            self._paused = self._at_this_moment(self._paused)
-            return self._paused
-        now, model = self.clock_ns(), self.model
+        """This moment; while the screen is held, that one."""
+        now, model, link = self.clock_ns(), self.model, self._link()
+        since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
+        if self._hold.frame is not None:
+            return self._hold.renewed(self._hold.frame, model.now_ns + since, self.keymap.first(PAUSE))
         if now >= self._find_ns and model.ticks:
             began = monotonic_ns()
             self._findings = check_all(model, self._rules)
             self._find_ns = now + max(_FINDINGS_NS, _FINDINGS_SHARE * (monotonic_ns() - began))
-        link = self._link()
-        since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
         return Frame(model, link, model.now_ns + since, self._findings, silent_ns=silent)
-
-    def _at_this_moment(self, paused: Frame) -> Frame:
-        """The frame that is held, with what is held back by now."""
-        return Frame(
-            paused.model, paused.link, paused.now_ns, paused.findings, paused=True, held=self._held_ticks
-        )
 
     def _link(self) -> Link:
         source = self._source
@@ -341,8 +324,7 @@ class ConsoleApp(App[None]):
         """The palette: what the keys of the present screen do."""
         if isinstance(screen, View):
             for key in keys_of(screen.KEYS_OF):
-                can = key.group != "Recording" or isinstance(self._source, ReplaySource)
-                if can and (shown := self.keymap.shown(key)):
+                if shown := self.keymap.shown(key):
                     yield SystemCommand(key.help, shown, partial(self.run_action, key.action, screen))
 
     # What keys do
@@ -356,17 +338,13 @@ class ConsoleApp(App[None]):
         await super().on_event(event)
 
     async def action_hold(self) -> None:
-        """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""
+        """Hold the screen still, or go on with now; a recording is held itself."""
         if isinstance(self._source, ReplaySource):
             self._source.toggle()
-        elif self._paused is None:
-            self._paused = self._at_this_moment(self.frame())
+        elif self._hold.frame is None:
+            self._hold.begin(self.frame())
         else:
-            self._paused = None
-            held, self._held, self._held_ticks = self._held, deque(), 0
-            self._resumed.set()
-            for message in held:
-                self._fold(message)
+            self._hold.end()
         self.paint()
 
     def action_rate(self, step: int) -> None:
@@ -381,13 +359,15 @@ class ConsoleApp(App[None]):
         self.notify(f"{10**9 / _PERIODS_NS[self._period]:g} times a second", timeout=2)
 
     def action_wind(self, seconds: int) -> None:
-        """Go on in a recording, or back, by so much."""
+        """Go back in time by so much, or on."""
         if isinstance(self._source, ReplaySource):
             self._source.seek(seconds * 1_000_000_000)
             # All that was known is of another moment, but for what was so at each.
             self.model = Model(self.model.past)
             self._findings, self._find_ns = [], 0
             self._begin_to_read()
+        else:
+            self._moved(self._hold.wind(seconds * 1_000_000_000))
 
     def action_save(self) -> None:
         """Save what is known at this moment where the console was started."""
@@ -399,13 +379,18 @@ class ConsoleApp(App[None]):
             self.notify(f"Saved {path.name}", timeout=4, markup=False)
 
     def action_step(self) -> None:
-        """Let the next update of a recording come."""
+        """Show the next update, and hold the screen, or the recording, there."""
         if isinstance(self._source, ReplaySource):
             self._source.step()
+        else:
+            self._moved(self._hold.step())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only a recording can be wound."""
-        return action not in ("wind", "step") or isinstance(self._source, ReplaySource)
+    def _moved(self, moved: bool) -> None:
+        """Show another moment, or say why there is none."""
+        if not moved:
+            self.notify(self._hold.why_not, markup=False)
+        elif isinstance(self.screen, View):
+            self.screen.repaint()
 
     def action_next_theme(self) -> None:
         """The next of our themes."""
@@ -414,8 +399,8 @@ class ConsoleApp(App[None]):
 
     def keep_up(self, frame: Frame, shown: tuple[int, ...] | None) -> None:
         """Have the await chains read that the open screen shows; see `Inspection`."""
-        if not frame.paused and frame.link.phase is Phase.LIVE:
-            self._inspection.keep_up(frame.model, shown)
+        if not frame.paused and self._link().phase is Phase.LIVE:
+            self._inspection.keep_up(self.model, shown if frame.model is self.model else None)
 
     def watch_task(self, id: int) -> None:
         """Have the program tell of each poll of a task, until as many `leave_task` as this."""
