@@ -427,9 +427,19 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
     _need_terminal()
     from asynctop_console.memory import Memory, memory_path
     from asynctop_console.views.app import ConsoleApp
+    from asynctop_console.views.glyphs import only_ascii
     from asynctop_console.views.keymap import Keymap
 
-    keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
-    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
+    # Textual draws on standard error.
+    plain = only_ascii(os.environ, sys.__stderr__.encoding if sys.__stderr__ else None)
+    app = ConsoleApp(
+        source,
+        successor,
+        target,
+        rules=settings.rules,
+        keymap=Keymap(settings.keys, arrows=not plain),
+        memory=Memory(memory_path(os.environ)),
+        ascii_only=plain,
+    )
     app.run()
     return app.return_code or 0
