@@ -319,7 +319,8 @@ def test_what_is_not_read_in_time_is_counted(run: Run, recorded: Recorded) -> No
 def test_histograms_are_those_of_the_polls(run: Run, recorded: Recorded) -> None:
     async def main() -> None:
         async def work() -> None:
-            for number in range(100):  # few, or a busy machine makes times of more lengths than are kept apart
+            # Few polls, or a busy machine makes times of more lengths than are kept apart.
+            for number in range(100):
                 block(number * 300)
                 await asyncio.sleep(0)
 
