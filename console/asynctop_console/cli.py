@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import gc
 import json
 import os
 import sys
@@ -425,5 +426,7 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
 
     keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
     app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
+    # What has been imported stays: looking through all of it again and again would hold up keys.
+    gc.freeze()
     app.run()
     return app.return_code or 0

@@ -42,6 +42,15 @@ def test_a_window_is_a_slice_of_the_whole_order(
     assert order.position(2) is None
 
 
+@given(KEYS, st.lists(st.integers(0, 60), max_size=9))
+def test_windows_are_the_same_wherever_one_comes_from(keys: list[int], starts: list[int]) -> None:
+    order = Order(np.arange(len(keys)), np.array(keys, np.int64), margin=3)
+    expected = sorted(range(len(keys)), key=lambda i: (keys[i], i))
+    for start in starts:
+        assert order.window(start, start + 5).tolist() == expected[start : start + 5]
+    assert order.first == (expected[0] if expected else None)
+
+
 @given(KEYS, st.sets(st.integers(0, 60)), st.integers(0, 60))
 def test_the_neighbour_is_the_next_wanted_one_and_goes_round(
     keys: list[int], chosen: set[int], here: int

@@ -35,6 +35,7 @@ from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, bindings, keys_of
+from asynctop_console.views.looks import Looks
 from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
@@ -114,6 +115,8 @@ class ConsoleApp(App[None]):
         self._tick_gap_ns = 0
         self._findings: list[Finding] = []
         self._find_ns = 0
+        self._finding = False
+        self.looks = Looks(self.run_worker)
         self._paused: Frame | None = None
         self._held: deque[Message] = deque()
         self._held_ticks = 0
@@ -177,7 +180,8 @@ class ConsoleApp(App[None]):
         elif isinstance(message, Chains):
             self._inspection.heard(message)
         if self._paused is None:
-            self._fold(message)
+            async with self.looks.still:
+                self._fold(message)
         else:
             self._held.append(message)
             if isinstance(message, Tick):
@@ -185,9 +189,8 @@ class ConsoleApp(App[None]):
                 if self._held_ticks >= _MOST_HELD:
                     self._resumed.clear()
                     await self._resumed.wait()
-        if isinstance(message, Tick | Chains):
-            # A source with much to say must not keep keys waiting.
-            await asyncio.sleep(0)
+        # A source with much to say must not keep keys waiting.
+        await asyncio.sleep(0)
 
     def _fold(self, message: Message) -> None:
         self.model.fold(message)
@@ -206,14 +209,21 @@ class ConsoleApp(App[None]):
             self._paused = self._at_this_moment(self._paused)
             return self._paused
         now, model = self.clock_ns(), self.model
-        if now >= self._find_ns and model.ticks:
-            began = monotonic_ns()
-            self._findings = check_all(model, self._rules)
-            self._find_ns = now + max(_FINDINGS_NS, _FINDINGS_SHARE * (monotonic_ns() - began))
+        if now >= self._find_ns and model.ticks and not self._finding:
+            self._finding = True
+            look = partial(_findings, model, self._rules)
+            self.looks.look(model.tasks.rows, look, partial(self._found, model))
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
         return Frame(model, link, model.now_ns + since, self._findings, silent_ns=silent)
+
+    def _found(self, model: Model, found: tuple[list[Finding], int]) -> None:
+        findings, took_ns = found
+        self._finding = False
+        if model is self.model:
+            self._findings = findings
+            self._find_ns = self.clock_ns() + max(_FINDINGS_NS, _FINDINGS_SHARE * took_ns)
 
     def _at_this_moment(self, paused: Frame) -> Frame:
         """The frame that is held, with what is held back by now."""
@@ -360,8 +370,9 @@ class ConsoleApp(App[None]):
             self._paused = None
             held, self._held, self._held_ticks = self._held, deque(), 0
             self._resumed.set()
-            for message in held:
-                self._fold(message)
+            async with self.looks.still:
+                for message in held:
+                    self._fold(message)
         self.paint()
 
     def action_rate(self, step: int) -> None:
@@ -434,3 +445,9 @@ class ConsoleApp(App[None]):
     def _send(self, message: Message) -> None:
         if self._source is not None:
             self._source.send(message)
+
+
+def _findings(model: Model, rules: tuple[Rule, ...]) -> tuple[list[Finding], int]:
+    """What the lints say, and how long they took to, ns."""
+    began = monotonic_ns()
+    return check_all(model, rules), monotonic_ns() - began
