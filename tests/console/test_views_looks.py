@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from textual import events
 
 from asynctop_console.lints import Finding
+from asynctop_console.model import Model
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.tasks import ALL, Selection
 from asynctop_console.views import looks
 from asynctop_console.views.frame import Frame
+from asynctop_console.views.table import Table
 from asynctop_console.views.tasks import TaskRows
-from asynctop_protocol.messages import Tick
+from asynctop_protocol.messages import Message, Tick
 
 from .program import SECOND, polled
 from .screens import NOW, Screen, console, three
@@ -162,3 +165,33 @@ def test_warnings_are_looked_for_aside(gate: Gate, monkeypatch: pytest.MonkeyPat
 
     asyncio.run(run())
     assert threading.main_thread() not in threads
+
+
+def test_a_key_is_on_the_screen_before_more_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    fold, choose = Model.fold, Table.choose
+
+    def folding(model: Model, message: Message) -> None:
+        happened.append("fold")
+        fold(model, message)
+
+    def choosing(table: Table[object], id: int, position: int | None = None) -> None:
+        happened.append("key")
+        choose(table, id, position)
+        table.app.call_after_refresh(happened.append, "drawn")
+
+    async def run() -> None:
+        async with console(*three()) as screen:
+            monkeypatch.setattr(Model, "fold", folding)
+            monkeypatch.setattr(Table, "choose", choosing)
+            for number in range(500):
+                screen.source.queue.put_nowait(polled([1], polls=[number]))
+            await until(lambda: "fold" in happened)
+            screen.app.post_message(events.Key("down", None))
+            await until(lambda: "drawn" in happened)
+            assert happened.index("key") < 20, "it need not wait for all that is to be folded"
+            between = happened[happened.index("key") : happened.index("drawn")]
+            assert "fold" not in between
+            await until(lambda: happened.count("fold") == 500)
+
+    asyncio.run(run())

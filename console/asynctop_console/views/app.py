@@ -69,6 +69,9 @@ _FINDINGS_NS = 1_000_000_000
 """Lints look at the whole model, so they run no more often than this, and"""
 _FINDINGS_SHARE = 10
 """take no more than this part of the time."""
+_TURNS_OF_KEY = 10
+"""What a key does comes to the screen in so many turns of the event loop; folding a message in each of them
+would keep it waiting."""
 _MOST_HELD = 500
 """Ticks held while paused. Then reading stops, and the runtime makes a larger step when it goes on."""
 _SEARCH_S = 1.0
@@ -120,6 +123,8 @@ class ConsoleApp(App[None]):
         self._paused: Frame | None = None
         self._held: deque[Message] = deque()
         self._held_ticks = 0
+        self._turns_of_key = 0
+        """Of the event loop, in which nothing is folded."""
         self._resumed = asyncio.Event()
         self._resumed.set()
         self._failure = ""
@@ -175,6 +180,9 @@ class ConsoleApp(App[None]):
 
     async def _take(self, message: Message) -> None:
         """Fold a message, or hold it while the screen is held."""
+        while self._turns_of_key:
+            self._turns_of_key -= 1
+            await asyncio.sleep(0)
         if isinstance(message, Hello):
             self._inspection.restart()
         elif isinstance(message, Chains):
@@ -355,6 +363,7 @@ class ConsoleApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         """Where something is being typed, it comes before all else."""
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self._turns_of_key = _TURNS_OF_KEY
             screen = self.screen if self.screen_stack else None
             if isinstance(screen, View) and await screen.typed(event):
                 return

@@ -34,6 +34,8 @@ REORDER_NS = 1_000_000_000
 """How old an order may grow: reading a list whose rows move more often than once a second is no reading."""
 HOLD_NS = 2_000_000_000
 """How long the order is held after the cursor moved."""
+_STRIPS = 256
+"""Lines kept as they were drawn: some screens full. The garbage collector goes through all of them."""
 THRIFT = 20
 """An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
 
@@ -379,7 +381,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self._strips, self._strips_of = {}, looks
         strip = self._strips.get(line)
         if strip is None:
-            if len(self._strips) > 1024:
+            if len(self._strips) > _STRIPS:
                 self._strips.clear()
             strip = self._strips[line] = self._row(line, width)
         return strip
