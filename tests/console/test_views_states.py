@@ -71,6 +71,26 @@ def test_a_long_pause_stops_reading_instead_of_growing(monkeypatch: pytest.Monke
     asyncio.run(run())
 
 
+def test_catching_up_leaves_time_for_keys_and_can_be_held_again() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("space")
+            await screen.say(*(Tick(NOW + n) for n in range(1, 401)))
+            screen.app.action_hold()
+            while screen.app.model.now_ns < NOW + 10:  # noqa: ASYNC110  (so that it is in the middle)
+                await asyncio.sleep(0)
+            await screen.press("space")
+            held_at = screen.app.model.now_ns - NOW
+            assert held_at < 400
+            await screen.say(Tick(NOW + 401))
+            assert screen.app.model.now_ns == NOW + held_at
+            assert f"PAUSED {401 - held_at} updates held" in screen.line("status")
+            await screen.press("space")
+            assert screen.app.model.now_ns == NOW + 401
+
+    asyncio.run(run())
+
+
 def test_reconnecting_counts_down_and_keeps_the_last_data() -> None:
     async def run() -> None:
         async with console(*three()) as screen:

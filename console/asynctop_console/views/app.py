@@ -187,27 +187,38 @@ class ConsoleApp(App[None]):
             self._inspection.restart()
         elif isinstance(message, Chains):
             self._inspection.heard(message)
-        if self._paused is None:
-            async with self.looks.still:
-                self._fold(message)
-        else:
-            self._held.append(message)
-            if isinstance(message, Tick):
-                self._held_ticks += 1
-                if self._held_ticks >= _MOST_HELD:
-                    self._resumed.clear()
-                    await self._resumed.wait()
-        # A source with much to say must not keep keys waiting.
-        await asyncio.sleep(0)
+        if self._paused is None and not self._held:
+            await self._fold(message)
+            return
+        self._held.append(message)
+        if isinstance(message, Tick):
+            self._held_ticks += 1
+            if self._held_ticks >= _MOST_HELD:
+                self._resumed.clear()
+                await self._resumed.wait()
 
-    def _fold(self, message: Message) -> None:
-        self.model.fold(message)
+    async def _fold(self, message: Message) -> None:
+        async with self.looks.still:
+            self.model.fold(message)
         if isinstance(message, Tick):
             now = self.clock_ns()
             self._tick_gap_ns, self._ticked_ns = now - self._ticked_ns, now
             if self.model.ticks == 1:  # what the user has been waiting for
                 self._next_paint_ns = 0
                 self._maybe_paint()
+        # A source with much to say must not keep keys waiting.
+        await asyncio.sleep(0)
+
+    async def _catch_up(self) -> None:
+        """Fold what was held, unless the screen is held again."""
+        while self._held and self._paused is None:
+            message = self._held.popleft()
+            if isinstance(message, Tick):
+                self._held_ticks -= 1
+            await self._fold(message)
+        if self._paused is None:
+            self._resumed.set()
+            self.paint()
 
     # Painting
 
@@ -369,7 +380,7 @@ class ConsoleApp(App[None]):
                 return
         await super().on_event(event)
 
-    async def action_hold(self) -> None:
+    def action_hold(self) -> None:
         """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""
         if isinstance(self._source, ReplaySource):
             self._source.toggle()
@@ -377,11 +388,7 @@ class ConsoleApp(App[None]):
             self._paused = self._at_this_moment(self.frame())
         else:
             self._paused = None
-            held, self._held, self._held_ticks = self._held, deque(), 0
-            self._resumed.set()
-            async with self.looks.still:
-                for message in held:
-                    self._fold(message)
+            self.run_worker(self._catch_up())
         self.paint()
 
     def action_rate(self, step: int) -> None:
