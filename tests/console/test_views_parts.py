@@ -202,6 +202,13 @@ def test_a_haystack_finds_what_python_finds(texts: list[str], word: str) -> None
     assert found.tolist() == [word.lower() in text.lower() for text in texts]
 
 
+@given(st.lists(st.text("aAbéÉ日", max_size=20) | st.sampled_from(["a" * 16, "A" * 17]), max_size=20))
+def test_a_haystack_ranks_texts_as_python_sorts_them(texts: list[str]) -> None:
+    lowered = [text.lower() for text in texts]
+    in_order = sorted(lowered)
+    assert Haystack(texts).ranks().tolist() == [in_order.index(text) for text in lowered]
+
+
 def test_names_are_found_by_what_they_are_by_now() -> None:
     model = Model()
     for message in three():

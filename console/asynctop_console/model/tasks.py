@@ -107,7 +107,7 @@ class TaskTable(Columns):
     def haystack(self) -> Haystack:
         """All names, to look for a word in; made anew once rows or names have changed."""
         if self._haystack is None:
-            self._haystack = Haystack(self.names.tolist())
+            self._haystack = Haystack(self.names)
         return self._haystack
 
     def counts(self) -> dict[State, int]:

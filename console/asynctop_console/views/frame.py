@@ -96,14 +96,9 @@ class Frame:
         found = [stall for stall in self.stalls if stall.ongoing]
         return sorted(found, key=lambda stall: stall.started_ns)
 
-    @cached_property
-    def flagged(self) -> dict[int, list[Finding]]:
-        """The findings that concern a task, by the task's id."""
-        flagged: dict[int, list[Finding]] = {}
-        for finding in self.findings:
-            for task in finding.tasks:
-                flagged.setdefault(task, []).append(finding)
-        return flagged
+    def about(self, task: int) -> list[Finding]:
+        """The findings that concern a task."""
+        return [finding for finding in self.findings if task in finding.tasks]
 
     def lasted_ns(self, stall: Stall) -> int:
         """How long a stall took, up to this moment where it goes on."""

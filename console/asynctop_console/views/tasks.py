@@ -281,7 +281,7 @@ class TaskRows(ListRows[TaskRecord]):
                     waker=waker_text(model, source, waker, by),
                     blocked_ns=blocked_ns,
                     culprit=blocked.get(id, ""),
-                    flagged=id in frame.flagged,
+                    flagged=bool(frame.about(id)),
                     done=bool(tasks.ended_ns[row]),
                 )
             )
@@ -294,4 +294,5 @@ class TaskRows(ListRows[TaskRecord]):
 
 def flagged(frame: Frame) -> NDArray[np.bool_]:
     """Which tasks there are warnings about."""
-    return np.isin(frame.model.tasks.id, np.fromiter(frame.flagged, np.int64, len(frame.flagged)))
+    tasks = frozenset[int]().union(*[finding.tasks for finding in frame.findings])
+    return np.isin(frame.model.tasks.id, np.fromiter(tasks, np.int64, len(tasks)))
