@@ -33,6 +33,8 @@ from terminal import COLUMNS, ROWS, Terminal, terminal
 _SIZES = ((1_000_000, 4, 12), (10_000, 10, 6))
 """Tasks, ticks a second, and the most that the console should take of a core, %."""
 _WARM_UP_S = 8.0
+_TAKING_IN = 0.5
+"""Of a core: so busy is a console that still takes in what there is, for longer on a busy machine."""
 _TOO_LONG_S = 60.0
 _KEYS = 100
 _SLOW = 30_000
@@ -139,6 +141,8 @@ def _console(
         with terminal([sys.executable, *run, "connect", str(socket)], env) as screen:
             screen.read(_TOO_LONG_S, until=lambda: screen.shows(b"Server.handle"))
             screen.read(_WARM_UP_S)
+            while busy([screen.pid], lambda: screen.read(1.0))[0] > _TAKING_IN:
+                pass
             yield screen, Path(env["ASYNCTOP_DIR"], f"{screen.pid}.sock")
 
 

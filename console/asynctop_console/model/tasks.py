@@ -173,7 +173,12 @@ class TaskTable(Columns):
         return spent
 
     def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
-        return np.where(self.state[rows] == state, np.maximum(now - self.since_ns[rows], 0), 0)
+        """How long they have been in this state, 0 where they are in another."""
+        there = self.state[rows] == state
+        spent = np.zeros(len(there), np.int64)
+        # Mostly few are in it: the others cost no more than a look at their state.
+        spent[there] = np.maximum(now - self.since_ns[rows][there], 0)
+        return spent
 
     # Folding
 

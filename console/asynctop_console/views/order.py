@@ -103,5 +103,5 @@ def ordering(
     if descending:
         np.negative(keys, out=keys)
     if bands is not None:
-        keys += bands.astype(np.int64) * _BAND
+        keys += np.multiply(bands, _BAND, dtype=np.int64)
     return keys
