@@ -1,4 +1,7 @@
-"""Messages and framing between a monitored program and its console. No sockets, no clock, no threads."""
+"""Messages and framing between a monitored program and its console. No sockets, no clock, no threads.
+
+PYTEST_DONT_REWRITE: else pytest, finding a plugin in our distribution and this imported before it, warns.
+"""
 
 from .columns import column, numbers
 from .connection import Connection, frames

@@ -5,6 +5,8 @@
 
 Then `asynctop` in a terminal shows this program's tasks. Nothing is printed here and nothing the program
 computes changes.
+
+PYTEST_DONT_REWRITE: else pytest, finding a plugin in our distribution and this imported before it, warns.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -430,3 +431,14 @@ def test_that_it_goes_on():
     asyncio.run(main())
 """
     assert outcomes(run(source, "--asynctop", "-W", "error")) == {"passed": 1, "failed": 1}
+
+
+def test_pytest_run_by_asynctop(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose modules are imported before it, from a distribution in which it finds a plugin."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
+    pytester.makeini(SETTINGS)
+    pytester.makepyfile("def test(): pass")
+    strictly = ("-m", "pytest", "-W", "error", "-p", "no:cacheprovider")
+    result = pytester.run(sys.executable, "-m", "asynctop", "run", *strictly)
+    assert (result.ret, outcomes(result)) == (0, {"passed": 1})

@@ -19,7 +19,7 @@ import pytest
 import asynctop
 from asynctop.core.stock import StockHandle
 from asynctop.publisher.owned import identity
-from asynctop_protocol import Connection, Hello, Role, Subscribe, Tick
+from asynctop_protocol import Connection, Hello, Message, Role, Subscribe, Tick
 from conftest import python_core_only
 
 if sys.version_info >= (3, 12):
@@ -135,15 +135,22 @@ def test_what_the_programs_own_classes_break_is_told_and_the_program_goes_on(
 def test_waiting_for_a_console(installed: str) -> None:
     assert not asynctop.await_console(0)
     connection = Connection(Role.CONSOLE)
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
-        sock.connect(installed)
-        sock.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(1)))
-        assert asynctop.await_console(20)
-        asynctop.uninstall()  # it tells all that there is, and then hangs up
-        messages = []
-        while data := sock.recv(65536):
-            messages += connection.receive(data)
+    messages: list[Message] = []
+
+    def listen(sock: socket.socket) -> None:
+        with sock:
+            while data := sock.recv(65536):
+                messages.extend(connection.receive(data))
+
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(20)
+    sock.connect(installed)
+    sock.sendall(connection.send(Hello(Role.CONSOLE)) + connection.send(Subscribe(1)))
+    listening = threading.Thread(target=listen, args=[sock])
+    listening.start()
+    assert asynctop.await_console(20)
+    asynctop.uninstall()  # it tells all that there is, and waits until the console has hung up
+    listening.join()
     assert isinstance(messages[-1], Tick)
     assert not asynctop.await_console(0)
 
