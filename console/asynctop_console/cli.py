@@ -426,7 +426,7 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
 
     keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
     app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
-    # What has been imported stays, and little of the rest is garbage: looking through all of it holds up keys.
+    # What is imported stays, and little of the rest is garbage: looking through all of it holds up keys.
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 100)
     app.run()
