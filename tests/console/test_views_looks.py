@@ -155,7 +155,7 @@ def test_warnings_are_looked_for_aside(gate: Gate, monkeypatch: pytest.MonkeyPat
         threads.append(threading.current_thread())
         return []
 
-    monkeypatch.setattr("asynctop_console.views.app.check_all", check_all)
+    monkeypatch.setattr("asynctop_console.views.judge.check_all", check_all)
 
     async def run() -> None:
         async with console(*three()) as screen:

@@ -23,7 +23,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from asynctop_console.lints import RULES, Finding, Rule, check_all
+from asynctop_console.lints import RULES, Finding, Rule
 from asynctop_console.memory import Memory
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
@@ -33,6 +33,7 @@ from asynctop_console.source.target import TargetError
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.inspection import Inspection
+from asynctop_console.views.judge import Judge
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, bindings, keys_of
 from asynctop_console.views.looks import Looks
@@ -65,10 +66,6 @@ _PAINT_NS = 10_000_000
 _SLOWEST_PAINT_NS = 80_000_000
 """What is taken for the cost of a painting at most, so that the screen never stands still for more than
 2 s."""
-_FINDINGS_NS = 1_000_000_000
-"""Lints look at the whole model, so they run no more often than this, and"""
-_FINDINGS_SHARE = 10
-"""take no more than this part of the time."""
 _TURNS_OF_KEY = 10
 """What a key does comes to the screen in so many turns of the event loop; folding a message in each of them
 would keep it waiting."""
@@ -110,16 +107,13 @@ class ConsoleApp(App[None]):
         self.keymap = keymap
         self.memory = memory or Memory()
         self.clock_ns = clock_ns
-        self._rules = rules
         self._source = source
         self._successor = successor
         self._target = target or str(getattr(source, "target", "") or "a program")
         self._ticked_ns = clock_ns()
         self._tick_gap_ns = 0
-        self._findings: list[Finding] = []
-        self._find_ns = 0
-        self._finding = False
         self.looks = Looks(self.run_worker)
+        self._judge = Judge(rules, self.looks, clock_ns)
         self._paused: Frame | None = None
         self._held: deque[Message] = deque()
         self._held_ticks = 0
@@ -228,21 +222,11 @@ class ConsoleApp(App[None]):
             self._paused = self._at_this_moment(self._paused)
             return self._paused
         now, model = self.clock_ns(), self.model
-        if now >= self._find_ns and model.ticks and not self._finding:
-            self._finding = True
-            look = partial(_findings, model, self._rules)
-            self.looks.look(model.tasks.rows, look, partial(self._found, model))
+        self._judge.keep_up(model)
         link = self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
-        return Frame(model, link, model.now_ns + since, self._findings, silent_ns=silent)
-
-    def _found(self, model: Model, found: tuple[list[Finding], int]) -> None:
-        findings, took_ns = found
-        self._finding = False
-        if model is self.model:
-            self._findings = findings
-            self._find_ns = self.clock_ns() + max(_FINDINGS_NS, _FINDINGS_SHARE * took_ns)
+        return Frame(model, link, model.now_ns + since, self._judge.findings, silent_ns=silent)
 
     def _at_this_moment(self, paused: Frame) -> Frame:
         """The frame that is held, with what is held back by now."""
@@ -408,13 +392,13 @@ class ConsoleApp(App[None]):
             self._source.seek(seconds * 1_000_000_000)
             # All that was known is of another moment, but for what was so at each.
             self.model = Model(self.model.past)
-            self._findings, self._find_ns = [], 0
+            self._judge.forget()
             self._begin_to_read()
 
     def action_save(self) -> None:
         """Save what is known at this moment where the console was started."""
         try:
-            path = save(self.frame().model, self._rules, Path.cwd())
+            path = save(self.frame().model, self._judge.rules, Path.cwd())
         except OSError as error:
             self.notify(f"Cannot save here: {error.strerror}", severity="error", markup=False)
         else:
@@ -461,9 +445,3 @@ class ConsoleApp(App[None]):
     def _send(self, message: Message) -> None:
         if self._source is not None:
             self._source.send(message)
-
-
-def _findings(model: Model, rules: tuple[Rule, ...]) -> tuple[list[Finding], int]:
-    """What the lints say, and how long they took to, ns."""
-    began = monotonic_ns()
-    return check_all(model, rules), monotonic_ns() - began

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Found = TypeVar("Found")
 
 AT_ONCE = 20_000
 """Looking at so many tasks takes no longer than painting some of them."""
+
+
+class Look(Protocol):
+    """`Looks.look` for somebody whose rows are known."""
+
+    def __call__(self, look: Callable[[], Found], then: Callable[[Found], None]) -> None:
+        """Call `look`, which only reads, and then `then` with what it found: at once, or later."""
 
 
 class Looks:

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter_ns
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, NamedTuple
 
 import numpy as np
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
@@ -23,10 +22,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from asynctop_console.views.cells import fit
+from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.columns import Cell, Column, R, Rows, layout
 from asynctop_console.views.frame import Frame
-from asynctop_console.views.looks import Found
+from asynctop_console.views.looks import Look
 from asynctop_console.views.order import Ids, Order, ordering
 from asynctop_console.views.theme import Palette
 
@@ -43,13 +42,6 @@ THRIFT = 20
 _Line = tuple[str, bool, bool, tuple[Cell, ...]]
 """Everything a line's looks depend on: its ground, whether the cursor is on it, whether it is marked, its
 cells."""
-
-
-class Look(Protocol):
-    """What a table has its rows looked at by."""
-
-    def __call__(self, look: Callable[[], Found], then: Callable[[Found], None]) -> None:
-        """Call `look`, which only reads, and then `then` with what it found: at once, or later."""
 
 
 class _Taken(NamedTuple):
@@ -457,15 +449,3 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self.choose(id)
             if event.chain == 2:
                 self.post_message(self.Opened(id))
-
-
-def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:
-    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with
-    `rest`."""
-    segments: list[Segment] = []
-    for text, style in pieces:
-        if segments and segments[-1].style == style:
-            segments[-1] = Segment(segments[-1].text + text, style)
-        else:
-            segments.append(Segment(text, style))
-    return Strip(segments).adjust_cell_length(width, rest)
