@@ -114,6 +114,11 @@ class TaskTable(Columns):
         """How many tasks are in each state."""
         return {state: int(np.count_nonzero(self.state == state)) for state in State}
 
+    @property
+    def alive(self) -> int:
+        """How many have not ended."""
+        return int(np.count_nonzero(self.state != State.DONE))
+
     def live(self) -> Rows:
         """The rows of the tasks that have not ended."""
         return np.flatnonzero(self.state != State.DONE)
