@@ -25,6 +25,7 @@ from time import monotonic_ns, process_time, sleep
 import numpy as np
 
 from asynctop_console.observe import replayed
+from asynctop_console.record import is_long
 from asynctop_console.source.recording import Recording, Writer
 from asynctop_protocol import Connection, History, Message, Role, Tick, WakerSource, frames
 from measuring import Cell, Program, Spread, Table, arguments, busy, environment, main, reader
@@ -32,8 +33,8 @@ from synthetic import Synthetic
 
 _TASKS = 10_000
 _INTERVAL_NS = 100_000_000
-_PER_BLOCK, _PER_SECTION_BYTES = 10, 4 << 20
-"""As `asynctop record` does it: a block each second, and all the state anew."""
+_PER_BLOCK = 10
+"""As `asynctop record` does it: a block each second."""
 _SEEKS = 20
 _WORKERS = 200
 _WARM_UP_S = 3.0
@@ -62,35 +63,41 @@ def measure(options: argparse.Namespace) -> list[Table]:
 def _write(path: Path, size: int, polls: int) -> int:
     """A recording of at least so many bytes. How many they were before they were compressed."""
     now, raw = monotonic_ns(), 0
-    opening, *batches = _speech(now, polls)
+    (opening, _), *batches = _speech(now, polls)
     with path.open("wb") as file:
         writer = Writer(file)
         while writer.written < size:
             # The same section again and again, but for the time of each tick.
-            data, from_ns = opening + frames(Tick(now)), now
-            for number, batch in enumerate(batches, 1):
+            tick, from_ns = frames(Tick(now)), now
+            data, traced = opening + tick, tick
+            for number, (batch, history) in enumerate(batches, 1):
                 now += _INTERVAL_NS
-                data += batch + frames(Tick(now))
+                tick = frames(Tick(now))
+                data += batch + tick
+                traced += history + tick
                 if number % _PER_BLOCK == 0:
                     writer.add(data, begins=number == _PER_BLOCK, from_ns=from_ns, until_ns=now)
-                    raw += len(data)
-                    data, from_ns = b"", now + _INTERVAL_NS
+                    if polls:
+                        writer.add(traced, begins=False, from_ns=from_ns, until_ns=now, polls=True)
+                    raw += len(data) + bool(polls) * len(traced)
+                    data, traced, from_ns = b"", b"", now + _INTERVAL_NS
     return raw
 
 
-def _speech(now: int, polls: int) -> list[bytes]:
-    """What is said on one connection: batches, without their ticks."""
+def _speech(now: int, polls: int) -> list[tuple[bytes, bytes]]:
+    """What is said on one connection: batches, without their ticks, and the polls of a trace."""
     synthetic, connection = Synthetic(_TASKS), Connection(Role.RUNTIME)
-    said: list[bytes] = []
+    said: list[tuple[bytes, bytes]] = []
 
-    def say(*batch: Message) -> None:
-        said.append(b"".join(map(connection.send, batch)))
+    def say(batch: list[Message]) -> int:
+        data, traced = (b"".join(map(connection.send, each)) for each in (batch[:-1], _trace(now, polls)))
+        said.append((data, traced))
+        return len(data)
 
-    say(*synthetic.opening(now)[:-1])
-    most = max(_PER_SECTION_BYTES, 4 * len(said[0]))
-    while sum(map(len, said)) < most or len(said) % _PER_BLOCK != 1:
+    state_size = size = say(synthetic.opening(now))
+    while not is_long((len(said) - 1) * _INTERVAL_NS, size, state_size) or len(said) % _PER_BLOCK != 1:
         now += _INTERVAL_NS
-        say(*synthetic.tick(now)[:-1], *_trace(now, polls))
+        size += say(synthetic.tick(now))
     return said
 
 

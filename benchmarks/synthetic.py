@@ -59,6 +59,8 @@ class Synthetic:
     """`tasks` of them; each tick, `interval_s` apart, changes `share` of them. Task 7 blocks for 2 of
     every 8 seconds."""
 
+    payload = b""
+
     def __init__(self, tasks: int, share: float = 0.05, seed: int = 7) -> None:
         self._count = tasks
         self._share = share

@@ -50,7 +50,7 @@ def replayed(recording: Recording, at_ns: int) -> Model:
 
     TargetError where the recording is damaged."""
     model = Model()
-    for batch in batches(recording, at_ns):
+    for batch in batches(recording, at_ns, _no_polls):
         if model.ticks and isinstance(batch[-1], Tick) and batch[-1].at_ns > at_ns:
             break
         _fold_batch(recording, model, batch)
@@ -62,16 +62,21 @@ def moments(recording: Recording) -> Iterator[Model]:
 
     TargetError where the recording is damaged, or holds not even one."""
     model = Model()
-    for batch in batches(recording, recording.from_ns):
+    for batch in batches(recording, recording.from_ns, _no_polls):
         _fold_batch(recording, model, batch)
         yield model
     if not model.ticks:
         raise nothing_in(recording)
 
 
+def _no_polls() -> bool:
+    """Nobody looks at single polls."""
+    return False
+
+
 def _fold_batch(recording: Recording, model: Model, batch: list[Message]) -> None:
     for message in batch:
-        if not isinstance(message, History):  # nobody looks at single polls
+        if not isinstance(message, History):
             fold(recording.path, model, message)
 
 

@@ -17,16 +17,17 @@ from typing import Any, NamedTuple
 from asynctop_console.source.link import Link
 from asynctop_console.source.recording import Writer
 from asynctop_console.source.target import DeadSocketError, SilentError, Target
+from asynctop_protocol.framing import frame
 from asynctop_protocol.messages import Chains, History, Inspect, Message, Subscribe, Tick, Trace
 
 _INTERVAL_NS = 100_000_000
 _BLOCK_S = 1.0
 _BLOCK_BYTES = 4 << 20
 """A block is written after so long or so much: no more than that is lost when we are killed."""
-_LEAST_BYTES = 4 << 20
-"""Of one connection, before it connects anew: a tenth of a second to read, and"""
-_SHARE = 4
-"""times as much as all the state took that it began with, so that most of the file is news."""
+_SECTION_NS = 8_000_000_000
+"""Of one connection, before it connects anew: to show any moment of it takes a tenth of a second. And"""
+_SHARE = 2
+"""times as much news as all the state that it began with, so that most of the file is news."""
 _INSPECT_S = 2.0
 """Between two questions for the await chains, and"""
 _INSPECT_SHARE = 10
@@ -50,23 +51,55 @@ class Progress(NamedTuple):
     """Polls that should have been, but the program had no room for them until we read."""
 
 
+class _Stream:
+    """Frames, batch by batch."""
+
+    def __init__(self) -> None:
+        self.whole = bytearray()
+        """Those of whole batches that have not been written."""
+        self._begun = bytearray()
+
+    def add(self, payload: bytes) -> None:
+        """Of the batch that has begun."""
+        self._begun += frame(payload)
+
+    def tick(self, payload: bytes) -> int:
+        """The batch is whole. Returns its length."""
+        self.add(payload)
+        length = len(self._begun)
+        self.whole += self._begun
+        self._begun.clear()
+        return length
+
+    def take(self) -> bytes:
+        """What there is to write."""
+        data = bytes(self.whole)
+        self.whole.clear()
+        return data
+
+
 class _Section:
     """One connection that is recorded: its link, and what of it has not been written yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, traced: int | None) -> None:
+        """`traced`: the trace goes on after this poll, 0 being none; None: there is to be none."""
         self.link: Link
+        self._traces = traced is not None
         self.begun = False
         """Whether its first block has been written."""
-        self.unwritten = bytearray()
-        self.size = 0
-        """All it has sent, in bytes."""
-        self.state_size = 0
+        self._told, self._told_polls = _Stream(), _Stream()
+        """All but the polls of a trace, and those, both with all ticks."""
+        self._size = 0
+        """All it has told but polls, in bytes."""
+        self._state_size = 0
         """What of this came up to the first tick."""
+        self._began_ns = 0
+        """That tick."""
         self.from_ns = 0
         """The first tick that has not been written; 0 where there is none."""
         self.until_ns = 0
         """The last tick."""
-        self.traced = self._traced = 0
+        self.traced = self._traced = traced or 0
         """The number of the last poll of the trace up to that, or that has come."""
         self.polls = self._polls = self.lost = 0
         """Of the trace, likewise."""
@@ -75,14 +108,12 @@ class _Section:
 
     @classmethod
     async def open(cls, target: Target, traced: int | None) -> _Section:
-        """Connect, and wait for all of the program's state. `traced`: the trace goes on after this poll, 0
-        being none; None: there is to be none."""
-        section = cls()
-        section.link = await Link.open(target, section._take)
+        """Connect, and wait for all of the program's state."""
+        section = cls(traced)
+        section.link = await Link.open(target)
         try:
             section.link.send(Subscribe(_INTERVAL_NS))
             if traced is not None:
-                section.traced = section._traced = traced
                 section.link.send(Trace(traced or _KEPT))
             section._look(await section.link.greeting())
             while not section.until_ns:
@@ -91,10 +122,6 @@ class _Section:
             section.close()
             raise
         return section
-
-    def _take(self, data: bytes) -> None:
-        self.unwritten += data
-        self.size += len(data)
 
     async def proceed(self) -> None:
         """Wait for what comes next; ask for await chains when it is time to. DeadSocketError at the end."""
@@ -105,17 +132,25 @@ class _Section:
 
     def _look(self, messages: list[Message]) -> None:
         now = time.monotonic()
-        for message in messages:
+        for message, payload in zip(messages, self.link.payloads, strict=True):
             if isinstance(message, Tick):
-                self.state_size = self.state_size or self.size
+                self._size += self._told.tick(payload)
+                if self._traces:
+                    self._told_polls.tick(payload)
+                self._state_size = self._state_size or self._size
+                self._began_ns = self._began_ns or message.at_ns
                 self.from_ns = self.from_ns or message.at_ns
                 self.until_ns = message.at_ns
                 self.traced, self.polls = self._traced, self._polls
                 self.lost = message.dropped.get("trace", 0)
-            elif isinstance(message, History):
+                continue
+            if isinstance(message, History):
+                self._told_polls.add(payload)
                 self._polls += len(message.task)
                 self._traced = message.first + len(message.task) - 1
-            elif isinstance(message, Chains) and message.done:
+                continue
+            self._told.add(payload)
+            if isinstance(message, Chains) and message.done:
                 self._ask_at = now + max(_INSPECT_S, (now - self._asked_at) * _INSPECT_SHARE)
         if self.until_ns and now >= self._ask_at:
             self._request += 1
@@ -124,19 +159,32 @@ class _Section:
 
     def is_long(self) -> bool:
         """Whether it is time to connect anew."""
-        return self.size >= max(_LEAST_BYTES, _SHARE * self.state_size)
+        return is_long(self.until_ns - self._began_ns, self._size, self._state_size)
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes that there are to write."""
+        return len(self._told.whole) + len(self._told_polls.whole)
 
     def write(self, writer: Writer) -> None:
         """Write what there is to write."""
         if self.from_ns:
-            data = bytes(self.unwritten)
-            writer.add(data, begins=not self.begun, from_ns=self.from_ns, until_ns=self.until_ns)
-            self.unwritten.clear()
+            begun, from_ns, until_ns = self.begun, self.from_ns, self.until_ns
+            writer.add(self._told.take(), begins=not begun, from_ns=from_ns, until_ns=until_ns)
+            if self._traces:
+                polls = self._told_polls.take()
+                writer.add(polls, begins=False, from_ns=from_ns, until_ns=until_ns, polls=True)
             self.begun, self.from_ns = True, 0
 
     def close(self) -> None:
         """Hang up."""
         self.link.close()
+
+
+def is_long(length_ns: int, size: int, state_size: int) -> bool:
+    """Whether a connection of this length should end, and another one begin, that has told so much, all the
+    state included, without the polls of a trace."""
+    return length_ns >= _SECTION_NS and size >= (1 + _SHARE) * state_size
 
 
 async def record(
@@ -173,7 +221,7 @@ async def record(
                     section.close()
                     polls, lost = polls + section.polls, lost + section.lost
                     section, connections = fresh, connections + 1
-                if time.monotonic() >= write_at or len(section.unwritten) >= _BLOCK_BYTES:
+                if time.monotonic() >= write_at or section.unwritten >= _BLOCK_BYTES:
                     tell(write())
                     write_at = time.monotonic() + _BLOCK_S
                 if seconds is not None and section.until_ns - first_ns >= seconds * 1e9:

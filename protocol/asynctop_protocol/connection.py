@@ -71,11 +71,15 @@ class Connection:
         Raises ProtocolError, or VersionMismatch where the peer's Hello has another major version. Messages
         completed before the mistake by the same bytes are lost with it.
         """
+        return [message for message, _ in self.receive_payloads(data)]
+
+    def receive_payloads(self, data: bytes) -> list[tuple[Message, bytes]]:
+        """The same, each message with what `decode` has made it from, for those who keep that."""
         if self._error is not None:
             raise self._error.with_traceback(None)
         try:
-            messages = map(self._accept, self._frames.feed(data))
-            return [message for message in messages if message is not None]
+            read = [(self._accept(payload), payload) for payload in self._frames.feed(data)]
+            return [(message, payload) for message, payload in read if message is not None]
         except ProtocolError as error:
             self._error = error
             raise

@@ -273,6 +273,10 @@ class History:
     first: int = 0
     """In a trace, the number of the first of these polls; the others follow it. 0: of watched tasks. A
     traced poll may be of a task that came and went without ever having been sent."""
+    yielded_file: Column = ()
+    """Where the poll yielded: the user's innermost line that the task was suspended in then, else the
+    innermost of all. Text number; 0 where the task ended in that poll. Not told in traces."""
+    yielded_line: Column = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ A recording is a series of zstd frames, the blocks, so `zstd -dc FILE` gives the
 each stands one of zstd's skippable frames, the label: what the block holds, and how long it is. So a reader
 hops from label to label and decompresses nothing that it does not need.
 
+The polls of a trace may have blocks of their own, each after the one that has the rest of the same time: the
+`History` of each batch, and a copy of its `Tick`. Who does not look at single polls passes over them.
+
 A block that *begins* starts with a program's hello, and with all its state: one can start reading there. What
 follows up to the next such block is the stream of one connection. A file that was cut off in the middle of a
 block gives what is left of that.
@@ -22,10 +25,12 @@ RECORDING_VERSION = 1
 
 _LABEL = Struct("<II8sBBqqQ")
 """A skippable frame: its magic number and length; and in it our own mark, the version of this format, whether
-the block begins, the time of its first and last tick, and the length of its zstd frame."""
+the block begins (1) or has polls alone (2), the time of its first and last tick, and the length of its zstd
+frame."""
 LABEL_BYTES = _LABEL.size
 _SKIPPABLE = 0x184D2A5A
 _MARK = b"asynctop"
+_BEGINS, _POLLS = 1, 2
 
 _STORED_HEAD = b"\x28\xb5\x2f\xfd" + bytes((0, 7 << 3))
 """Of a zstd frame (RFC 8878, 3.1.1): its magic number, no options, and a window of 128 kB."""
@@ -44,20 +49,24 @@ class Label(NamedTuple):
     """Times of its first and last tick, of the program's clock."""
     length: int
     """Of its zstd frame, in bytes. The file may end before."""
+    polls: bool = False
+    """Whether it has nothing but the polls of what the block before it holds."""
 
 
-def label(begins: bool, from_ns: int, until_ns: int, length: int) -> bytes:
+def label(begins: bool, from_ns: int, until_ns: int, length: int, *, polls: bool = False) -> bytes:
     """What stands before a block."""
-    inside = LABEL_BYTES - 8
-    return _LABEL.pack(_SKIPPABLE, inside, _MARK, RECORDING_VERSION, begins, from_ns, until_ns, length)
+    inside, what = LABEL_BYTES - 8, begins * _BEGINS | polls * _POLLS
+    return _LABEL.pack(_SKIPPABLE, inside, _MARK, RECORDING_VERSION, what, from_ns, until_ns, length)
 
 
 def read_label(data: bytes) -> Label | None:
     """What stands before a block; None where it is something else, or cut off."""
     if len(data) != LABEL_BYTES:
         return None
-    magic, _, mark, version, begins, *rest = _LABEL.unpack(data)
-    return Label(version, bool(begins), *rest) if (magic, mark) == (_SKIPPABLE, _MARK) else None
+    magic, _, mark, version, what, from_ns, until_ns, length = _LABEL.unpack(data)
+    if (magic, mark) != (_SKIPPABLE, _MARK):
+        return None
+    return Label(version, bool(what & _BEGINS), from_ns, until_ns, length, bool(what & _POLLS))
 
 
 def stored(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -216,13 +216,16 @@ def history(
     waker: Value = 0,
     name: Value = 5,
     first: int = 0,
+    yielded: tuple[Value, Value] = ((), ()),
 ) -> History:
-    """Polls of one task: when it was woken, and when each began and ended."""
+    """Polls of one task: when it was woken, and when each began and ended; and the text numbers and
+    lines of where they yielded."""
     rows = len(polls)
     woken, started, ended = zip(*polls, strict=True)
     values = (task, woken, source, waker, name, started, ended)
     columns: Any = (_column(value, rows) for value in values)
-    return replace(History(*columns), first=first)
+    files, lines = (_column(value, rows) for value in yielded)
+    return replace(History(*columns), first=first, yielded_file=files, yielded_line=lines)
 
 
 class FakeRuntime:

@@ -36,6 +36,8 @@ class Clock:
 class Frozen:
     """A source that says what it is told to, and then nothing."""
 
+    payload = b""
+
     def __init__(self, *messages: Message, state: SourceState | None = None, fails: str = "") -> None:
         self.state = state or SourceState(Phase.LIVE)
         self.fails = fails

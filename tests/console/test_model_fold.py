@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from array import array
 from contextlib import suppress
 from dataclasses import fields
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asynctop_console.model import Model, limits
+from asynctop_console.model.past import EarlierPast
 from asynctop_console.report import report
 from asynctop_console.snapshot import snapshot
 from asynctop_protocol import ProtocolError
@@ -126,8 +129,11 @@ def test_any_messages_in_any_order_are_folded_or_refused(messages: list[Message]
             model.fold(message)
     ids = model.tasks.id.tolist()
     assert ids == sorted(set(ids))
-    snapshot(model)
     report(model)
+    told = json.dumps(snapshot(model))
+    again: Model = pickle.loads(pickle.dumps(model))
+    again.past = EarlierPast(model.past, model.now_ns)
+    assert json.dumps(snapshot(again)) == told
 
 
 def test_ticks_set_the_clock_which_never_goes_back() -> None:

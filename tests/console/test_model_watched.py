@@ -37,6 +37,15 @@ def test_wakers_are_counted_the_most_frequent_first() -> None:
     assert watched.wakers() == [(task, 3), (TIMER, 2), (io, 1)]
 
 
+def test_where_a_poll_yielded_is_kept_where_it_is_told() -> None:
+    model = Model()
+    model.fold(history(7, [(1, 2, 3)]))
+    model.fold(history(7, [(4, 5, 6), (7, 8, 9)], yielded=((2, 0), (41, 0))))
+    watched = model.watched.get(7)
+    assert watched is not None
+    assert [poll.yielded for poll in watched.last(3)] == [(0, 0), (2, 41), (0, 0)]
+
+
 def test_a_message_may_hold_several_tasks() -> None:
     model = Model()
     both = history(1, [(1, 2, 3), (4, 5, 6)])

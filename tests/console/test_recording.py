@@ -18,7 +18,7 @@ from asynctop_console.source import Phase, TargetError
 from asynctop_console.source.recording import Recording, Writer, is_recording
 from asynctop_console.source.replay import ReplaySource, batches
 from asynctop_console.views.app import ConsoleApp
-from asynctop_protocol import Connection
+from asynctop_protocol import Connection, frames
 from asynctop_protocol.messages import Hello, History, Message, Reset, Role, Tick, Watch
 from asynctop_protocol.recordings import label, stored
 
@@ -255,6 +255,37 @@ def test_the_console_on_a_recording(path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.fixture(params=["among the rest", "apart"])
+def trace(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A recording of a trace, with the polls in blocks of their own or among the rest."""
+    path = traced(tmp_path / "t.rec")
+    return apart(path, tmp_path / "u.rec") if request.param == "apart" else path
+
+
+def apart(path: Path, other: Path) -> Path:
+    """The same recording with blocks of two batches, and the polls in blocks of their own."""
+    pairs: list[list[list[Message]]] = []
+    for batch in batches(Recording(path), NOW):
+        if isinstance(batch[0], Hello) or len(pairs[-1]) == 2:
+            pairs.append([])
+        pairs[-1].append(batch)
+    with other.open("wb") as file:
+        writer = Writer(file)
+        for pair in pairs:
+            rest = [[each for each in batch if not isinstance(each, History)] for batch in pair]
+            polls = [[each for each in batch if isinstance(each, History | Tick)] for batch in pair]
+            for kind in (rest, polls):
+                data = b"".join(frames(message) for batch in kind for message in batch)
+                writer.add(
+                    data,
+                    begins=kind is rest and isinstance(rest[0][0], Hello),
+                    from_ns=at(pair[0]),
+                    until_ns=at(pair[-1]),
+                    polls=kind is polls,
+                )
+    return other
+
+
 def traced(path: Path) -> Path:
     """A recording of a trace, in two sections: tasks 1 and 2 are polled by turns, just before each second."""
     sections: list[list[list[Message]]] = [[three()], [[three()[0], Reset(), *three(NOW + 6 * SECOND)[1:]]]]
@@ -271,9 +302,9 @@ def seconds_of(messages: Iterable[Message]) -> list[int]:
     return [(end - NOW) // SECOND + 1 for column in ends for end in column]
 
 
-def test_the_history_of_any_task_is_found_in_a_trace(tmp_path: Path) -> None:
+def test_the_history_of_any_task_is_found_in_a_trace(trace: Path) -> None:
     async def run() -> None:
-        source, _ = await replaying(traced(tmp_path / "t.rec"))
+        source, _ = await replaying(trace)
         came: list[Message] = []
 
         async def until(seconds: int) -> None:
@@ -310,9 +341,9 @@ def test_the_history_of_any_task_is_found_in_a_trace(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_task_that_is_looked_at_after_the_end_has_its_history(tmp_path: Path) -> None:
+def test_a_task_that_is_looked_at_after_the_end_has_its_history(trace: Path) -> None:
     async def run() -> None:
-        source, _ = await replaying(traced(tmp_path / "t.rec"))
+        source, _ = await replaying(trace)
         app = ConsoleApp(source, target="t.rec")
         async with app.run_test(size=(120, 40)) as pilot:
             await pilot.pause()
@@ -331,7 +362,24 @@ def test_a_task_that_is_looked_at_after_the_end_has_its_history(tmp_path: Path) 
     asyncio.run(run())
 
 
-def test_a_snapshot_of_a_trace_is_as_one_without(tmp_path: Path) -> None:
-    assert told(replayed(Recording(traced(tmp_path / "t.rec")), NOW)) == told(
-        replayed(Recording(write(tmp_path / "u.rec", [three()])), NOW)
+def test_a_snapshot_of_a_trace_is_as_one_without(tmp_path: Path, trace: Path) -> None:
+    assert told(replayed(Recording(trace), NOW)) == told(
+        replayed(Recording(write(tmp_path / "v.rec", [three()])), NOW)
     )
+
+
+def test_polls_apart_are_read_for_those_who_want_them(tmp_path: Path) -> None:
+    path = traced(tmp_path / "t.rec")
+    recording = Recording(apart(path, tmp_path / "u.rec"))
+    whole = [message for batch in batches(Recording(path), NOW) for message in batch]
+    again = [message for batch in batches(recording, NOW) for message in batch]
+    assert [type(message) for message in again] == [type(message) for message in whole]
+    assert seconds_of(again) == seconds_of(whole) == list(range(1, 12))
+    without = [message for batch in batches(recording, NOW, lambda: False) for message in batch]
+    assert [type(each) for each in without] == [type(each) for each in whole if not isinstance(each, History)]
+    turns = iter([False, True] * 7)
+    some = list(batches(recording, NOW, lambda: next(turns)))
+    assert seconds_of(message for batch in some for message in batch) == [1, 3, 5, 8, 10]
+    cut = tmp_path / "cut.rec"
+    cut.write_bytes(recording.path.read_bytes()[:-1])
+    assert [at(batch) for batch in batches(Recording(cut), NOW)] == [at(batch) for batch in some]

@@ -88,6 +88,9 @@ def test_each_stall_is_one_finding_of_the_rule_that_knows_most(seen: Stall, lint
 
 IMPORT = ("_find_and_load", "<frozen importlib._bootstrap>", 1176)
 SPAWN = ("create_subprocess_exec", LIB + "asyncio/subprocess.py", 218)
+START = ("Thread.start", LIB + "threading.py", 969)
+WRITE = ("_SelectorSocketTransport.write", LIB + "asyncio/selector_events.py", 1072)
+STARTED = ("Condition.wait", LIB + "threading.py", 327)
 MS = 1_000_000
 
 
@@ -97,6 +100,9 @@ MS = 1_000_000
         stalled(HANDLER, IMPORT, LOAD, callee="os.stat"),
         stalled(HANDLER, IMPORT, cause=Cause.CPU),
         stalled(HANDLER, SPAWN, callee="_posixsubprocess.fork_exec"),
+        stalled(HANDLER, WRITE, callee="socket.socket.send"),
+        stalled(HANDLER, callee="uvloop.loop.UVStream.write"),
+        stalled(HANDLER, START, STARTED, callee="_thread.lock.acquire"),
         stalled(HANDLER, callee="time.sleep", ongoing=True, duration_ns=99 * MS),
         stalled(HANDLER, callee="time.sleep", cause=Cause.UNKNOWN),
     ],

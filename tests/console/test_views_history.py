@@ -129,7 +129,7 @@ def test_the_cursor_on_the_axis_tells_what_happened(size: tuple[int, int]) -> No
         async with console(*three(), size=size) as screen:
             await screen.press("j", "enter")
             await screen.say(
-                history(2, polls_of_a_second()),
+                history(2, polls_of_a_second(), yielded=(2, 41)),
                 history(2, [(NOW + 10 * MS, NOW + 20 * MS, NOW + 320 * MS)], WakerSource.TASK, 3, 0),
                 Stalls([replace(stall(7, task=2), started_ns=NOW + 20 * MS)]),
                 Tick(NOW + SECOND),
@@ -141,6 +141,7 @@ def test_the_cursor_on_the_axis_tells_what_happened(size: tuple[int, int]) -> No
             assert lines[told] == "  this poll   waited 10.0ms, ran 300ms, ended 680ms ago"
             assert lines[told + 1] == "→ woken by    task worker"
             assert "blocked at  app/web.py:44 in load  blocking call" in lines[told + 2]
+            assert not lines[told + 3].strip(), "it has not said where it yielded"
             assert next(line for line in lines if line.startswith("►")).startswith("► 680ms ")
             ran, mark = lines[told - 3], lines[told - 2]
             assert mark.strip() == "▲"
@@ -150,6 +151,7 @@ def test_the_cursor_on_the_axis_tells_what_happened(size: tuple[int, int]) -> No
             assert "waited 2.00ms, ran 1.00ms, ended 1.00s ago, then idle for 10.0ms" in screen.page
             assert "woken by    timer on_timer" in screen.page
             assert "blocked at" not in screen.page
+            assert "yielded at  app/web.py:41" in screen.page
             await screen.press("l", "l")
             assert "this poll" not in screen.page, "beyond the newest it goes on with the time"
 

@@ -9,6 +9,7 @@ import pytest
 
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.views import app as app_module
+from asynctop_console.views import hold as hold_module
 from asynctop_protocol.messages import Stalls, Subscribe, Tick
 
 from .program import MS, SECOND, hello, kinds, polled, spawned, stall, texts
@@ -57,7 +58,7 @@ def test_pause_holds_the_screen_and_counts_what_waits() -> None:
 
 
 def test_a_long_pause_stops_reading_instead_of_growing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "_MOST_HELD", 3)
+    monkeypatch.setattr(hold_module, "_MOST_WAITING", 3)
 
     async def run() -> None:
         async with console(*three()) as screen:
@@ -67,26 +68,6 @@ def test_a_long_pause_stops_reading_instead_of_growing(monkeypatch: pytest.Monke
             assert screen.source.queue.qsize() == 5
             await screen.press("space")
             assert screen.app.model.now_ns == NOW + 8
-
-    asyncio.run(run())
-
-
-def test_catching_up_leaves_time_for_keys_and_can_be_held_again() -> None:
-    async def run() -> None:
-        async with console(*three()) as screen:
-            await screen.press("space")
-            await screen.say(*(Tick(NOW + n) for n in range(1, 401)))
-            screen.app.action_hold()
-            while screen.app.model.now_ns < NOW + 10:  # noqa: ASYNC110  (so that it is in the middle)
-                await asyncio.sleep(0)
-            await screen.press("space")
-            held_at = screen.app.model.now_ns - NOW
-            assert held_at < 400
-            await screen.say(Tick(NOW + 401))
-            assert screen.app.model.now_ns == NOW + held_at
-            assert f"PAUSED {401 - held_at} updates held" in screen.line("status")
-            await screen.press("space")
-            assert screen.app.model.now_ns == NOW + 401
 
     asyncio.run(run())
 

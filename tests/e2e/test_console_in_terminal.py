@@ -126,6 +126,10 @@ def test_the_tour(
 
     screen.press("Space")
     screen.shows(r"PAUSED [1-9]\d* updates? held")
+    screen.press("[")
+    screen.shows(r"‖ 0:\d\d ago( \(earliest\))?, space for now")
+    screen.press(".")
+    screen.shows(r"‖ 0:\d\d ago, space for now")
     screen.press("Space")
     screen.shows(r"● live")
     screen.press("?")
@@ -155,6 +159,12 @@ def test_a_program_that_was_killed_and_started_again(
     screen.shows(LINE)
     screen.press("1")
     screen.shows(r"client-0")
+    # So is what was before.
+    screen.press("[")
+    screen.shows(r"‖ 0:0\d ago")
+    screen.shows(r"client-0")
+    screen.press("Space")
+    screen.shows(r"EXITED, waiting for a restart|reconnecting in")
     again = started(lab)
     screen.shows(r"● live")
     screen.shows(rf"^ █ BLOCKING +\d+ms +reporter .*{LINE}")

@@ -76,7 +76,7 @@ def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> N
 def test_a_trace_has_each_poll_though_the_recorder_connects_anew(lab: Lab) -> None:
     program = lab.run(lab.program(BUSY))
     path = lab.work / "t.rec"
-    recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--trace", "--for", "3")
+    recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--trace", "--for", "9")
     assert recorder.status() == 0
     program.kill()
     said = recorder.stderr.all()

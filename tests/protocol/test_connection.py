@@ -98,6 +98,15 @@ def test_several_messages_in_one_read_and_the_start_of_another() -> None:
     assert receiver.receive(data[-3:]) == [Tick(2)]
 
 
+def test_what_a_message_was_read_from_can_be_kept() -> None:
+    sender, receiver = pair(Role.RUNTIME)
+    unknown = raw(99, {})
+    data = sender.send(Reset()) + unknown + sender.send(Tick(1))
+    read = receiver.receive_payloads(data)
+    assert [message for message, _ in read] == [Reset(), Tick(1)]
+    assert [decode(payload) for _, payload in read] == [Reset(), Tick(1)]
+
+
 def test_received_columns_are_typed_views() -> None:
     sender, receiver = pair(Role.RUNTIME)
     (message,) = receiver.receive(sender.send(Spawned([1], [-(2**15)], [2**31 - 1], [2**63 - 1], [-(2**63)])))

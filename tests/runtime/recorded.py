@@ -126,6 +126,8 @@ class Recorded:
             case History():
                 for number, row in enumerate(_rows(message, skip="first"), message.first):
                     row["waker_name"] = self.texts[row["waker_name"]]
+                    if not message.first:
+                        row["yielded_file"] = self.texts[row["yielded_file"]]
                     self.history.setdefault(row["task"], []).append(Row(row))
                     if message.first:
                         self.traced[number] = Row(row)
@@ -139,6 +141,6 @@ class Recorded:
 
 
 def _rows(message: Any, skip: str = "") -> list[dict[str, Any]]:
-    names = [field.name for field in fields(message) if field.name != skip]
-    columns = [getattr(message, name) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = {field.name: getattr(message, field.name) for field in fields(message) if field.name != skip}
+    told = {name: column for name, column in columns.items() if len(column)}
+    return [dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)]

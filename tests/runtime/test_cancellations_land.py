@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -122,6 +123,49 @@ def test_a_timeout_that_fires_says_where_it_was_set_and_what_it_interrupts(
     assert functions(found.stack)[-1] == "reads"
     if way == "timeout" or sys.version_info >= (3, 12):
         assert (found.source, found.name) == (WakerSource.TIMER, "Timeout._on_timeout")
+
+
+async def spins() -> None:
+    while True:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+def test_a_timeout_that_fires_while_its_task_is_about_to_run_is_known_too(
+    run: Run, landed: Callable[[], list[Cancellation]]
+) -> None:
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await spins()
+
+    run(main())
+    (found,) = landed()
+    assert (found.source, found.name, found.requested_ns) == (WakerSource.TIMER, "Timeout._on_timeout", 0)
+    assert functions(found.timeout) == ["main"]
+    assert functions(found.stack) == ["main", "spins"]
+
+
+@pytest.mark.parametrize("first", [spins, reads])
+def test_a_timeout_is_not_taken_for_who_cancels_after_it(
+    run: Run, landed: Callable[[], list[Cancellation]], first: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    async def swallows() -> None:
+        async with asyncio.timeout(0.01):
+            with suppress(asyncio.CancelledError):
+                await first()
+            await spins()
+
+    async def main() -> None:
+        task = asyncio.create_task(swallows())
+        while not landed():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        task.cancel()
+        await settled(task)
+
+    run(main())
+    timeout, other = landed()
+    assert functions(timeout.timeout) == ["swallows"]
+    assert (other.source, other.timeout) == (WakerSource.UNKNOWN, [])
 
 
 def test_a_timeout_around_a_task_is_that_of_who_waits_for_it(

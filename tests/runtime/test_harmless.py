@@ -532,7 +532,7 @@ def slow_callbacks_are_logged(loop: Any) -> object:
 
     def slow(*args: object) -> None:
         since = loop.time()
-        while loop.time() - since < 0.002:
+        while loop.time() - since < 0.06:
             pass
 
     async def slow_task(pauses: int) -> None:
@@ -540,7 +540,7 @@ def slow_callbacks_are_logged(loop: Any) -> object:
             await asyncio.sleep(0)
         slow()
 
-    loop.slow_callback_duration = 0.001
+    loop.slow_callback_duration = 0.05
     keep = Keep()
     logger = logging.getLogger("asyncio")
     logger.addHandler(keep)

@@ -7,8 +7,10 @@ import gc
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from asynctop.core import Core
@@ -62,6 +64,13 @@ def quantile(histogram: Counter[int], q: float) -> int:
         if left <= 0:
             return bucket
     return max(histogram)
+
+
+def line_of(text: str) -> tuple[str, int]:
+    """Where this is in this file, of the lines that end with it."""
+    lines = Path(__file__).read_text().splitlines()
+    (found,) = [number for number, line in enumerate(lines, 1) if line.endswith(text)]
+    return __file__, found
 
 
 def block(ns: int) -> None:
@@ -126,6 +135,94 @@ def test_each_poll_and_who_woke_the_task(run: Run, recorded: Recorded) -> None:
         assert all(poll.woken_ns <= poll.started_ns <= poll.ended_ns for poll in polls)
         assert all(former.ended_ns <= latter.woken_ns for former, latter in pairwise(polls))
         assert recorded.dropped == {}
+
+    run(main())
+
+
+def test_where_each_poll_has_yielded(run: Run, recorded: Recorded) -> None:
+    places: list[tuple[str, int]] = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            await asyncio.sleep(0)  # in a generator
+            yield 1
+        finally:
+            await asyncio.sleep(0)  # closing one
+
+    @asynccontextmanager
+    async def managed() -> AsyncIterator[None]:
+        await asyncio.sleep(0)  # entering
+        yield
+
+    class ByHand:
+        def __await__(self) -> Generator[None, None, None]:
+            yield  # by hand
+
+    class Wrapped:
+        def __await__(self) -> Generator[Any, None, None]:
+            return asyncio.sleep(0).__await__()
+
+    async def wraps() -> None:
+        await Wrapped()  # by way of another
+
+    class Around:
+        def __await__(self) -> Generator[Any, None, None]:
+            return wraps().__await__()
+
+    async def inner(queue: asyncio.Queue[int]) -> None:
+        await queue.get()  # in the library
+        numbered = numbers()
+        async for _ in numbered:
+            break
+        await numbered.aclose()
+        async with managed():
+            await ByHand()
+            await Around()
+            await asyncio.gather(  # of two lines
+                asyncio.sleep(0)
+            )
+
+    async def watched(start: asyncio.Future[None], queue: asyncio.Queue[int]) -> None:
+        await start
+        await asyncio.sleep(0)  # twice,
+        await asyncio.sleep(0)  # or so
+        await asyncio.wait_for(inner(queue), None)
+
+    async def main() -> None:
+        start = asyncio.get_running_loop().create_future()
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        task = asyncio.create_task(watched(start, queue), name="watched")
+        await steps(1)
+        number = begin(recorded, "watched")
+        start.set_result(None)
+        await steps(5)
+        queue.put_nowait(1)
+        await task
+        recorded.update()
+        places.extend((poll.yielded_file, poll.yielded_line) for poll in recorded.history[number])
+
+    run(main())
+    words = "twice, · or so · in the library · in a generator · closing one · entering · by hand"
+    words += " · by way of another · of two lines"
+    assert places == [*(line_of(f"# {each}") for each in words.split(" · ")), ("", 0)]
+
+
+def test_without_a_line_of_the_users_it_is_the_innermost(run: Run, recorded: Recorded) -> None:
+    async def main() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue()
+        task = asyncio.create_task(queue.get(), name="watched")
+        other = asyncio.create_task(queue.get())
+        await steps(1)
+        number = begin(recorded, "watched")
+        queue._wakeup_next(queue._getters)  # type: ignore[attr-defined]
+        await steps(2)
+        recorded.update()
+        (poll,) = recorded.history[number]
+        assert poll.yielded_file == asyncio.queues.__file__
+        code = asyncio.Queue.get.__code__
+        assert poll.yielded_line in {line for *_, line in code.co_lines()}
+        for each in (task, other):
+            each.cancel()
 
     run(main())
 
@@ -222,8 +319,8 @@ def test_what_is_not_read_in_time_is_counted(run: Run, recorded: Recorded) -> No
 def test_histograms_are_those_of_the_polls(run: Run, recorded: Recorded) -> None:
     async def main() -> None:
         async def work() -> None:
-            for number in range(300):
-                block(number * 100)
+            for number in range(100):  # few, or a busy machine makes times of more lengths than are kept apart
+                block(number * 300)
                 await asyncio.sleep(0)
 
         task = asyncio.create_task(work(), name="watched")

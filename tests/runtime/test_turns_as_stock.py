@@ -178,6 +178,26 @@ def other_containers(loop: Any) -> object:
     return loop.turn()
 
 
+def attributes_that_are_elsewhere(loop: Any) -> object:
+    """In the class, in a dict, or nowhere, after they were where they are always."""
+    loop.call_soon(loop.seen.append, "as made")
+    loop.turn()
+    of_class: collections.deque[Any] = collections.deque()
+    with patch.object(Loop, "_ready", property(lambda self: of_class), create=True):
+        loop.call_soon(loop.seen.append, "in the class")
+        loop.seen.append(len(of_class))
+        loop.turn()
+    loop.__dict__ = vars(loop) | {"_ready": collections.deque()}
+    loop.call_soon(loop.seen.append, "in a dict")
+    loop.turn()
+    stopping = vars(loop).pop("_stopping")
+    with pytest.raises(AttributeError) as caught:
+        loop.turn()
+    loop._stopping = stopping
+    loop.turn()
+    return str(caught.value)
+
+
 def the_longest_wait_is_changed(loop: Any) -> object:
     loop.call_at(1000, loop.seen.append, "later")
     with patch.object(base_events, "MAXIMUM_SELECT_TIMEOUT", 7):
@@ -203,6 +223,7 @@ OBSERVATIONS: list[Observation] = [
     callbacks_scheduled_by_a_patched_method,
     events_processed_by_a_patched_method,
     other_containers,
+    attributes_that_are_elsewhere,
     the_longest_wait_is_changed,
     a_count_of_cancelled_timers_that_is_none,
 ]

@@ -110,12 +110,11 @@ class _Writer:
         self.has_polls = True
         tasks, rows = (np.concatenate(part) for part in zip(*map(polls_of, messages), strict=True))
         order = np.argsort(rows[:, _STARTED], kind="stable")
-        polls = rows[order].tolist()
+        ids, polls = tasks[order].tolist(), rows[order].tolist()
         lines: list[str] = []
         wakers: dict[tuple[int, int, int], str] = {}
-        for task, (woken, *waker, started, ended) in zip(tasks[order].tolist(), polls, strict=True):
+        for task, (woken, source, by, name, started, ended, *_) in zip(ids, polls, strict=True):
             track = self._tracks.get(task) or self._track(model, task, started)
-            source, by, name = waker
             # A task that is woken while it runs is not waiting yet.
             waits_from = max(woken, track.until_ns)
             if woken and waits_from < started:

@@ -23,7 +23,12 @@ MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
 
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
-_NOBODYS = re.compile(r"^<frozen importlib\._bootstrap|[/\\]asyncio[/\\]subprocess\.py:create_")
+_NOBODYS = re.compile(
+    r"^<frozen importlib\._bootstrap|[/\\](asyncio[/\\]subprocess\.py:create_|threading\.py:Thread\.start$)"
+)
+_SELECTORS = re.compile(r"[/\\]asyncio[/\\]selector_events\.py$")
+_SOCKETS = re.compile(r"socket\.socket\.(send|recv)")
+_UVLOOPS = re.compile(r"uvloop\.loop\.\w+\.write")
 _RESOLVERS = re.compile(r"getaddrinfo|gethostby(name|addr)|getnameinfo|getfqdn")
 _LOCKS = re.compile(
     r"(_thread\.R?[Ll]ock|multiprocessing\.SemLock)\.(acquire|__enter__)$|queue\.SimpleQueue\.get$"
@@ -78,15 +83,20 @@ def _is_young(model: Model, stall: Stall) -> bool:
 
 
 def _is_nobodys(stall: Stall) -> bool:
-    """Whether there is nothing to mend: asyncio was starting a process, which takes as long as the system
-    takes; or a module was being imported, as servers do with the application, and frameworks with modules of
-    their own when these are first needed. It never will be again."""
-    return (
-        share(
-            stall, lambda part: any(_NOBODYS.search(f"{file}:{function}") for function, file, _ in part.rest)
-        )
-        > MOST
-    )
+    """Whether there is nothing to mend: a thread was starting, or asyncio was starting a process, which takes
+    as long as the system takes; or a module was being imported, as servers do with the application, and
+    frameworks with modules of their own when these are first needed. It never will be again. Or a transport
+    was reading or writing, which never waits: where that takes long, the whole machine was held up."""
+    return share(stall, lambda part: _is_started_or_imported(part) or _is_transports(part)) > MOST
+
+
+def _is_started_or_imported(part: Part) -> bool:
+    return any(_NOBODYS.search(f"{file}:{function}") for function, file, _ in part.rest)
+
+
+def _is_transports(part: Part) -> bool:
+    innermost = part.rest[-1][1] if part.rest else ""
+    return bool(_UVLOOPS.match(part.callee) or (_SOCKETS.match(part.callee) and _SELECTORS.search(innermost)))
 
 
 def _collects(model: Model, stall: Stall) -> bool:

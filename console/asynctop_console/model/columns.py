@@ -57,6 +57,10 @@ class Columns:
             for name, column in self.columns.items()
         }
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the rows in use are pickled."""
+        return {**self.__dict__, "store": {name: cells[: self.rows] for name, cells in self.store.items()}}
+
     def extend(self, count: int) -> None:
         """Add `count` rows of empty cells at the end."""
         start, end = self.rows, self.rows + count

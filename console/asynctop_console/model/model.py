@@ -74,6 +74,12 @@ class Model:
         if past is not None:
             self.past = past
 
+    def __getstate__(self) -> dict[str, object]:
+        """All but the past is pickled: it only grows, and who unpickles gives it (`EarlierPast`)."""
+        state = self.__dict__.copy()
+        del state["past"]
+        return state
+
     def _forget(self) -> None:
         self.now_ns = 0
         """Time of the last tick."""

@@ -90,14 +90,11 @@ class Past:
         joinings = (mean, mean, median, largest, mean, mean, mean, mean)
         self.loops = Series(joinings, _MOST_LOOPS)
         self.kinds = Series(joinings, _MOST_KINDS)
+        self.second = 0
+        """The last whole second, by the target's clock."""
         self._before: _Moment | None = None
         self._lags: dict[int, list[int]] = {}
         """What the ticks of this second said, by loop."""
-
-    @property
-    def second(self) -> int:
-        """The last whole second, by the target's clock."""
-        return self._before.at_ns // _SECOND - 1 if self._before else 0
 
     def sample(self, now: int, loops: list[Loop], kinds: KindTable, tasks: TaskTable) -> None:
         """Take in one tick. After one of an earlier time what is known of later times stays."""
@@ -120,7 +117,7 @@ class Past:
             for second in range(before.at_ns // _SECOND, now // _SECOND):
                 self.loops.add(second, of_loops)
                 self.kinds.add(second, of_kinds)
-        self._before, self._lags = after, {}
+        self._before, self._lags, self.second = after, {}, now // _SECOND - 1
 
     def _loops(self, before: _Moment, after: _Moment, rates: Floats, tasks: TaskTable) -> Floats:
         """A row for each of the loops measured."""
@@ -178,6 +175,18 @@ class Past:
         values[known, OfKind.SPAWNED] = rates[rows, _SPAWNED]
         values[known, OfKind.ENDED] = rates[rows, _ENDED]
         return values
+
+
+class EarlierPast(Past):
+    """What another one knows, for a model of an earlier moment: nothing is added to it."""
+
+    def __init__(self, known: Past, now: int) -> None:
+        self.loops, self.kinds = known.loops, known.kinds
+        self.second = now // _SECOND - 1
+
+    def sample(self, now: int, *_: object) -> None:
+        """See only what time it is."""
+        self.second = now // _SECOND - 1
 
 
 def _live(moment: _Moment) -> Floats:

@@ -1,4 +1,4 @@
-"""One format for every duration on every screen."""
+"""How durations are written: one format for every screen, and one for places in time."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def duration(ns: int) -> str:
     if days:
         return f"{days}d{hours:02}h" if days < 1000 else f"{min(days, 999_999)}d"
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
+
+
+def minutes(ns: int) -> str:
+    """ "1:05", "1:00:00"; a negative one is "0:00"."""
+    minutes, seconds = divmod(max(ns, 0) // 1_000_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _three_digits(ns: int, unit: int) -> str:

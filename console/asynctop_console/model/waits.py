@@ -41,6 +41,10 @@ class Waits:
         self._idle_ns = idle_ns or {}
         self.at_ns = at_ns
 
+    def __getstate__(self) -> dict[str, object]:
+        """What was worked out is not pickled."""
+        return {"chains": self.chains, "_idle_ns": self._idle_ns, "at_ns": self.at_ns}
+
     @cached_property
     def resources(self) -> dict[int, Resource]:
         """What some task waits for or holds, by the resource's id."""

@@ -25,6 +25,14 @@ class Waker(NamedTuple):
     """Text number."""
 
 
+class Yielded(NamedTuple):
+    """Where a poll ended and its task did not."""
+
+    file: int
+    """Text number; 0 where that is not known, or the task ended too."""
+    line: int
+
+
 class Poll(NamedTuple):
     """One poll."""
 
@@ -32,6 +40,7 @@ class Poll(NamedTuple):
     waker: Waker
     started_ns: int
     ended_ns: int
+    yielded: Yielded = Yielded(0, 0)
 
     @property
     def waited_ns(self) -> int:
@@ -61,7 +70,7 @@ NO_TIMES = Times(np.zeros(0, np.int64), 0)
 
 
 _WOKEN, _STARTED, _ENDED = 0, 4, 5
-"""Columns of a watched task's rows; what woke it is between them."""
+"""Columns of a watched task's rows; what woke it is between them, and where it yielded behind."""
 
 
 _MOST = limits.LARGEST // 4
@@ -74,7 +83,7 @@ class WatchedTask:
     def __init__(self) -> None:
         self.ran = self.waited = NO_TIMES
         """Its polls, and its waits for them. The first few polls are not among them."""
-        self._rows: Ints = np.zeros((0, 6), np.int64)
+        self._rows: Ints = np.zeros((0, 8), np.int64)
 
     @property
     def polls(self) -> int:
@@ -85,7 +94,10 @@ class WatchedTask:
         """The last polls but for so many, newest first."""
         end = max(len(self._rows) - before, 0)
         rows = self._rows[max(end - count, 0) : end][::-1].tolist()
-        return [Poll(woken, Waker(*waker), start, end) for woken, *waker, start, end in rows]
+        return [
+            Poll(woken, Waker(*waker), start, end, Yielded(file, line))
+            for woken, *waker, start, end, file, line in rows
+        ]
 
     def since(self, ns: int) -> int:
         """How many of the polls ended at this time or later."""
@@ -133,6 +145,7 @@ def _longest(begins: Ints, ends: Ints, step: int, first: int, cells: int) -> Int
 
 def polls_of(message: History) -> tuple[Ints, Ints]:
     """The tasks' ids, and their polls: a row each, in the order of `Poll`."""
+    none = [0] * len(message.task)
     columns = (
         whole(message.woken_ns),
         choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN),
@@ -140,6 +153,8 @@ def polls_of(message: History) -> tuple[Ints, Ints]:
         whole(message.waker_name, limits.LARGEST_SMALL),
         whole(message.started_ns),
         whole(message.ended_ns),
+        whole(message.yielded_file if len(message.yielded_file) else none, limits.LARGEST_SMALL),
+        whole(message.yielded_line if len(message.yielded_line) else none, limits.LARGEST_SMALL),
     )
     return whole(message.task), np.stack(columns, axis=1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 
 from asynctop_console.clean import clean, clean_hello
 from asynctop_console.source.peer import peer_uid
@@ -24,29 +23,23 @@ _MOST_UNSENT = 1 << 20
 class Link:
     """An open connection. Every failure is a `TargetError`."""
 
-    def __init__(
-        self,
-        target: Target,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        tap: Callable[[bytes], None] | None,
-    ) -> None:
+    def __init__(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.target = target
-        self._tap = tap
+        self.payloads: list[bytes] = []
+        """What the messages were read from that came last, one each."""
         self._reader = reader
         self._writer = writer
         self._connection = Connection(Role.CONSOLE)
         self._problem = ""
 
     @classmethod
-    async def open(cls, target: Target, tap: Callable[[bytes], None] | None = None) -> Link:
-        """Connect, make sure that the peer is the user's own, say hello. `tap` is given all that is received,
-        as it comes, before the messages that it completes."""
+    async def open(cls, target: Target) -> Link:
+        """Connect, make sure that the peer is the user's own, say hello."""
         try:
             reader, writer = await asyncio.open_unix_connection(target.path, limit=_CHUNK)
         except (OSError, ValueError) as error:
             raise _refused(target, error) from None
-        link = cls(target, reader, writer, tap)
+        link = cls(target, reader, writer)
         try:
             link._check_peer(writer.get_extra_info("socket"))
             link.send(Hello(Role.CONSOLE))
@@ -73,15 +66,15 @@ class Link:
                 data = await self._reader.read(_CHUNK)
             except OSError:
                 data = b""
-            if self._tap is not None:
-                self._tap(data)
             try:
                 if not data:
                     self._connection.end()
                     break
-                messages = self._connection.receive(data)
+                came = self._connection.receive_payloads(data)
             except ProtocolError as error:
                 raise self._misunderstood(error) from None
+            messages = [message for message, _ in came]
+            self.payloads = [payload for _, payload in came]
             for message in messages:
                 if isinstance(message, Problem):
                     self._problem = clean(message.text)

@@ -50,6 +50,10 @@ class Source(Protocol):
     def state(self) -> SourceState:
         """How it stands at the moment."""
 
+    @property
+    def payload(self) -> bytes:
+        """What the message was read from that came last; empty where nobody need keep it."""
+
     def messages(self) -> AsyncGenerator[Message, None]:
         """Every message, from the hello on; after a reconnect a hello again. To be iterated once.
 
@@ -67,6 +71,7 @@ class SocketSource:
 
     def __init__(self, target: Target, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.target = target
+        self.payload = b""
         self._sleep = sleep
         self._state = SourceState(Phase.CONNECTING)
         self._link: Link | None = None
@@ -129,7 +134,7 @@ class SocketSource:
                 self._pid = link.hello.pid or self._pid
             self._state = SourceState(Phase.LIVE)
             while messages:
-                for message in messages:
+                for message, self.payload in zip(messages, link.payloads, strict=True):
                     yield message
                 await asyncio.sleep(0)  # a flood never makes `receive` wait, and others want their turn
                 messages = await link.receive()

@@ -4,19 +4,15 @@ what is in them."""
 from __future__ import annotations
 
 import os
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from asynctop_console.compression import zstd
 from asynctop_console.source.target import TargetError
 from asynctop_protocol.recordings import LABEL_BYTES, RECORDING_VERSION, label, read_label
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _LEVEL = 3
 """zstd's own default: faster than any program's stream."""
@@ -35,6 +31,8 @@ class Block(NamedTuple):
     offset: int
     length: int
     """Of its zstd frame, in bytes. The file may end before."""
+    polls: bool
+    """Whether it has nothing but the polls of the block before."""
 
 
 class Writer:
@@ -45,10 +43,11 @@ class Writer:
         self.written = 0
         """Bytes."""
 
-    def add(self, data: bytes, *, begins: bool, from_ns: int, until_ns: int) -> None:
-        """Write a block; when this returns, the operating system has it."""
+    def add(self, data: bytes, *, begins: bool, from_ns: int, until_ns: int, polls: bool = False) -> None:
+        """Write a block, with `polls` one that has nothing but those of the block before; when this returns,
+        the operating system has it."""
         frame = zstd.compress(data, _LEVEL)
-        self._file.write(label(begins, from_ns, until_ns, len(frame)) + frame)
+        self._file.write(label(begins, from_ns, until_ns, len(frame), polls=polls) + frame)
         self._file.flush()
         self.written += LABEL_BYTES + len(frame)
 
@@ -60,11 +59,14 @@ class Recording:
         self.path = path
         try:
             with path.open("rb") as file:
-                self.blocks = list(_labels(path, file))
+                blocks = list(_labels(path, file))
         except OSError as error:
             raise TargetError(f"cannot read {path}: {error.strerror}") from None
+        self.blocks = [block for block in blocks if not block.polls]
+        """Those with all but the polls of a trace."""
         if not self.blocks:
             raise TargetError(f"{path} holds nothing yet: its recording was cut off before the first second")
+        self._polls = {block: polls for block, polls in pairwise(blocks) if polls.polls}
         self.from_ns = self.blocks[0].from_ns
         self.until_ns = self.blocks[-1].until_ns
         self._begins = [number for number, block in enumerate(self.blocks) if block.begins]
@@ -86,7 +88,14 @@ class Recording:
 
     def data(self, number: int) -> Iterator[bytes]:
         """What a block holds, piece by piece; less where the file ends in it."""
-        block = self.blocks[number]
+        return self._data(self.blocks[number])
+
+    def polls(self, number: int) -> Iterator[bytes]:
+        """Likewise, what the polls' block holds that belongs to it; nothing where there is none."""
+        block = self._polls.get(self.blocks[number])
+        return iter(()) if block is None else self._data(block)
+
+    def _data(self, block: Block) -> Iterator[bytes]:
         decompressor = zstd.ZstdDecompressor()
         with self.path.open("rb") as file:
             file.seek(block.offset)
@@ -127,6 +136,6 @@ def _labels(path: Path, file: BinaryIO) -> Iterator[Block]:
                 "use the asynctop it is of"
             )
         offset += LABEL_BYTES
-        yield Block(found.begins, found.from_ns, found.until_ns, offset, found.length)
+        yield Block(found.begins, found.from_ns, found.until_ns, offset, found.length, found.polls)
         offset = min(offset + found.length, size)
         file.seek(offset)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
+from asynctop_console.model.times import minutes
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.source.recording import Recording
 from asynctop_console.source.target import TargetError
-from asynctop_protocol import Connection, ProtocolError
-from asynctop_protocol.messages import History, Message, Role, Tick, Watch
+from asynctop_protocol import Connection, ProtocolError, frames
+from asynctop_protocol.messages import Hello, History, Message, Role, Tick, Watch
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _USUAL = SPEEDS.index(1.0)
@@ -34,6 +35,7 @@ class ReplaySource:
 
     def __init__(self, recording: Recording) -> None:
         self.target = recording.path.name
+        self.payload = b""
         self._recording = recording
         self._start_ns = self._at_ns = recording.from_ns
         self._playing = True
@@ -55,7 +57,7 @@ class ReplaySource:
         sign = "▶" if self._playing else "■" if self.at_end else "‖"
         speed = f" ×{SPEEDS[self._speed]:g}" if self._speed != _USUAL else ""
         at, length = self._at_ns - self._recording.from_ns, self._recording.until_ns - self._recording.from_ns
-        return SourceState(Phase.REPLAYING, f"{sign} {_minutes(at)} / {_minutes(length)}{speed}")
+        return SourceState(Phase.REPLAYING, f"{sign} {minutes(at)} / {minutes(length)}{speed}")
 
     @property
     def at_end(self) -> bool:
@@ -97,7 +99,7 @@ class ReplaySource:
         the last one it stands still."""
         self._count_from(self._start_ns)
         self._watched, self._told_ns = frozenset(), 0
-        for batch in batches(self._recording, self._start_ns):
+        for batch in batches(self._recording, self._start_ns, lambda: bool(self._watched)):
             tick = batch[-1]
             assert isinstance(tick, Tick)
             while tick.at_ns > self._start_ns and not await self._is_time_for(tick.at_ns):
@@ -138,7 +140,8 @@ class ReplaySource:
         """The history that would have come by now, of those that are watched only now."""
         late, self._watched = self._to_watch - self._watched, self._to_watch
         if late:
-            for batch in _batches(self._recording, self._recording.begin_within(_BACK_BYTES, self._told_ns)):
+            begin = self._recording.begin_within(_BACK_BYTES, self._told_ns)
+            for batch in _batches(self._recording, begin, lambda: True):
                 if batch[-1].at_ns > self._told_ns:  # type: ignore[union-attr]
                     break
                 yield from (message for message in _of_tasks(batch, late) if isinstance(message, History))
@@ -147,29 +150,53 @@ class ReplaySource:
         self._since, self._since_ns = asyncio.get_running_loop().time(), at_ns
 
 
-def batches(recording: Recording, at_ns: int) -> Iterator[list[Message]]:
+def batches(
+    recording: Recording, at_ns: int, polls: Callable[[], bool] = lambda: True
+) -> Iterator[list[Message]]:
     """The messages of a recording from where one has to begin to know all about a moment: lists that end with
-    a tick each. What was cut off before its tick is left out. TargetError where the recording is damaged."""
-    return _batches(recording, recording.begin_for(at_ns - BEFORE_NS))
+    a tick each. What was cut off before its tick is left out. TargetError where the recording is damaged.
+
+    Where `polls` says no, those of a trace may be left out of a batch: they take longer than all else.
+    """
+    return _batches(recording, recording.begin_for(at_ns - BEFORE_NS), polls)
 
 
-def _batches(recording: Recording, begin: int) -> Iterator[list[Message]]:
+def _batches(recording: Recording, begin: int, polls: Callable[[], bool]) -> Iterator[list[Message]]:
     """From this block on."""
-    connection = Connection(Role.CONSOLE)
-    batch: list[Message] = []
+    connection, begun = Connection(Role.CONSOLE), list[Message]()
     for number in range(begin, len(recording.blocks)):
         if recording.blocks[number].begins:
-            connection, batch = Connection(Role.CONSOLE), []
-        for data in recording.data(number):
-            try:
-                messages = connection.receive(data)
-            except ProtocolError as error:
-                raise TargetError(f"cannot understand {recording.path}: {error}") from None
-            for message in messages:
-                batch.append(message)
-                if isinstance(message, Tick):
-                    yield batch
-                    batch = []
+            connection, begun = Connection(Role.CONSOLE), []
+        # Nothing of these is read until they are asked for.
+        traced = _split(recording, recording.polls(number), _greeted(), [])
+        for batch in _split(recording, recording.data(number), connection, begun):
+            if polls():
+                batch[-1:-1] = next((found[:-1] for found in traced if found[-1] == batch[-1]), ())
+            yield batch
+
+
+def _split(
+    recording: Recording, pieces: Iterator[bytes], connection: Connection, begun: list[Message]
+) -> Iterator[list[Message]]:
+    """The batches in the pieces of a stream. `begun` is what came before of the first, and in the end of the
+    next."""
+    for data in pieces:
+        try:
+            messages = connection.receive(data)
+        except ProtocolError as error:
+            raise TargetError(f"cannot understand {recording.path}: {error}") from None
+        for message in messages:
+            begun.append(message)
+            if isinstance(message, Tick):
+                yield begun.copy()
+                begun.clear()
+
+
+def _greeted() -> Connection:
+    """A connection on which the program has said hello."""
+    connection = Connection(Role.CONSOLE)
+    connection.receive(frames(Hello(Role.RUNTIME)))
+    return connection
 
 
 def _of_tasks(batch: list[Message], tasks: Collection[int]) -> Iterator[Message]:
@@ -178,12 +205,6 @@ def _of_tasks(batch: list[Message], tasks: Collection[int]) -> Iterator[Message]
         if not isinstance(message, History):
             yield message
         elif tasks and (its := np.isin(message.task, list(tasks))).any():
-            columns: dict[str, Any] = {name: np.asarray(getattr(message, name))[its] for name in _COLUMNS}
-            yield replace(message, **columns)
-
-
-def _minutes(ns: int) -> str:
-    """ "1:05", "1:00:00"."""
-    minutes, seconds = divmod(max(ns, 0) // 1_000_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+            columns = {name: np.asarray(getattr(message, name)) for name in _COLUMNS}
+            told: dict[str, Any] = {name: column[its] for name, column in columns.items() if len(column)}
+            yield replace(message, **told)

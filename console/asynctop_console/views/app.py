@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
 from functools import partial
@@ -32,10 +31,11 @@ from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.hold import Hold
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.judge import Judge
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
-from asynctop_console.views.keys import APP, bindings, keys_of
+from asynctop_console.views.keys import APP, PAUSE, bindings, keys_of
 from asynctop_console.views.looks import Looks
 from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
@@ -69,8 +69,6 @@ _SLOWEST_PAINT_NS = 80_000_000
 _TURNS_OF_KEY = 10
 """What a key does comes to the screen in so many turns of the event loop; folding a message in each of them
 would keep it waiting."""
-_MOST_HELD = 500
-"""Ticks held while paused. Then reading stops, and the runtime makes a larger step when it goes on."""
 _SEARCH_S = 1.0
 """Between two looks for a program that has been started anew."""
 
@@ -114,13 +112,9 @@ class ConsoleApp(App[None]):
         self._tick_gap_ns = 0
         self.looks = Looks(self.run_worker)
         self._judge = Judge(rules, self.looks, clock_ns)
-        self._paused: Frame | None = None
-        self._held: deque[Message] = deque()
-        self._held_ticks = 0
+        self._hold = Hold(lambda: self.model, self._fold, rules, self.looks.still)
         self._turns_of_key = 0
         """Of the event loop, in which nothing is folded."""
-        self._resumed = asyncio.Event()
-        self._resumed.set()
         self._failure = ""
         self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
@@ -161,7 +155,7 @@ class ConsoleApp(App[None]):
                 try:
                     async with aclosing(source.messages()) as messages:
                         async for message in messages:
-                            await self._take(message)
+                            await self._take(message, source.payload)
                 except (TargetError, ProtocolError) as error:
                     self._failure = str(error)
             if self._successor is None:
@@ -172,8 +166,8 @@ class ConsoleApp(App[None]):
                 found = await asyncio.to_thread(self._successor)
             self._source = found
 
-    async def _take(self, message: Message) -> None:
-        """Fold a message, or hold it while the screen is held."""
+    async def _take(self, message: Message, payload: bytes) -> None:
+        """Fold a message, or let it wait while the screen is held; `payload` is what it was read from."""
         while self._turns_of_key:
             self._turns_of_key -= 1
             await asyncio.sleep(0)
@@ -181,58 +175,37 @@ class ConsoleApp(App[None]):
             self._inspection.restart()
         elif isinstance(message, Chains):
             self._inspection.heard(message)
-        if self._paused is None and not self._held:
-            await self._fold(message)
-            return
-        self._held.append(message)
-        if isinstance(message, Tick):
-            self._held_ticks += 1
-            if self._held_ticks >= _MOST_HELD:
-                self._resumed.clear()
-                await self._resumed.wait()
+        if self._hold.delays:
+            await self._hold.delay(message, payload)
+        else:
+            async with self.looks.still:
+                if self._fold(message, payload):
+                    await self._hold.trail.keep(self.model)
+        # A source with much to say must not keep keys waiting.
+        await asyncio.sleep(0)
 
-    async def _fold(self, message: Message) -> None:
-        async with self.looks.still:
-            self.model.fold(message)
+    def _fold(self, message: Message, payload: bytes) -> bool:
+        """Take in a message. Whether it is time to keep the model, so that one can go back to it."""
+        self.model.fold(message)
         if isinstance(message, Tick):
             now = self.clock_ns()
             self._tick_gap_ns, self._ticked_ns = now - self._ticked_ns, now
             if self.model.ticks == 1:  # what the user has been waiting for
                 self._next_paint_ns = 0
                 self._maybe_paint()
-        # A source with much to say must not keep keys waiting.
-        await asyncio.sleep(0)
-
-    async def _catch_up(self) -> None:
-        """Fold what was held, unless the screen is held again."""
-        while self._held and self._paused is None:
-            message = self._held.popleft()
-            if isinstance(message, Tick):
-                self._held_ticks -= 1
-            await self._fold(message)
-        if self._paused is None:
-            self._resumed.set()
-            self.paint()
+        return bool(payload) and self._hold.trail.add(message, payload, self.model)
 
     # Painting
 
     def frame(self) -> Frame:
-        """This moment; while paused, that one."""
-        if self._paused is not None:
-            self._paused = self._at_this_moment(self._paused)
-            return self._paused
-        now, model = self.clock_ns(), self.model
-        self._judge.keep_up(model)
-        link = self._link()
+        """This moment; while the screen is held, that one."""
+        now, model, link = self.clock_ns(), self.model, self._link()
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
+        if self._hold.frame is not None:
+            return self._hold.renewed(self._hold.frame, model.now_ns + since, self.keymap.first(PAUSE))
+        self._judge.keep_up(model)
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
         return Frame(model, link, model.now_ns + since, self._judge.findings, silent_ns=silent)
-
-    def _at_this_moment(self, paused: Frame) -> Frame:
-        """The frame that is held, with what is held back by now."""
-        return Frame(
-            paused.model, paused.link, paused.now_ns, paused.findings, paused=True, held=self._held_ticks
-        )
 
     def _link(self) -> Link:
         source = self._source
@@ -364,15 +337,14 @@ class ConsoleApp(App[None]):
                 return
         await super().on_event(event)
 
-    def action_hold(self) -> None:
-        """Hold the screen still, or go on with everything that came meanwhile; a recording is held itself."""
+    async def action_hold(self) -> None:
+        """Hold the screen still, or go on with now; a recording is held itself."""
         if isinstance(self._source, ReplaySource):
             self._source.toggle()
-        elif self._paused is None:
-            self._paused = self._at_this_moment(self.frame())
+        elif self._hold.frame is None:
+            self._hold.begin(self.frame())
         else:
-            self._paused = None
-            self.run_worker(self._catch_up())
+            await self._hold.end()
         self.paint()
 
     def action_rate(self, step: int) -> None:
@@ -386,14 +358,16 @@ class ConsoleApp(App[None]):
         self._subscribe()
         self.notify(f"{10**9 / _PERIODS_NS[self._period]:g} times a second", timeout=2)
 
-    def action_wind(self, seconds: int) -> None:
-        """Go on in a recording, or back, by so much."""
+    async def action_wind(self, seconds: int) -> None:
+        """Go back in time by so much, or on."""
         if isinstance(self._source, ReplaySource):
             self._source.seek(seconds * 1_000_000_000)
             # All that was known is of another moment, but for what was so at each.
             self.model = Model(self.model.past)
             self._judge.forget()
             self._begin_to_read()
+        else:
+            self._moved(await self._hold.wind(seconds * 1_000_000_000))
 
     def action_save(self) -> None:
         """Save what is known at this moment where the console was started."""
@@ -404,14 +378,19 @@ class ConsoleApp(App[None]):
         else:
             self.notify(f"Saved {path.name}", timeout=4, markup=False)
 
-    def action_step(self) -> None:
-        """Let the next update of a recording come."""
+    async def action_step(self) -> None:
+        """Show the next update, and hold the screen, or the recording, there."""
         if isinstance(self._source, ReplaySource):
             self._source.step()
+        else:
+            self._moved(await self._hold.step())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only a recording can be wound."""
-        return action not in ("wind", "step") or isinstance(self._source, ReplaySource)
+    def _moved(self, moved: bool) -> None:
+        """Show another moment, or say why there is none."""
+        if not moved:
+            self.notify(self._hold.why_not, markup=False)
+        elif isinstance(self.screen, View):
+            self.screen.repaint()
 
     def action_next_theme(self) -> None:
         """The next of our themes."""
@@ -420,8 +399,8 @@ class ConsoleApp(App[None]):
 
     def keep_up(self, frame: Frame, shown: tuple[int, ...] | None) -> None:
         """Have the await chains read that the open screen shows; see `Inspection`."""
-        if not frame.paused and frame.link.phase is Phase.LIVE:
-            self._inspection.keep_up(frame.model, shown)
+        if not frame.paused and self._link().phase is Phase.LIVE:
+            self._inspection.keep_up(self.model, shown if frame.model is self.model else None)
 
     def watch_task(self, id: int) -> None:
         """Have the program tell of each poll of a task, until as many `leave_task` as this."""

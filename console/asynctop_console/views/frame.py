@@ -32,6 +32,8 @@ class Phase(enum.Enum):
     """The program said good-bye or is gone; the source goes on looking for a new one."""
     REPLAY = "replay"
     """It is a recording; `Link.text` says where in it this is."""
+    PAST = "past"
+    """An earlier moment of a program; `Link.text` says when that was."""
     REFUSED = "refused"
     """Whoever answers does not speak our protocol; nothing will change by waiting."""
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from asynctop_console.model import Poll, Times, WatchedTask, duration
+from asynctop_console.model import Poll, Times, WatchedTask, duration, short
 from asynctop_console.model.columns import Ints
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.frame import Frame, Phase, culprit
@@ -29,6 +29,12 @@ _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 _CELL = 9
 _MOST_WAKERS = 5
 _FEWEST_POLLS, _MOST_POLLS = 8, 40
+
+_NONE = {
+    Phase.REPLAY: "a recording has single polls where it was made with --trace, and the task had some",
+    Phase.PAST: "none are known: nobody had this page open by then",
+}
+"""Why there are none."""
 
 
 class Timeline:
@@ -91,12 +97,7 @@ def history_lines(frame: Frame, task: int, timeline: Timeline, width: int, heigh
     lines = heading(HEADING)
     watched = frame.model.watched.get(task)
     if watched is None or not watched.polls:
-        replay = frame.link.phase is Phase.REPLAY
-        none = (
-            "a recording has single polls where it was made with --trace, and the task had some"
-            if replay
-            else "none since this page was opened"
-        )
+        none = _NONE.get(frame.link.phase, "none since this page was opened")
         return [*lines, *paragraph(none, width, "muted")]
     shown, newer = min(max(height // 3, _FEWEST_POLLS), _MOST_POLLS), timeline.newer(watched)
     polls = watched.last(shown, before=max(min(newer - shown // 2, watched.polls - shown), 0))
@@ -217,6 +218,9 @@ def _told(frame: Frame, task: int, polls: list[Poll], width: int) -> list[TextLi
                     Piece(f"  {CAUSES[stall.cause]}", "warn"),
                 )
             )
+    yielded = short(frame.model.text(poll.yielded.file), poll.yielded.line, width - LABEL - 3)
+    if yielded:
+        lines.append(labelled("yielded at", Piece(yielded, "place")))
     return [*lines, TextLine()]
 
 

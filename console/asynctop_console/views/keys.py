@@ -229,7 +229,7 @@ KEYS: tuple[Key, ...] = (
         "space",
         "app.hold",
         "pause",
-        "hold the screen still; the program runs on (a recording is held itself)",
+        "hold the screen still, or come back to now (a recording is held itself)",
         group="Look",
     ),
     Key(
@@ -317,25 +317,27 @@ KEYS: tuple[Key, ...] = (
         "left_square_bracket",
         "app.wind(-5)",
         "",
-        "5 s back, on",
-        group="Recording",
+        "what was 5 s before, after; of a program the last minutes are kept",
+        group="Time",
         beside="wind-on",
     ),
-    Key("wind-on", "right_square_bracket", "app.wind(5)", "", "5 s on", group="Recording"),
+    Key("wind-on", "right_square_bracket", "app.wind(5)", "", "5 s after", group="Time"),
     Key(
         "rewind",
         "left_curly_bracket",
         "app.wind(-60)",
         "",
-        "a minute back, on",
-        group="Recording",
+        "a minute before, after",
+        group="Time",
         beside="fast-forward",
     ),
-    Key("fast-forward", "right_curly_bracket", "app.wind(60)", "", "a minute on", group="Recording"),
-    Key("step", "full_stop", "app.step", "", "hold it, and show its next update", group="Recording"),
+    Key("fast-forward", "right_curly_bracket", "app.wind(60)", "", "a minute after", group="Time"),
+    Key("step", "full_stop", "app.step", "", "show the next update, and hold still there", group="Time"),
     Key("theme", "ctrl+t", "app.next_theme", "", "dark, light or plain", group="More"),
     Key("palette", "colon,ctrl+p", "app.command_palette", "", "find any of these by name", group="More"),
 )
+
+PAUSE = next(key for key in KEYS if key.id == "pause")
 
 
 def keys_of(screen: str) -> list[Key]:

@@ -20,7 +20,7 @@ def status(frame: Frame, badges: list[str]) -> tuple[list[Group], Group, str]:
     """Groups, right end and ground of the status line."""
     stall = next(iter(frame.ongoing), None)
     ground = ""
-    if stall is not None and frame.link.phase is Phase.LIVE:
+    if stall is not None and frame.link.phase in (Phase.LIVE, Phase.PAST):
         where = culprit(stall)
         text = f" loop blocked {duration(frame.lasted_ns(stall))} by {stall.name or 'a callback'}"
         groups: list[Group] = [(Piece(text + (f" ({where})" if where else "")),)]
@@ -61,6 +61,8 @@ def _state(frame: Frame) -> Piece:
             return Piece(" ■ EXITED, waiting for a restart " if link.again else " ■ EXITED ", ground="notice")
         case Phase.REPLAY:
             return Piece(f" REPLAY {link.text} ", ground="notice")
+        case Phase.PAST:
+            return Piece(f" ‖ {link.text} ", ground="notice")
         case Phase.REFUSED:
             return Piece(" ✗ FAILED ", ground="alert")
         case Phase.LIVE:

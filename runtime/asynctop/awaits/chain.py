@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from asynctop.awaits.held import Held, has_deadline, held_in
 from asynctop.awaits.reach import Waiter
 from asynctop.awaits.waits import Wait, wait_of
 from asynctop.core.sites import OWN_DIRECTORY
+from asynctop.core.suspended import Step, steps
 from asynctop.stacks import MAX_FRAMES, frame_of
 from asynctop_protocol import Chain, Holding, Waiting
 
@@ -25,51 +26,6 @@ MOST_AWAITED = 1000
 
 MOST_HELD = 50
 """Held resources that are told."""
-
-_AWAITED = (
-    ("cr_frame", "cr_await"),
-    ("gi_frame", "gi_yieldfrom"),
-    ("ag_frame", "ag_await"),
-)
-
-
-class Step(NamedTuple):
-    """One suspended coroutine, generator or asynchronous generator."""
-
-    awaitable: Any
-    frame: FrameType
-
-
-def steps(awaitable: Any) -> Iterator[Step]:
-    """Those that `awaitable` is suspended in, outermost first."""
-    while awaitable is not None:
-        for frame_attribute, next_attribute in _AWAITED:
-            frame = getattr(awaitable, frame_attribute, None)
-            if isinstance(frame, FrameType):
-                yield Step(awaitable, frame)
-                awaitable = getattr(awaitable, next_attribute)
-                break
-        else:
-            awaitable = _behind(awaitable)
-
-
-def _behind(awaitable: Any) -> Any:
-    """The asynchronous generator behind its `__anext__()`, and the like, which do not say what they are
-    suspended in; None where there is none."""
-    if type(awaitable).__name__ not in (
-        "async_generator_asend",
-        "async_generator_athrow",
-        "coroutine_wrapper",
-    ):
-        return None
-    return next(
-        (
-            each
-            for each in gc.get_referents(awaitable)
-            if hasattr(each, "ag_frame") or hasattr(each, "cr_frame")
-        ),
-        None,
-    )
 
 
 class Reading(NamedTuple):

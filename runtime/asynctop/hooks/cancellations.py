@@ -20,11 +20,11 @@ from typing import Any
 
 from asynctop.attributes import static
 from asynctop.awaits.cancellations import is_cancelled
-from asynctop.awaits.chain import Step, steps
 from asynctop.awaits.held import managers
 from asynctop.cancellation_log import CancellationLog
 from asynctop.core.contract import Core, Patch, Wake
 from asynctop.core.sites import OWN_DIRECTORY
+from asynctop.core.suspended import Step, steps
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.hooks.streams import awaiting
@@ -45,11 +45,12 @@ PERIOD_NS = 100_000_000
 _GATHERS = "gather.<locals>._done_callback"
 """The callback by which `gather()` hears of a task's end."""
 
-_ON_TIMEOUT = ("Timeout._on_timeout", "CancelScope._timeout")
+_TIMEOUT = "Timeout._on_timeout"
+_ON_TIMEOUT = (_TIMEOUT, "CancelScope._timeout")
 """Callbacks by which timeouts, those of asyncio, async_timeout and anyio, cancel their task."""
 
 _EXPIRED = ("EXPIRING", "TIMEOUT")
-"""States, in asyncio and in async_timeout, of a timeout that has just cancelled its task."""
+"""States, in asyncio and in async_timeout, of a timeout that has cancelled its task."""
 
 
 class CancellationHooks:
@@ -64,6 +65,8 @@ class CancellationHooks:
         self._looks = self._period_ns = 0
         self._timed_out: weakref.WeakKeyDictionary[Any, list[Frame]] = weakref.WeakKeyDictionary()
         """What `wait_for()` of CPython 3.11 has just cancelled, and where that was called."""
+        self._landed: weakref.WeakSet[asyncio.Timeout] = weakref.WeakSet()
+        """Timeouts that have fired, and whose cancellations have landed."""
 
     def start(self) -> None:
         """Put it in place."""
@@ -77,11 +80,13 @@ class CancellationHooks:
         self._active = False
         self._patches.undo()
         self._timed_out.clear()
+        self._landed.clear()
 
     def restart(self) -> None:
         """The process has forked."""
         self._log.restart()
         self._timed_out.clear()
+        self._landed.clear()
 
     def _of_errors(self) -> Iterator[Patch]:
         made = self._made
@@ -146,16 +151,31 @@ class CancellationHooks:
         now = time.monotonic_ns()
         site = self._timed_out.pop(wake.task, [])
         future = getattr(wake.task, "_fut_waiter", None)
-        if future is None or not future.cancelled():
+        ready = future is None or not future.cancelled()
+        timed = wake.name.endswith(_ON_TIMEOUT)
+        fired = self._fired(reached) if ready or timed or wake.task.cancelling() > 1 else []
+        if ready:
             # It was about to run, or to begin, when it was cancelled: somebody else had woken it.
-            wake = wake._replace(woken_ns=0, source=WakerSource.UNKNOWN, by=0, name="")
-        elif wake.name.endswith(_ON_TIMEOUT):
-            site = next((found for _, path in reached if (found := _expired(path))), site)
+            source, name = (WakerSource.TIMER, _TIMEOUT) if fired else (WakerSource.UNKNOWN, "")
+            wake = wake._replace(woken_ns=0, source=source, by=0, name=name)
+            site = fired or site
+        elif timed:
+            site = fired or next((found for _, path in reached for _, found in _expired(path)), site)
         by_stack = site if wake.by and site else self._place(wake.by, now)
         for task, path in reached:
             number = wake.number if task is wake.task else self._core.identify(task)
             stack = _frames(step.frame for step in path)
             self._log.note(number, _cancellation(wake, now, by_stack, stack, site))
+
+    def _fired(self, reached: list[tuple[Any, list[Step]]]) -> list[Frame]:
+        """Where one of asyncio's timeouts was set that has fired, and whose cancellation lands only now."""
+        found: list[Frame] = []
+        for _, path in reached:
+            for manager, frames in _expired(path):
+                if type(manager) is asyncio.Timeout and manager not in self._landed:
+                    self._landed.add(manager)
+                    found = found or frames
+        return found
 
     def _place(self, number: int, now: int) -> list[Frame]:
         """Where the task that has cancelled another one is suspended by now."""
@@ -217,15 +237,14 @@ def _waiting_for(future: Any, deep: int = 0) -> Iterator[Any]:
             yield callback.__self__
 
 
-def _expired(path: list[Step]) -> list[Frame]:
-    """The frames down to the one that has set the timeout that has just cancelled it."""
+def _expired(path: list[Step]) -> Iterator[tuple[Any, list[Frame]]]:
+    """The timeouts that have cancelled it, with the frames down to the one that has set each."""
     for index, step in enumerate(path):
         for manager in managers(step.awaitable):
             state = static(manager, "_state")
             expired = isinstance(state, enum.Enum) and state.name in _EXPIRED
             if expired or static(manager, "_cancel_called") is True:
-                return _frames(each.frame for each in path[: index + 1])
-    return []
+                yield manager, _frames(each.frame for each in path[: index + 1])
 
 
 def _frames(frames: Iterable[FrameType]) -> list[Frame]:

@@ -18,11 +18,11 @@ from functools import wraps
 from types import CoroutineType, FrameType
 from typing import Any, TypeAlias
 
-from asynctop.awaits.chain import steps
 from asynctop.calls import calling_line, only_call
 from asynctop.core.contract import Core, Patch
 from asynctop.core.describe import clipped, describe, exception_text
 from asynctop.core.sites import MACHINERY, OWN_DIRECTORY, RUNNERS, USER, owner
+from asynctop.core.suspended import steps
 from asynctop.core.tracebacks import leave_out
 from asynctop.hooks.patches import Patches
 from asynctop.incident_log import IncidentLog

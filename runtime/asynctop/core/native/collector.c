@@ -763,10 +763,11 @@ static void history_row(size_t row, int64_t task, const WatchedPoll *poll)
 static void put_rows_of_history(Cursor *cursor, Buffer *out, uint64_t first, size_t rows)
 {
     static const char *const names[] = {"task", "woken_ns", "waker_source", "waker_task", "waker_name",
-                                        "started_ns", "ended_ns"};
+                                        "started_ns", "ended_ns", "yielded_file", "yielded_line"};
+    int told = first > 0 ? 7 : 9; /* a trace does not have where they have yielded */
     put_texts(cursor, out);
-    size_t frame = frame_begin(out, HISTORY, 8);
-    fields(out, names, 7, 0, rows);
+    size_t frame = frame_begin(out, HISTORY, told + 1);
+    fields(out, names, told, 0, rows);
     pack_field(out, "first");
     pack_int(out, (int64_t)first);
     frame_end(out, frame);
@@ -780,10 +781,13 @@ static bool put_history(Cursor *cursor, Buffer *out)
         Watched *watched = &cursor->watched[cursor->told];
         for (; watched->at < watched->until && rows < ROWS; watched->at++) {
             WatchedPoll poll;
-            if (!history_poll(watched->history, watched->at, &poll)) {
+            Place yielded;
+            if (!history_poll(watched->history, watched->at, &poll, &yielded)) {
                 watched->lost++;
                 continue;
             }
+            column[7][rows] = yielded.file;
+            column[8][rows] = yielded.line;
             history_row(rows++, watched->record->id, &poll);
         }
         cursor->told += watched->at == watched->until;

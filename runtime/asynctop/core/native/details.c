@@ -78,23 +78,30 @@ static uint64_t counted(uint16_t count)
     return count < EXACT ? count : (uint64_t)(1024 + (count & 1023)) << (5 + (count >> 10 & 31));
 }
 
+static uint64_t next_random(void)
+{
+    static uint64_t random = 0x9E3779B97F4A7C15u;
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+}
+
+/* Rounded up as often as makes it right on average: what comes a little at a time to a large counter is not lost. */
 static uint16_t as_count(uint64_t value)
 {
     if (value < EXACT) {
         return (uint16_t)value;
     }
     int shift = 53 - __builtin_clzll(value);
-    return shift > 36 ? UINT16_MAX : (uint16_t)(EXACT | (shift - 5) << 10 | (int)((value >> shift) - 1024));
+    uint64_t rounded = (value + (next_random() & ((1ull << shift) - 1))) >> shift;
+    return shift > 35 ? UINT16_MAX : (uint16_t)(EXACT + ((shift - 5) << 10) + (int)(rounded - 1024));
 }
 
 /* One more, on average: a step up of a large counter stands for many, so it is taken as seldom. */
 __attribute__((noinline)) static bool step_up(uint16_t count)
 {
-    static uint64_t random = 0x9E3779B97F4A7C15u;
-    random ^= random << 13;
-    random ^= random >> 7;
-    random ^= random << 17;
-    return count < UINT16_MAX && random >> (59 - (count >> 10 & 31)) == 0;
+    return next_random() >> (59 - (count >> 10 & 31)) == 0 && count < UINT16_MAX;
 }
 
 static void begin_move(Details *details)
@@ -241,13 +248,25 @@ void details_begin(Details *details, const TaskRecord *record, int64_t waited_ns
     }
 }
 
-/* It ends now; its time belongs in this bucket. */
-void details_end(Details *details, int bucket, int64_t ended_ns)
+/* The history to write a poll into that ends; NULL where there is none, or the poll began before it. */
+static inline History *history_of_end(Details *details)
+{
+    History *history = __atomic_load_n(&details->history, __ATOMIC_ACQUIRE);
+    return history != NULL && history->now.started_ns != 0 ? history : NULL;
+}
+
+/* It ends; its time belongs in this bucket. Whether a history wants to know more. */
+bool details_end(Details *details, int bucket)
 {
     count(details, POLL_TIMES, bucket);
-    History *history = __atomic_load_n(&details->history, __ATOMIC_ACQUIRE);
-    if (history == NULL || history->now.started_ns == 0) { /* it is watched only since this poll began */
-        return;
+    return history_of_end(details) != NULL;
+}
+
+void history_end(Details *details, int64_t ended_ns, Place yielded)
+{
+    History *history = history_of_end(details);
+    if (history == NULL) {
+        return; /* unwatched meanwhile */
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* `count` was told before what stands there is overwritten */
     WatchedPoll *poll = &history->polls[history->count % RING];
@@ -255,15 +274,20 @@ void details_end(Details *details, int bucket, int64_t ended_ns)
     STORE(poll->waker, history->now.waker);
     STORE(poll->started_ns, history->now.started_ns);
     STORE(poll->ended_ns, ended_ns);
+    Place *place = &history->yields[history->count % RING];
+    STORE(place->file, yielded.file);
+    STORE(place->line, yielded.line);
     history->now.started_ns = 0;
     __atomic_store_n(&history->count, history->count + 1, __ATOMIC_RELEASE);
 }
 
 /* Poll number `index` of those written. False where it is there no more. */
-bool history_poll(const History *history, uint64_t index, WatchedPoll *poll)
+bool history_poll(const History *history, uint64_t index, WatchedPoll *poll, Place *yielded)
 {
     const WatchedPoll *at = &history->polls[index % RING];
+    const Place *place = &history->yields[index % RING];
     *poll = (WatchedPoll){LOAD(at->woken_ns), LOAD(at->waker), LOAD(at->started_ns), LOAD(at->ended_ns)};
+    *yielded = (Place){LOAD(place->file), LOAD(place->line)};
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return index + RING > LOAD(history->count);
 }

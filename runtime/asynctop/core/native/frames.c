@@ -1,4 +1,4 @@
-/* Where a task was spawned: a code object and a place in it, taken without making a frame object.
+/* Where a task was spawned, or has yielded: a code object and a place in it, taken without making a frame object.
  *
  * The interpreter's own frames are read, whose layout belongs to a minor version, as does this extension. The
  * depth at which a coroutine's spawning frame was found last time is tried first; only where that guess fails
@@ -193,8 +193,137 @@ int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCode
     return first != NULL && take(first, found, lasti);
 }
 
+/* -- where a coroutine has yielded -- */
+
+#define MOST_STEPS 1000 /* awaited within each other: the interpreter's own limit, unless somebody has raised it */
+
+static PyObject *s_cr_await, *s_gi_yieldfrom, *s_ag_await;
+
+/* The name of the attribute that says what a coroutine or generator awaits; NULL for other objects. */
+static PyObject *awaits_by(PyObject *step)
+{
+    return PyCoro_CheckExact(step)       ? s_cr_await
+           : PyGen_CheckExact(step)      ? s_gi_yieldfrom
+           : PyAsyncGen_CheckExact(step) ? s_ag_await
+                                         : NULL;
+}
+
+static int visit_step(PyObject *each, void *found)
+{
+    if (awaits_by(each) == NULL) {
+        return 0;
+    }
+    *(PyObject **)found = Py_NewRef(each);
+    return 1;
+}
+
+/* The asynchronous generator behind its `__anext__()`, and the like: a new reference, or NULL. */
+static PyObject *behind(PyObject *awaitable)
+{
+    static const char *const names[] = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"};
+    PyTypeObject *type = Py_TYPE(awaitable);
+    PyObject *found = NULL;
+    for (int i = 0; i < 3 && !(type->tp_flags & Py_TPFLAGS_HEAPTYPE); i++) {
+        if (strcmp(type->tp_name, names[i]) == 0) {
+            type->tp_traverse(awaitable, visit_step, &found);
+        }
+    }
+    return found;
+}
+
+/* What it awaits: a new reference, or NULL. */
+static PyObject *awaited(PyObject *step)
+{
+    PyObject *name = awaits_by(step);
+    PyObject *found = name != NULL ? PyObject_GetAttr(step, name) : behind(step);
+    PyErr_Clear();
+    return found;
+}
+
+/* The frame of a coroutine or generator; NULL where it is not suspended. */
+static Frame *suspended(PyObject *step)
+{
+    PyGenObject *its = (PyGenObject *)step;
+    if (awaits_by(step) == NULL || its->gi_frame_state <= FRAME_CREATED || its->gi_frame_state >= FRAME_EXECUTING) {
+        return NULL;
+    }
+#if PY_VERSION_HEX >= 0x030E0000
+    return &its->gi_iframe;
+#else
+    return (Frame *)its->gi_iframe;
+#endif
+}
+
+typedef struct {
+    PyCodeObject *code; /* kept, so that its address is not given to others */
+    int lasti;
+    Place place;
+} Yield;
+
+#define YIELDS 64
+static Yield yields[YIELDS]; /* looking up a line takes longer than all the rest */
+
+static Place place_of(PyCodeObject *code, int lasti)
+{
+    Yield *known = &yields[(spread(code) + (size_t)lasti) % YIELDS];
+    if (known->code == code && known->lasti == lasti) {
+        return known->place;
+    }
+    Place place = {text_of(code->co_filename), PyCode_Addr2Line(code, lasti * 2)};
+    PyCodeObject *before = known->code;
+    *known = (Yield){(PyCodeObject *)Py_NewRef(code), lasti, place};
+    Py_XDECREF(before);
+    return place;
+}
+
+/* The user's innermost line that a coroutine is suspended in; where there is none, the innermost of all. */
+Place yielded_at(PyObject *coroutine)
+{
+    PyCodeObject *found = NULL;
+    int lasti = 0;
+    bool users = false;
+    PyObject *step = Py_NewRef(coroutine);
+    for (int steps = 0; step != NULL && steps < MOST_STEPS; steps++) {
+        Frame *frame = suspended(step);
+        if (frame != NULL) {
+            PyCodeObject *its = (PyCodeObject *)Py_NewRef(code(frame));
+            int at = _PyInterpreterFrame_LASTI(frame);
+            bool is_users = owner(its) == USER;
+            if (is_users || !users) {
+                users = is_users;
+                lasti = at;
+                Py_XSETREF(found, (PyCodeObject *)Py_NewRef(its));
+            }
+            Py_DECREF(its);
+        }
+        Py_SETREF(step, awaited(step));
+    }
+    Place place = found != NULL && step == NULL ? place_of(found, lasti) : (Place){0};
+    Py_XDECREF(step);
+    Py_XDECREF(found);
+    return place;
+}
+
 /* `owner` is sites.owner. */
 void frames_begin(PyObject *whose)
 {
     Py_XSETREF(owner_of_file, Py_NewRef(whose));
+}
+
+/* The texts' numbers are not those of before. */
+void frames_forget(void)
+{
+    for (int i = 0; i < YIELDS; i++) {
+        PyCodeObject *before = yields[i].code;
+        yields[i].code = NULL;
+        Py_XDECREF(before);
+    }
+}
+
+int frames_init(void)
+{
+    const Interned names[] = {
+        {&s_cr_await, "cr_await"}, {&s_gi_yieldfrom, "gi_yieldfrom"}, {&s_ag_await, "ag_await"},
+    };
+    return intern(names, sizeof(names) / sizeof(names[0]));
 }

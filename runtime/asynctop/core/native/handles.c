@@ -14,8 +14,9 @@ static Py_ssize_t at_callback, at_args, at_cancelled, at_loop, at_traceback, at_
 static Py_ssize_t at_scheduled, at_when;
 static PyTypeObject *stock_handle, *stock_timer, *handle_type, *timer_type;
 static PyObject *stock_handle_init, *report, *handle_method, *timer_method;
-static PyObject *s_debug, *s_get_debug, *s_time, *s_append, *s_ready, *s_run, *s_handle_run, *s_cancelled;
+static PyObject *s_get_debug, *s_time, *s_append, *s_run, *s_handle_run, *s_cancelled;
 static PyObject *s_context, *s_call_soon_inner;
+static Attribute debug, ready_ones; /* of a loop */
 
 #define FIELD(handle, offset) (*(PyObject **)((char *)(handle) + (offset)))
 
@@ -128,10 +129,10 @@ static void handle_dealloc(PyObject *self)
 static bool in_debug_mode(PyObject *loop)
 {
     LoopStats *stats = loop_parts(loop_stats(loop), loop);
-    PyObject *debug = stats != NULL && stats->stock_debug ? PyObject_GetAttr(loop, s_debug)
+    PyObject *value = stats != NULL && stats->stock_debug ? attribute_get(loop, &debug)
                                                           : PyObject_CallMethodNoArgs(loop, s_get_debug);
-    int answer = debug != NULL ? PyObject_IsTrue(debug) : -1;
-    Py_XDECREF(debug);
+    int answer = value != NULL ? PyObject_IsTrue(value) : -1;
+    Py_XDECREF(value);
     if (answer < 0) {
         PyErr_Clear(); /* the stock handle's own code shall meet it */
     }
@@ -234,7 +235,7 @@ static PyCFunction deque_append; /* deque's own */
 /* -1 with an error. */
 int append_ready(PyObject *loop, PyObject *handle)
 {
-    PyObject *ready = PyObject_GetAttr(loop, s_ready);
+    PyObject *ready = attribute_get(loop, &ready_ones);
     if (ready == NULL) {
         return -1;
     }
@@ -290,9 +291,9 @@ static PyObject *call_soon_inner(PyObject *loop, PyObject *const *args, Py_ssize
 static PyObject *stock_call_soon; /* BaseEventLoop's own */
 PyObject *call_soon_inner_method;
 
-static bool is_false(PyObject *loop, PyObject *attribute)
+static bool not_in_debug_mode(PyObject *loop)
 {
-    PyObject *value = PyObject_GetAttr(loop, attribute);
+    PyObject *value = attribute_get(loop, &debug);
     if (value == NULL) {
         PyErr_Clear();
     }
@@ -322,12 +323,13 @@ static PyObject *call_soon(PyObject *loop, PyObject *const *args, Py_ssize_t cou
     Py_ssize_t named = keywords != NULL ? PyTuple_GET_SIZE(keywords) : 0;
     PyObject *name = named == 1 ? PyTuple_GET_ITEM(keywords, 0) : NULL;
     if (name != NULL && (name == s_context || PyUnicode_Compare(name, s_context) == 0)) {
+        Py_SETREF(s_context, Py_NewRef(name)); /* the C Task's string may be another one */
         context = args[count];
         named = 0;
     }
     LoopStats *stats = loop_parts(loop_known(loop), loop); /* a closed loop is not known */
     bool foreign = is_foreign(stats), direct = stats != NULL && stats->our_inner && stats->stock_debug;
-    if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !is_false(loop, s_debug)) {
+    if (count == 0 || named > 0 || stats == NULL || !stats->stock_checks || !not_in_debug_mode(loop)) {
         return call_stock(loop, args, count, keywords);
     }
     PyObject *rest = PyTuple_New(count - 1);
@@ -520,7 +522,8 @@ static PyObject *timer_run(PyObject *self, PyObject *Py_UNUSED(none))
 /* `bool(handle._cancelled)`; -1 with an error. */
 int handle_cancelled(PyObject *handle)
 {
-    PyObject *cancelled = PyObject_TypeCheck(handle, stock_handle) ? FIELD(handle, at_cancelled) : NULL;
+    bool ours = Py_TYPE(handle) == handle_type || PyObject_TypeCheck(handle, stock_handle);
+    PyObject *cancelled = ours ? FIELD(handle, at_cancelled) : NULL;
     if (cancelled == Py_False) {
         return 0;
     }
@@ -725,8 +728,8 @@ PyObject *derive_handles(PyObject *Py_UNUSED(module), PyObject *args)
 int handles_init(void)
 {
     const Interned names[] = {
-        {&s_debug, "_debug"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
-        {&s_append, "append"}, {&s_ready, "_ready"}, {&s_run, "run"},
+        {&debug.name, "_debug"}, {&ready_ones.name, "_ready"}, {&s_get_debug, "get_debug"}, {&s_time, "time"},
+        {&s_append, "append"}, {&s_run, "run"},
         {&s_handle_run, "_run"}, {&s_cancelled, "_cancelled"},
         {&s_context, "context"}, {&s_call_soon_inner, "_call_soon"},
     };

@@ -44,6 +44,7 @@ static PyObject *forget(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
     collector_tidy();
     loops_forget();
     kinds_forget();
+    frames_forget();
     core.last_id = 0;
     texts_forget();
     Py_RETURN_NONE;
@@ -798,7 +799,8 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *base_loop = loop_class("asyncio.base_events", "BaseEventLoop");
     PyObject *selector_loop = base_loop != NULL ? loop_class("asyncio.selector_events", "BaseSelectorEventLoop") : NULL;
     if (selector_loop == NULL || kinds_init() < 0 || loops_init(base_loop, selector_loop) < 0 || recorder_init() < 0
-        || steps_init() < 0 || handles_init() < 0 || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0) {
+        || steps_init() < 0 || handles_init() < 0 || turns_init() < 0 || wrappers_init() < 0 || slots_init() < 0
+        || frames_init() < 0) {
         return NULL;
     }
     Py_DECREF(base_loop);

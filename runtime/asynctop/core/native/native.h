@@ -12,10 +12,11 @@
  * steps.c       the callables that are a task's steps, and the way into them
  * handles.c     what an asyncio loop runs: drop-in Handle and TimerHandle
  * turns.c       one turn of an asyncio loop
+ * attributes.c  what a loop keeps in itself
  * wrappers.c    what a loop with handles of its own (uvloop) is given instead of a callback
  * schedulers.c  tasks of schedulers that are not asyncio's
  * slots.c       the two slots of asyncio.Task that are borrowed: eager starts, and tasks that die
- * frames.c      where a task was spawned, and which frames belong to a poll
+ * frames.c      where a task was spawned, where it has yielded, and which frames belong to a poll
  * collector.c   from the records to frames of the wire: what changed since a console's cursor
  * pack.c        msgpack
  * sender.c      the thread that sends them, without the interpreter's lock
@@ -165,6 +166,12 @@ typedef struct LoopStats {
     struct LoopStats *next;
 } LoopStats;
 
+/* A line of code. */
+typedef struct {
+    uint32_t file; /* a text number; 0 where it is not known */
+    int line;
+} Place;
+
 /* One poll of a watched task, with the wake that led to it. */
 typedef struct {
     int64_t woken_ns, waker, started_ns, ended_ns;
@@ -172,7 +179,7 @@ typedef struct {
 
 #define RING (POLLS_KEPT + 1) /* one of them may be being written */
 
-/* A ring of them. Made by the collector's side; what nobody watches any more is freed with the interpreter's lock
+/* A ring of them, and of where each has yielded. Made by the collector's side; what nobody watches any more is freed with the interpreter's lock
  * held, when no loop's thread is about to write into it. */
 typedef struct History {
     uint64_t count;  /* polls written; the last POLLS_KEPT of them are there */
@@ -180,6 +187,7 @@ typedef struct History {
     int watchers;    /* the collector's */
     struct History *next;
     WatchedPoll polls[RING];
+    Place yields[RING];
 } History;
 
 enum { POLL_TIMES, WAIT_TIMES };
@@ -315,9 +323,10 @@ void details_exception(TaskRecord *, char *text);
 const char *details_told(const TaskRecord *); /* what it raised; NULL for nothing */
 void details_free(TaskRecord *);
 void details_begin(Details *, const TaskRecord *, int64_t waited_ns, int64_t started_ns);
-void details_end(Details *, int bucket, int64_t ended_ns);
+bool details_end(Details *, int bucket); /* whether `history_end` is to be told */
+void history_end(Details *, int64_t ended_ns, Place yielded);
 bool details_histogram(const Details *, int which, int64_t *histogram);
-bool history_poll(const History *, uint64_t index, WatchedPoll *);
+bool history_poll(const History *, uint64_t index, WatchedPoll *, Place *yielded);
 
 /* Which half octave it belongs to, as in the wire's histograms. */
 static inline int bucket_of(int64_t ns)
@@ -334,7 +343,7 @@ extern Trace *trace_now; /* NULL while nobody wants it */
 /* slabs.c */
 TaskRecord *slab_take(void); /* NULL where there is no memory */
 void slab_give(TaskRecord *);
-void slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
+bool slab_keep(TaskRecord *); /* the same on the loops' side, which may soon want it again */
 
 /* kinds.c */
 KindStats *kind_of(LoopStats *, PyObject *coroutine, bool spawned); /* NULL also where the loop was closed meanwhile */
@@ -435,6 +444,15 @@ void steps_return(void);
 int steps_init(void);
 void steps_learn(PyObject *task, PyObject *step, PyObject *py_task);
 
+/* attributes.c */
+typedef struct {
+    PyObject *name;   /* interned */
+    unsigned version; /* that of the class, for which the following holds */
+    Py_ssize_t at;    /* among the values of its instances; -1 where it is not there */
+} Attribute;
+PyObject *attribute_get(PyObject *object, Attribute *);
+int attribute_is_true(PyObject *object, Attribute *); /* -1 with an error */
+
 /* handles.c */
 int handles_init(void);
 PyObject *derive_handles(PyObject *module, PyObject *args);
@@ -473,7 +491,10 @@ PyCodeObject *frame_code_now(void);
 void *frame_running(const void *code); /* the innermost one; NULL where there is none */
 int spawn_site(PyObject *coroutine_code, PyObject *factory, void *bottom, PyCodeObject **code, int *lasti);
 int frames_above(PyThreadState *, void *bottom);
+Place yielded_at(PyObject *coroutine); /* where it is suspended; may run Python code */
 void frames_begin(PyObject *owner);
+void frames_forget(void);
+int frames_init(void);
 
 /* collector.c, pack.c: see there */
 #endif

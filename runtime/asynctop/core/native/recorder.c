@@ -465,6 +465,17 @@ static void finish(TaskRecord *record, PyObject *task, int64_t ended)
     Py_XDECREF(exception);
 }
 
+/* A watched task's poll has ended. */
+static __attribute__((noinline)) void tell_history(Details *details, PyObject *task, int64_t ended)
+{
+    PyObject *coroutine = ask(task, task_get_coro, s_get_coro);
+    if (coroutine == NULL) {
+        fault();
+    }
+    history_end(details, ended, coroutine != NULL ? yielded_at(coroutine) : (Place){0});
+    Py_XDECREF(coroutine);
+}
+
 /* Account for a poll that ends now. Whether the task goes on. */
 static bool settle(TaskRecord *record, PyObject *task, const Running *before)
 {
@@ -481,11 +492,17 @@ static bool settle(TaskRecord *record, PyObject *task, const Running *before)
     }
     Details *details = details_of(record);
     int bucket = bucket_of(took);
-    if (details != NULL) {
-        details_end(details, bucket, ended);
+    if (details == NULL) {
+        if (record->polls + 1 == EARNED) {
+            details_make(record);
+        }
     }
-    else if (record->polls + 1 == EARNED) {
-        details_make(record);
+    else if (details_end(details, bucket)) {
+        tell_history(details, task, ended);
+        if (record->task == NULL) {
+            return false; /* Python code may have run: forgotten meanwhile */
+        }
+        part = record->part;
     }
     ADD(record->polls, 1);
     ADD(record->busy_ns, took);

@@ -110,37 +110,51 @@ TaskRecord *record_new(LoopStats *stats, KindStats *part)
     if (record == NULL) {
         return NULL;
     }
+    LoopStats *held = record->stats; /* by a spare one: most often the same */
     memset(record, 0, sizeof(*record));
     record->id = ++core.last_id;
     record->stats = stats;
-    loop_hold(stats);
+    if (held != stats) {
+        loop_hold(stats);
+        if (held != NULL) {
+            loop_release(held);
+        }
+    }
     record->part = part;
     record->kind = (uint16_t)part->kind->number;
     record->created_ns = record->since_ns = now_ns();
     return record;
 }
 
-static void free_into(TaskRecord *record, void (*give)(TaskRecord *))
+static void free_texts(TaskRecord *record)
 {
     if (!(record->name & 1)) {
         free((void *)record->name);
     }
     details_free(record);
+}
+
+static void give_back(TaskRecord *record)
+{
     LoopStats *stats = record->stats;
-    give(record);
+    slab_give(record);
     loop_release(stats);
 }
 
 /* The loops' side has no use for it, and the collector does not know it. */
 void record_drop(TaskRecord *record)
 {
-    free_into(record, slab_keep);
+    free_texts(record);
+    if (!slab_keep(record)) {
+        give_back(record);
+    }
 }
 
 /* On either side. */
 void record_free(TaskRecord *record)
 {
-    free_into(record, slab_give);
+    free_texts(record);
+    give_back(record);
 }
 
 /* The record is the task's from now on. -1 where there is no memory, or the task has a record already. */

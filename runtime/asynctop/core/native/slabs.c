@@ -63,7 +63,8 @@ static void slab_unlink(Slab *slab)
     }
 }
 
-/* A few records that the loops' side has given back, for its next ones: without the lock. */
+/* A few records that the loops' side has given back, for its next ones: without the lock, and with their hold on
+ * the loop. */
 #define SPARE_RECORDS 256
 static TaskRecord *spare[SPARE_RECORDS];
 static int spares;
@@ -91,6 +92,7 @@ TaskRecord *slab_take(void)
     else {
         record = (TaskRecord *)(slab + 1) + slab->cut++;
     }
+    record->stats = NULL;
     if (++slab->used == SLAB_RECORDS) {
         slab_unlink(slab);
     }
@@ -120,12 +122,12 @@ void slab_give(TaskRecord *record)
     }
 }
 
-void slab_keep(TaskRecord *record)
+/* False where there are enough. */
+bool slab_keep(TaskRecord *record)
 {
-    if (spares < SPARE_RECORDS) {
+    bool keeps = spares < SPARE_RECORDS;
+    if (keeps) {
         spare[spares++] = record;
     }
-    else {
-        slab_give(record);
-    }
+    return keeps;
 }

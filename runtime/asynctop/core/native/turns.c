@@ -14,17 +14,9 @@ static PyObject *heappop, *zero, *settings; /* the last: what MAXIMUM_SELECT_TIM
 #if PY_VERSION_HEX >= 0x030F0000
 static PyObject *ulp; /* math.ulp */
 #endif
-static PyObject *s_debug, *s_ready, *s_scheduled, *s_cancelled_count, *s_stopping, *s_selector, *s_select, *s_longest;
+static PyObject *s_scheduled, *s_cancelled_count, *s_select, *s_longest;
 static PyObject *s_process_events, *s_time, *s_resolution, *s_when, *s_popleft;
-
-/* -1 with an error. */
-static int is_true(PyObject *object, PyObject *attribute)
-{
-    PyObject *value = PyObject_GetAttr(object, attribute);
-    int truth = value != NULL ? PyObject_IsTrue(value) : -1;
-    Py_XDECREF(value);
-    return truth;
-}
+static Attribute debug, ready_ones, scheduled_ones, stopping_soon, its_selector; /* of a loop */
 
 /* Whether the stock method would clear away timers first: the next one was cancelled, or more than half of them. -1
  * with an error. */
@@ -83,7 +75,7 @@ static PyObject *until(PyObject *loop, PyObject *when)
 /* The select() of this turn, and what follows from it. -1 with an error. */
 static int look(PyObject *loop, PyObject *ready, PyObject *scheduled, bool stock_events)
 {
-    int stopping = PyObject_Size(ready) > 0 ? 1 : is_true(loop, s_stopping);
+    int stopping = PyObject_Size(ready) > 0 ? 1 : attribute_is_true(loop, &stopping_soon);
     PyObject *timeout = NULL;
     if (stopping == 0 && PyList_GET_SIZE(scheduled) > 0) {
         PyObject *when = next_due(scheduled);
@@ -93,7 +85,7 @@ static int look(PyObject *loop, PyObject *ready, PyObject *scheduled, bool stock
     else if (stopping >= 0) {
         timeout = Py_NewRef(stopping ? zero : Py_None);
     }
-    PyObject *selector = timeout != NULL ? PyObject_GetAttr(loop, s_selector) : NULL;
+    PyObject *selector = timeout != NULL ? attribute_get(loop, &its_selector) : NULL;
     PyObject *events = selector != NULL ? PyObject_CallMethodOneArg(selector, s_select, timeout) : NULL;
     bool none = stock_events && events != NULL && PyList_CheckExact(events) && PyList_GET_SIZE(events) == 0;
     PyObject *done = none             ? Py_NewRef(Py_None)
@@ -155,7 +147,7 @@ static int timers_due(PyObject *loop, PyObject *scheduled)
 /* The first of the ready ones, taken out. */
 static PyObject *take_ready(PyObject *loop)
 {
-    PyObject *ready = PyObject_GetAttr(loop, s_ready);
+    PyObject *ready = attribute_get(loop, &ready_ones);
     if (ready == NULL) {
         return NULL;
     }
@@ -183,12 +175,12 @@ static int run_ready(PyObject *loop, Py_ssize_t count)
 
 static PyObject *run_once(PyObject *loop, PyObject *Py_UNUSED(none))
 {
-    PyObject *scheduled = PyObject_GetAttr(loop, s_scheduled), *ready = PyObject_GetAttr(loop, s_ready);
+    PyObject *scheduled = attribute_get(loop, &scheduled_ones), *ready = attribute_get(loop, &ready_ones);
     PyObject *result = NULL;
     if (scheduled == NULL || ready == NULL) {
         goto exit;
     }
-    int stock = !PyList_CheckExact(scheduled) || !Py_IS_TYPE(ready, deque_type) ? 1 : is_true(loop, s_debug);
+    int stock = !PyList_CheckExact(scheduled) || !Py_IS_TYPE(ready, deque_type) ? 1 : attribute_is_true(loop, &debug);
     if (stock == 0) {
         stock = cancelled_timers(loop, scheduled);
     }
@@ -227,8 +219,9 @@ PyObject *run_once_descriptor(PyObject *loop_class)
 int turns_init(void)
 {
     const Interned names[] = {
-        {&s_debug, "_debug"}, {&s_ready, "_ready"}, {&s_scheduled, "_scheduled"},
-        {&s_cancelled_count, "_timer_cancelled_count"}, {&s_stopping, "_stopping"}, {&s_selector, "_selector"},
+        {&debug.name, "_debug"}, {&ready_ones.name, "_ready"}, {&scheduled_ones.name, "_scheduled"},
+        {&stopping_soon.name, "_stopping"}, {&its_selector.name, "_selector"},
+        {&s_scheduled, "_scheduled"}, {&s_cancelled_count, "_timer_cancelled_count"},
         {&s_select, "select"}, {&s_longest, "MAXIMUM_SELECT_TIMEOUT"}, {&s_process_events, "_process_events"}, {&s_time, "time"},
         {&s_resolution, "_clock_resolution"}, {&s_when, "_when"},
         {&s_popleft, "popleft"},

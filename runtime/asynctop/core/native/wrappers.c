@@ -211,7 +211,8 @@ static PyType_Spec wrapper_spec = {
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
-    PyObject *method; /* that of the loop's class */
+    PyObject *method;    /* that of the loop's class */
+    vectorcallfunc call; /* its own */
     int position;     /* of the callback, counting the loop */
     int source;
 } Method;
@@ -241,13 +242,13 @@ static __attribute__((noinline)) PyObject *call_with_other(const Method *self, P
     PyObject *few[MOST_ARGUMENTS];
     PyObject **given = all <= MOST_ARGUMENTS ? few : PyMem_New(PyObject *, (size_t)all);
     if (given == NULL) {
-        return PyObject_Vectorcall(self->method, args, (size_t)positional, keywords);
+        return self->call(self->method, args, (size_t)positional, keywords);
     }
     for (Py_ssize_t i = 0; i < all; i++) {
         given[i] = args[i];
     }
     given[at] = other;
-    PyObject *result = PyObject_Vectorcall(self->method, given, (size_t)positional, keywords);
+    PyObject *result = self->call(self->method, given, (size_t)positional, keywords);
     if (given != few) {
         PyMem_Free(given);
     }
@@ -265,7 +266,7 @@ static PyObject *method_call(PyObject *callable, PyObject *const *args, size_t c
         PyErr_Clear();
     }
     PyObject *result = callback == NULL || callback == args[at]
-                           ? PyObject_Vectorcall(self->method, args, (size_t)positional, keywords)
+                           ? self->call(self->method, args, (size_t)positional, keywords)
                            : call_with_other(self, args, positional, keywords, at, callback);
     Py_XDECREF(callback);
     return result;
@@ -313,6 +314,8 @@ PyObject *wrapping_method(PyObject *method, int position, int source)
     if (self != NULL) {
         self->vectorcall = method_call;
         self->method = Py_NewRef(method);
+        vectorcallfunc own = PyVectorcall_Function(method);
+        self->call = own != NULL ? own : PyObject_Vectorcall;
         self->position = position;
         self->source = source;
     }

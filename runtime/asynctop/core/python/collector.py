@@ -202,9 +202,9 @@ class Cursor:
             yield from self._tasks(records[start : start + ROWS], after)
         polls = self._watching.polls()
         for start in range(0, len(polls), ROWS):
-            some = polls[start : start + ROWS]
-            columns = zip(*((task, *poll[1:]) for task, poll in some), strict=True)
-            yield from self._history(0, *map(list, columns))
+            some = [(task, *poll[1:]) for task, poll in polls[start : start + ROWS]]
+            *columns, files, lines = map(list, zip(*some, strict=True))
+            yield from self._history(0, *columns, yielded_files=files, yielded_lines=lines)
         for block in traced:
             for first, rows in block.pieces(ROWS):
                 yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
@@ -286,9 +286,19 @@ class Cursor:
         if ended:
             yield end
 
-    def _history(self, first: int, *columns: list[int]) -> Iterator[Message]:
-        """`columns`: those of a trace's rows. `first` is 0 where it is none."""
-        tasks, woken, wakers, started, ended = columns
+    def _history(
+        self,
+        first: int,
+        tasks: list[int],
+        woken: list[int],
+        wakers: list[int],
+        started: list[int],
+        ended: list[int],
+        *,
+        yielded_files: Sequence[str] = (),
+        yielded_lines: Sequence[int] = (),
+    ) -> Iterator[Message]:
+        """`first` is 0 where it is no trace's. A trace does not have where they have yielded."""
         callbacks = [_callback(waker) for waker in wakers]
         number = self._collector.texts.number
         message = History(
@@ -300,6 +310,8 @@ class Cursor:
             started_ns=started,
             ended_ns=ended,
             first=first,
+            yielded_file=[number(file) for file in yielded_files],
+            yielded_line=yielded_lines,
         )
         yield from self._new_texts()
         yield message

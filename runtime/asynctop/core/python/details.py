@@ -12,6 +12,7 @@ from time import monotonic_ns
 from typing import Any, NamedTuple
 
 from asynctop.core.contract import POLLS_KEPT
+from asynctop.core.suspended import yielded_at
 
 
 class WatchedPoll(NamedTuple):
@@ -24,6 +25,9 @@ class WatchedPoll(NamedTuple):
     """As in `TaskRecord.waker`."""
     started_ns: int
     ended_ns: int
+    yielded_file: str
+    yielded_line: int
+    """See `suspended.yielded_at`."""
 
 
 class History:
@@ -35,11 +39,13 @@ class History:
         self.count = 0
         self.polls: deque[WatchedPoll] = deque(maxlen=POLLS_KEPT)
 
-    def add(self, woken: int, waker: int, started: int, ended: int) -> None:
-        """A poll has ended. One is left out that began before the task was watched."""
+    def add(self, woken: int, waker: int, started: int, ended: int, coroutine: Any) -> None:
+        """A poll has ended, and `coroutine` is suspended. One is left out that began before the task was
+        watched."""
         if started >= self.began_ns:
             self.count += 1
-            self.polls.append(WatchedPoll(self.count, woken, waker, started, ended))
+            yielded = yielded_at(coroutine)
+            self.polls.append(WatchedPoll(self.count, woken, waker, started, ended, *yielded))
 
     def since(self, number: int) -> list[WatchedPoll]:
         """Those after this number that are there still."""

@@ -278,7 +278,9 @@ def settle(
                 details.max_wait_ns = waited
             if details.history is not None:
                 waker = record.waker if record._callback is callback else stats.waker_before
-                details.history.add(started - waited, waker, started, ended)
+                if task is None:
+                    task = callback.__self__
+                details.history.add(started - waited, waker, started, ended, task.get_coro())
         elif record.polls == EARNED:
             details_of(record)
         trace = settings.trace
