@@ -23,7 +23,7 @@ INSTALLED_FROM := pyproject.toml hatch_build.py $(wildcard $(NATIVE)/*.c $(NATIV
 # Tests start programs by the hundred: what is compiled is kept for the next one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test scenarios real tools lint harmless sanitize bench picture lint-pages comparison wheel clean
+.PHONY: demo test scenarios real tools lint looks harmless sanitize bench picture lint-pages comparison wheel clean
 
 demo: $(STAMP)
 	$(BIN)/asynctop demo
@@ -63,6 +63,10 @@ lint: $(STAMP)
 	$(BIN)/mypy hatch_build.py
 	$(BIN)/mypy harmless/*.py
 	$(BIN)/mypy docs/*.py docs/comparison/*.py
+
+# What every screen of the console looks like, written down anew in tests/console/looks: `git diff` shows what changed.
+looks: $(STAMP)
+	ASYNCTOP_REWRITE_LOOKS=1 $(BIN)/python -m pytest -q tests/console/test_views_looks.py
 
 # CPython's, uvloop's and aiohttp's own tests, with asynctop and without, on both cores: no test may end differently.
 harmless: $(STAMP)

@@ -251,10 +251,10 @@ class _Run:
         model, now = self._model, time.monotonic()
         latest = []
         for finding in check_all(model, self._rules):
-            since = min((old.since for old in self._latest if _renews(finding, old.finding)), default=now)
+            since = min((old.since for old in self._latest if finding.renews(old.finding)), default=now)
             latest.append(Found(finding, *_stall_of(model, finding), since))
         counts = [each for each in latest if final or now - each.since >= _LASTING_S]
-        before = [old for old in self._found if not any(_renews(new.finding, old.finding) for new in counts)]
+        before = [old for old in self._found if not any(new.finding.renews(old.finding) for new in counts)]
         self._latest, self._found = latest, [*before, *counts]
 
     async def _end(self, seconds: float | None) -> None:
@@ -274,18 +274,6 @@ class _Run:
             self._child.terminate()
             await asyncio.sleep(_FAREWELL_S)
             self._child.kill()
-
-
-def _renews(new: Finding, old: Finding) -> bool:
-    """Whether both say the same, the new one with newer numbers."""
-    if new.lint != old.lint:
-        return False
-    if (new.subject_type, new.subject_id) == (old.subject_type, old.subject_id):
-        return True
-    if new.place is None or old.place is None:
-        return False
-    # In a computation it is another line each time that one looks.
-    return new.place == old.place or (bool(new.place[0]) and new.place[:2] == old.place[:2])
 
 
 def _stall_of(model: Model, finding: Finding) -> tuple[list[Frame], str]:

@@ -31,6 +31,7 @@ from asynctop_protocol.messages import VERSION
 
 if TYPE_CHECKING:
     from asynctop_console.lints import Rule
+    from asynctop_console.model import Model
     from asynctop_console.settings import Settings
 
 _BAD_INPUT = 2
@@ -292,13 +293,18 @@ def _table(found: list[Program]) -> str:
 
 
 def _snapshot(text: str | None, seconds: float, *, as_json: bool) -> int:
-    rules = _rules()
-    target = _target(text)
+    from asynctop_console.lints import check_all, lasting
     from asynctop_console.observe import observe
     from asynctop_console.report import report
     from asynctop_console.snapshot import snapshot
 
-    model = asyncio.run(observe(SocketSource(target), seconds))
+    rules = lasting(_rules())
+    target = _target(text)
+
+    def looked(model: Model) -> None:
+        check_all(model, rules)
+
+    model = asyncio.run(observe(SocketSource(target), seconds, looked=looked))
     print(json.dumps(snapshot(model, rules)) if as_json else report(model, rules))
     return 0
 
@@ -422,10 +428,20 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
     _need_terminal()
     from asynctop_console.memory import Memory, memory_path
     from asynctop_console.views.app import ConsoleApp
+    from asynctop_console.views.glyphs import only_ascii
     from asynctop_console.views.keymap import Keymap
 
-    keymap, memory = Keymap(settings.keys), Memory(memory_path(os.environ))
-    app = ConsoleApp(source, successor, target, rules=settings.rules, keymap=keymap, memory=memory)
+    # Textual draws on standard error.
+    plain = only_ascii(os.environ, sys.__stderr__.encoding if sys.__stderr__ else None)
+    app = ConsoleApp(
+        source,
+        successor,
+        target,
+        rules=settings.rules,
+        keymap=Keymap(settings.keys, arrows=not plain),
+        memory=Memory(memory_path(os.environ)),
+        ascii_only=plain,
+    )
     # What is imported stays, and little of the rest is garbage: looking through all of it holds up keys.
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 100)

@@ -22,12 +22,23 @@ _PATIENCE_NS = 500_000_000
 """How long to wait for await chains while a loop is blocked: it is the loop that reads them."""
 _LOOK_S = 0.2
 """Time between looks at the cancelled tasks: how a cancellation goes is seen only while it lasts."""
+_WHOLE_NS = 500_000_000
+"""Time between looks at all tasks: some things are seen only while they last."""
+_CROWD = 2_000
+"""Tasks of which only one look is taken, in the end."""
 _LOOK_SHARE = 0.05
 """Time that looking may take of all: in a large crowd one looks less often."""
 
 
-async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_S) -> Model:
+async def observe(
+    source: SocketSource,
+    seconds: float,
+    grace_s: float = _GRACE_S,
+    looked: Callable[[Model], object] = lambda model: None,
+) -> Model:
     """The model after `seconds` of the target's clock, with the await chain of each live task.
+
+    Unless there is a crowd, all chains are read now and then before that, and `looked` is called.
 
     Where the program ends before, or its chains don't come in time, it is what was seen until then.
     TargetError where nothing was.
@@ -35,7 +46,7 @@ async def observe(source: SocketSource, seconds: float, grace_s: float = _GRACE_
     model = Model()
     try:
         async with asyncio.timeout(seconds + grace_s):
-            await _watch(source, model, int(seconds * 1e9))
+            await _watch(source, model, int(seconds * 1e9), looked)
     except TimeoutError:
         pass
     if not model.answered:
@@ -95,10 +106,12 @@ def fold(said_by: object, model: Model, message: Message) -> None:
         raise TargetError(f"cannot understand {said_by}: {error}") from None
 
 
-async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
+async def _watch(
+    source: SocketSource, model: Model, length_ns: int, looked: Callable[[Model], object]
+) -> None:
     source.send(Subscribe(min(_INTERVAL_NS, max(length_ns // 4, 1))))
     looks = Looks(source.send)
-    asked_ns = 0
+    asked_ns = whole_ns = 0
     async with aclosing(source.messages()) as messages:
         async for message in messages:
             fold(source.target, model, message)
@@ -116,7 +129,11 @@ async def _watch(source: SocketSource, model: Model, length_ns: int) -> None:
                 looks.ask(cancelled=False)
                 asked_ns = model.now_ns
             elif answered and looks.due():
-                looks.ask(cancelled=True)
+                if looks.whole:
+                    looked(model)
+                whole = model.now_ns - whole_ns >= _WHOLE_NS and model.tasks.rows <= _CROWD
+                looks.ask(cancelled=not whole, stranded=False)
+                whole_ns = model.now_ns if whole else whole_ns
 
 
 class Looks:
@@ -127,13 +144,16 @@ class Looks:
         self._request = 0
         self._pending = False
         self._asked_at = self._due_at = 0.0
+        self.whole = False
+        """Whether all tasks were asked about the last time."""
 
-    def ask(self, *, cancelled: bool) -> None:
-        """In place of what was asked before."""
+    def ask(self, *, cancelled: bool, stranded: bool = True) -> None:
+        """In place of what was asked before. Of all tasks, also who of them waits in vain, if `stranded`."""
         self._request += 1
         self._pending = True
+        self.whole = not cancelled
         self._asked_at = time.monotonic()
-        self._send(Inspect(self._request, [], stranded=not cancelled, cancelled=cancelled))
+        self._send(Inspect(self._request, [], stranded=stranded and not cancelled, cancelled=cancelled))
 
     def answered(self, model: Model) -> bool:
         """Whether all that was asked has been answered."""

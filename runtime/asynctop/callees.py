@@ -288,7 +288,7 @@ def _text(item: _Item) -> str:
     while type(value) is functools.partial:
         value = value.func
     kind = type(value)
-    if kind is BuiltinFunctionType:
+    if issubclass(kind, BuiltinFunctionType):  # methods that are told their class have a type of their own
         owner = value.__self__
         if owner is None or issubclass(type(owner), ModuleType):
             return _qualified(value.__module__, value.__name__)

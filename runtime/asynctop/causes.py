@@ -44,11 +44,6 @@ WAIT_FACTOR = 2
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
-COLLECTION_FACTOR = 2
-"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has
-full ones of half a threshold, and more on a busy machine, whose caches are always cold."""
-
-
 Place: TypeAlias = tuple[int, int] | str
 """Where a thread is: a code object's id and an instruction in it, or the C module that is called there."""
 
@@ -122,8 +117,8 @@ class Evidence:
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
-            return Cause.GC if remarkable else Cause.UNKNOWN
+            # Any program with a framework has full ones of half a threshold.
+            return Cause.GC if collecting_busy_ns > threshold_ns else Cause.UNKNOWN
         computes = self._computed_ns > threshold_ns
         if self._held_ns > MOST * own_ns:
             return Cause.GIL if computes else Cause.UNKNOWN

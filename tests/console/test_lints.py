@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
-from asynctop_console.lints import LINTS, Severity, check_all, lints_by_task
+from asynctop_console.lints import LINTS, Finding, Lint, Rule, Severity, check_all, lasting, lints_by_task
 from asynctop_console.model import Model
-from asynctop_protocol.messages import Cause, Stalls, Tick
+from asynctop_protocol.messages import Cause, Chains, Stalls, Tick
 
-from .program import MS, SECOND, ended, kinds, named, polled, spawned, stall, texts, totals
+from .program import MS, SECOND, chain, ended, kinds, named, polled, spawned, stall, texts, totals
 
 
 def model_with_tasks(count: int) -> Model:
@@ -85,8 +87,8 @@ def spin(model: Model, seconds: int, per_second: int, own: int) -> None:
     ("per_second", "own", "lints"),
     [
         (20_000, 20_000, ["self-wake-spin"]),
-        (20_000, 11_000, ["self-wake-spin"]),
-        (20_000, 9_000, []),
+        (20_000, 19_000, ["self-wake-spin"]),
+        (20_000, 11_000, []),
         (150, 150, []),
     ],
 )
@@ -105,6 +107,25 @@ def test_a_spinning_task_is_named_with_its_rate_and_place() -> None:
         "Wait for an event instead of asking again."
     )
     assert finding.tasks == {1}
+
+
+def test_a_spinning_task_is_named_with_the_line_that_it_yields_at_where_somebody_has_looked() -> None:
+    model = model_with_tasks(2)
+    model.fold(Chains(1, [chain(1, line=41)], True))
+    spin(model, 2, 20_000, 20_000)
+    (finding,) = check_all(model)
+    assert (
+        "in app.handler() at app/web.py:40, and yields in handler() at app/web.py:41. Wait" in finding.message
+    )
+
+
+def test_who_computes_and_yields_does_not_spin() -> None:
+    model = model_with_tasks(2)
+    for tick in range(1, 21):
+        polls = tick * 500  # of 0.2 ms each
+        model.fold(polled([1], polls=polls, wakes=polls, self_wakes=polls, busy=polls * MS // 5))
+        model.fold(Tick(tick * SECOND // 2))
+    assert found(model) == []
 
 
 def test_who_has_stopped_spinning_is_forgiven() -> None:
@@ -177,6 +198,46 @@ def test_a_kind_that_never_ended_is_told_by_its_spawns(
     model.fold(totals(spawned=201, returned=int(any_ended)))
     model.fold(Tick(20 * SECOND))
     assert found(model) == lints
+
+
+@pytest.mark.parametrize(
+    ("many", "busy_until", "lints"),
+    [(24, 0, ["task-leak-by-kind"]), (19, 0, []), (24, 24, [])],
+    ids=["idle", "too few", "busy until now"],
+)
+def test_fewer_are_enough_where_all_wait_idly(many: int, busy_until: int, lints: list[str]) -> None:
+    model = Model()
+    created = [n * SECOND // 10 for n in range(many)]
+    model.fold(kinds())
+    model.fold(spawned(range(1, many + 1), created=created))
+    since = [max(at, busy_until * SECOND // 10) for at in created]
+    model.fold(polled(range(1, many + 1), polls=1, since=since))
+    model.fold(totals(spawned=many))
+    model.fold(Tick(many * SECOND // 10))
+    assert found(model) == lints
+
+
+@dataclass(frozen=True)
+class AtFirst(Lint):
+    """Something is wrong at first."""
+
+    name: ClassVar[str] = "at-first"
+    severity: ClassVar[Severity] = Severity.WARNING
+    seen_once: ClassVar[bool] = True
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        if model.now_ns < 2 * SECOND:
+            yield self.about_task(model, 1, f"wrong at {model.now_ns}")
+
+
+def test_what_one_look_proves_is_told_though_it_is_over() -> None:
+    model = model_with_tasks(1)
+    rules = lasting([Rule(AtFirst())])
+    for now in (0, SECOND, 2 * SECOND):
+        model.fold(Tick(now))
+        findings = check_all(model, rules)
+    assert [finding.message for finding in findings] == [f"wrong at {SECOND}"]
+    assert check_all(model, (Rule(AtFirst()),)) == []
 
 
 def test_a_healthy_program_trips_nothing() -> None:

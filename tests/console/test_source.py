@@ -365,15 +365,20 @@ def test_retries_come_ever_later_up_to_five_seconds() -> None:
 # Observing
 
 
-def test_observing_looks_for_cancelled_tasks_and_asks_for_all_chains_at_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crowd", [0, 2])
+def test_observing_looks_at_all_tasks_or_in_a_crowd_at_the_cancelled_and_at_all_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: int
+) -> None:
+    monkeypatch.setattr("asynctop_console.observe._CROWD", crowd)
+
     async def scenario() -> None:
         runtime = FakeRuntime(hello(), BATCH)
         async with running(runtime, tmp_path / "s") as target:
             model = await observe(SocketSource(target), seconds=10)
         asked = [message for message in runtime.heard if isinstance(message, Inspect)]
-        assert [(each.request, list(each.tasks), each.cancelled) for each in asked] == [
-            (1, [], True),
-            (2, [], False),
+        assert [(each.request, list(each.tasks), each.cancelled, each.stranded) for each in asked] == [
+            (1, [], crowd < 2, False),
+            (2, [], False, True),
         ]
         assert model.now_ns == 21 * SECOND
         assert model.chains[1].frames == [("handler", "/srv/app/web.py", 41)]
@@ -386,8 +391,7 @@ def test_observing_ends_when_nothing_comes(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(FakeRuntime(hello(), BATCH), tmp_path / "s") as target:
             model = await observe(SocketSource(target), seconds=30, grace_s=-29.9)
-            assert model.chains == {}
-            assert model.tasks.rows == 2
+            assert len(model.chains) == model.tasks.rows == 2
         async with running(FakeRuntime(hello()), tmp_path / "t") as target:
             source = SocketSource(target)
             source.send = lambda message: None  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ def stalled(
 
 def found(*stalls: Stall) -> list[Finding]:
     model = Model()
-    for message in (texts(), kinds(), spawned([1]), named([1], ["worker"]), Stalls(list(stalls))):
+    for message in (texts(), kinds(), spawned([1]), named([1], ["worker"]), Tick(1), Stalls(list(stalls))):
         model.fold(message)
     model.fold(Tick(2 * SECOND))
     return check_all(model)
@@ -74,6 +74,16 @@ def found(*stalls: Stall) -> list[Finding]:
             "store.py:7",
         ),
         (stalled(LOAD, cause=Cause.CPU, poll=1), "long-poll-cpu", "store.py:7"),
+        (
+            stalled(LOAD, cause=Cause.CPU, poll=1, ongoing=True, duration_ns=1000 * 1_000_000),
+            "slow-first-poll-never-yields",
+            "store.py:7",
+        ),
+        (
+            stalled(LOAD, cause=Cause.CPU, poll=1, ongoing=True, duration_ns=999 * 1_000_000),
+            "long-poll-cpu",
+            "store.py:7",
+        ),
         (stalled(LOAD, cause=Cause.CPU, poll=2, last=True), "long-poll-cpu", "store.py:7"),
         (stalled(LOAD, poll=1, last=True), "long-poll-blocking-call", "store.py:7"),
     ],
@@ -109,6 +119,50 @@ MS = 1_000_000
 )
 def test_where_there_is_nothing_to_mend_nothing_is_said(seen: Stall) -> None:
     assert found(seen) == []
+
+
+def test_a_stall_that_nobody_saw_is_counted_with_those_of_its_kind_that_were_seen() -> None:
+    unseen = stalled(id=1, samples=0, duration_ns=900 * MS, cause=Cause.GIL)
+    (finding,) = found(unseen, *(stalled(HANDLER, id=number, cause=Cause.GIL) for number in (2, 3)))
+    assert "for 900ms by task worker in handler() at app/web.py:40, 3 times" in finding.message
+
+
+SET_UP = stalled(HANDLER, cause=Cause.CPU, poll=1, started_ns=SECOND, duration_ns=SECOND // 2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "other", "kind", "told"),
+    [
+        (SET_UP, SECOND + 1, 1, False),
+        (replace(SET_UP, poll=2), SECOND + 1, 1, True),
+        (replace(SET_UP, duration_ns=2 * SECOND), SECOND + 1, 1, True),
+        (SET_UP, SECOND - 1, 1, True),
+        (SET_UP, SECOND - 1, 2, False),
+    ],
+    ids=[
+        "over before anybody looked",
+        "not the first poll",
+        "seen to end",
+        "another task was there",
+        "a framework's task was there",
+    ],
+)
+def test_what_a_loop_does_first_of_all_keeps_nobody_waiting(
+    seen: Stall, other: int, kind: int, told: bool
+) -> None:
+    model = Model()
+    framework = Texts(6, ["Loop.run", FRAMEWORK[1]]), Kinds(2, [6], [7], [5], [0], [0])
+    tasks = spawned([1], created=1), spawned([2], kind=kind, created=other)
+    for message in (texts(), kinds(), *framework, *tasks, Stalls([seen]), Tick(2 * SECOND)):
+        model.fold(message)
+    assert bool(check_all(model)) is told
+
+
+def test_collections_while_a_program_loads_are_no_pauses() -> None:
+    collects = replace(SET_UP, cause=Cause.GC, callee="gc.collect(2)", duration_ns=SECOND)
+    assert found(collects) == []
+    (finding,) = found(replace(collects, poll=2))
+    assert finding.lint == "gc-pause"
 
 
 def test_a_stall_that_goes_on_is_told_once_it_is_long() -> None:

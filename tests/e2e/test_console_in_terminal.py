@@ -200,6 +200,25 @@ def test_a_demo_ends_with_its_console(lab: Lab, terminal: Callable[..., Terminal
     assert list(lab.work.iterdir()) == []
 
 
+def test_a_terminal_without_unicode_gets_ascii(
+    lab: Lab, program: Process, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal(80, 24, "env", "LC_ALL=C", *ASYNCTOP)
+    for keys, shown in (
+        ([], r"^# +\d+ (! )?reporter +report +BLOCKING"),
+        (["3", "Enter"], rf"> render_report +.*{LINE}"),
+        (["7"], r"^  now .*%        \|"),
+        (["?", "NPage"], r"^  Left Right h l sort by the column beside"),
+        (["Escape"], r"^ \^# thread"),
+        (["1"], r"^S +id name"),
+        (["j", "y"], r"\| Copied: "),
+    ):
+        screen.press(*keys)
+        screen.shows(shown)
+        assert screen.text.isascii(), screen.text
+    quits(screen)
+
+
 def test_keys_of_ones_own_and_a_line_in_the_editor(
     lab: Lab, program: Process, terminal: Callable[..., Terminal]
 ) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import inspect
+import re
 import sys
 import threading
 import weakref
@@ -18,6 +20,8 @@ from asynctop.callees import callee
 from conftest import LOOPS
 
 seen: list[str] = []
+
+WORD = re.compile("word")
 
 
 def look(*_: Any) -> int:
@@ -118,6 +122,11 @@ def result_of_a_call() -> None:
     memoryview(b"ab").tolist().sort(key=look)
 
 
+def told_its_class() -> None:
+    with contextlib.suppress(TypeError):  # `look` gives no text
+        WORD.sub(look, "word")  # type: ignore[arg-type]
+
+
 def partial() -> None:
     by_partial()
 
@@ -169,6 +178,7 @@ def of_python() -> None:
         (unpacked, "min"),
         (within_arguments, "max"),
         (result_of_a_call, "memoryview().tolist().sort"),
+        (told_its_class, "re.Pattern.sub"),
         (partial, "min"),
         (in_a_handler, "list.sort"),
         (in_a_comprehension, "min"),

@@ -282,8 +282,8 @@ def test_collecting_garbage_comes_before_all_else() -> None:
     evidence = Evidence()
     assert evidence.cause(100, 0) == Cause.UNKNOWN
     assert evidence.cause(100, 51) == Cause.GC
-    assert evidence.cause(100, 51, 41, 20) == Cause.GC
-    assert evidence.cause(100, 51, 40, 20) == Cause.UNKNOWN
+    assert evidence.cause(100, 51, 41, 40) == Cause.GC
+    assert evidence.cause(100, 51, 40, 40) == Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("cause", [Cause.BLOCKING, Cause.CPU, Cause.GIL])

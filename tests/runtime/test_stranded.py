@@ -249,6 +249,17 @@ def test_who_means_to_wait_for_ever() -> None:
     asyncio.run(main())
 
 
+def test_who_has_been_woken_waits_no_more() -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+        task = spawn(event.wait(), "waiter")
+        await settle()
+        event.set()
+        assert waiter(1, read(task)) is None
+
+    asyncio.run(main())
+
+
 def test_who_waits_for_the_stranded_cannot_help() -> None:
     async def parent(children: list[asyncio.Task[Any]], event: asyncio.Event) -> None:
         await asyncio.gather(*children)
@@ -296,6 +307,135 @@ def test_a_queue_whose_consumer_has_failed() -> None:
             "producer"
         }
         assert consumer.exception()
+
+    asyncio.run(main())
+
+
+async def works(permits: asyncio.Semaphore) -> None:
+    await permits.acquire()
+    await asyncio.sleep(60)
+    permits.release()
+
+
+async def works_in_turns(permits: asyncio.Semaphore) -> None:
+    while True:
+        await asyncio.sleep(60)
+        await works(permits)
+
+
+async def works_once_more(permits: asyncio.Semaphore) -> None:
+    for _ in range(2):
+        await permits.acquire()
+        permits.release()
+        await asyncio.sleep(60)
+
+
+async def works_in_a_block(permits: asyncio.Semaphore) -> None:
+    async with permits:
+        await asyncio.sleep(60)
+
+
+async def works_for_another(permits: asyncio.Semaphore) -> None:
+    await asyncio.sleep(60)
+    permits.release()
+
+
+async def tells_a_callback(permits: asyncio.Semaphore) -> None:
+    await permits.acquire()
+    asyncio.get_running_loop().call_later(60, permits.release)
+
+
+async def has_a_helper(permits: asyncio.Semaphore) -> None:
+    await permits.acquire()
+    await asyncio.sleep(60)
+    gives_back(permits)
+
+
+def gives_back(permits: asyncio.Semaphore) -> None:
+    permits.release()
+
+
+async def has_two(permits: asyncio.Semaphore) -> None:
+    other = asyncio.Semaphore(1)
+    while True:
+        await asyncio.sleep(60)
+        await other.acquire()
+        permits.release()
+
+
+async def may_do_either(permits: asyncio.Semaphore) -> None:
+    while True:
+        await asyncio.sleep(60)
+        if permits.locked():
+            permits.release()
+        else:
+            await permits.acquire()
+
+
+async def keeps_in_mind(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.sleep(60)
+    tasks.clear()
+
+
+@pytest.mark.parametrize(
+    ("worker", "permits", "found"),
+    [
+        (works, 1, set()),
+        (works_in_turns, 0, {"waiter"}),
+        (works_once_more, 1, {"waiter"}),
+        (works_in_a_block, 1, set()),
+        (works_for_another, 0, set()),
+        (tells_a_callback, 1, set()),
+        (has_a_helper, 1, set()),
+        (has_two, 0, set()),
+        (may_do_either, 0, set()),
+    ],
+)
+def test_a_permit_is_given_back_by_who_has_it(
+    worker: Callable[[asyncio.Semaphore], Coroutine[Any, Any, None]], permits: int, found: set[str]
+) -> None:
+    async def main() -> None:
+        semaphore = asyncio.Semaphore(permits)
+        task = spawn(worker(semaphore), "worker")
+        await settle()
+        while not semaphore.locked():  # somebody has failed to give it back
+            await semaphore.acquire()
+        waiting = spawn(works(semaphore), "waiter")
+        assert await stranded(waiting, task) == found
+        # Another one comes while the search goes on.
+        keeps = spawn(keeps_in_mind([spawn(works(semaphore), "late")]), "keeps")
+        assert await stranded(waiting, task, keeps) == found
+
+    asyncio.run(main())
+
+
+async def measures(queue: asyncio.Queue[int]) -> None:
+    while True:
+        await asyncio.sleep(60)
+        queue.qsize()
+
+
+async def empties(queue: asyncio.Queue[int]) -> None:
+    await asyncio.sleep(60)
+    while not queue.empty():
+        queue.get_nowait()
+
+
+async def has_it_emptied(queue: asyncio.Queue[int]) -> None:
+    asyncio.get_running_loop().call_later(60, queue.get_nowait)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"), [(measures, {"putter", "joiner"}), (empties, set()), (has_it_emptied, set())]
+)
+def test_a_full_queue_is_helped_by_who_takes_from_it(
+    other: Callable[[asyncio.Queue[int]], Coroutine[Any, Any, None]], found: set[str]
+) -> None:
+    async def main() -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue(1)
+        queue.put_nowait(1)
+        tasks = spawn(queue.put(2), "putter"), spawn(queue.join(), "joiner"), spawn(other(queue), "other")
+        assert await stranded(*tasks) == found
 
     asyncio.run(main())
 

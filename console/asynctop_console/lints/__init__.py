@@ -25,7 +25,7 @@ from asynctop_console.lints.locks import (
 from asynctop_console.lints.nested_runs import NestedRunInAThread
 from asynctop_console.lints.orphans import OrphanedTask
 from asynctop_console.lints.recursion import DeepAwaitRecursion
-from asynctop_console.lints.rules import Rule
+from asynctop_console.lints.rules import Rule, lasting
 from asynctop_console.lints.self_wakes import SelfWakeSpin
 from asynctop_console.lints.stalls import (
     BlockingCallback,
@@ -51,7 +51,7 @@ from asynctop_console.lints.timers import TimerStorm
 from asynctop_console.lints.turns import Starvation, TickOverload
 from asynctop_console.model import Model
 
-__all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all", "lints_by_task"]
+__all__ = ["LINTS", "RULES", "Finding", "Lint", "Rule", "Severity", "check_all", "lasting", "lints_by_task"]
 
 LINTS: tuple[Lint, ...] = (
     ExecutorExhausted(),

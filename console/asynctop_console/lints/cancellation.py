@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
-from asynctop_console.model import Model, users_frame
+from asynctop_console.model import Frame, Model, places, users_frame
 from asynctop_console.model.cancellations import Cancelled
 from asynctop_console.model.landings import by_group, reason
 from asynctop_console.model.times import duration
@@ -101,11 +101,20 @@ def _finding(model: Model, lint: Lint, group: list[Cancelled], does: str, did: s
         "task",
         task,
         name,
-        f"Task {name} was cancelled{_by(model, task)}, {does if alive else did}{at(place)}, "
+        f"Task {name} was cancelled{_by(model, task)}, {does if alive else did}{at(place)}"
+        f"{_within(longest.chain.frames, place)}, "
         f"for {duration(longest.lasted_ns)} {'now' if alive else 'then'}{others}. {advice}",
         tasks,
         place,
     )
+
+
+def _within(frames: list[Frame], place: Frame | None) -> str:
+    """ ", within work() at app/web.py:15": where the task is in its own coroutine."""
+    outermost = next((frame for frame in frames if places.is_users(frame)), None)
+    if outermost is None or place is None or outermost == place:
+        return ""
+    return f", within{at(outermost).removeprefix(' in')}"
 
 
 def _by(model: Model, task: int) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from asynctop_console.lints.nested_runs import NestedRunInAThread, is_nested_run
 from asynctop_console.model import Frame, Model
 from asynctop_console.model.places import is_users, users_frame
@@ -21,6 +23,9 @@ Claim: TypeAlias = Callable[[Model, Stall], bool]
 
 MOST = 0.5
 """Share of a stall's samples from which on something is what it is about."""
+
+ENDLESS = 20
+"""Thresholds from which on a first poll that goes on is one that never yields, as far as anybody can tell."""
 
 _LOGGING = re.compile(r"[/\\]logging[/\\](__init__|handlers)\.py$")
 _NOBODYS = re.compile(
@@ -82,7 +87,7 @@ def _is_young(model: Model, stall: Stall) -> bool:
     return stall.ongoing and stall.duration_ns < 2 * model.stall_threshold_ns
 
 
-def _is_nobodys(stall: Stall) -> bool:
+def _is_nobodys(model: Model, stall: Stall) -> bool:
     """Whether there is nothing to mend: a thread was starting, or asyncio was starting a process, which takes
     as long as the system takes; or a module was being imported, as servers do with the application, and
     frameworks with modules of their own when these are first needed. It never will be again. Or a transport
@@ -97,6 +102,24 @@ def _is_started_or_imported(part: Part) -> bool:
 def _is_transports(part: Part) -> bool:
     innermost = part.rest[-1][1] if part.rest else ""
     return bool(_UVLOOPS.match(part.callee) or (_SOCKETS.match(part.callee) and _SELECTORS.search(innermost)))
+
+
+def sets_up(model: Model, stall: Stall) -> bool:
+    """Whether it is the first thing that the program ever did in its loop: one that loads what it needs keeps
+    nobody waiting yet."""
+    if stall.poll != 1:
+        return False
+    tasks = model.tasks
+    before = (tasks.loop == stall.loop) & (tasks.created_ns < stall.started_ns) & (tasks.id != stall.task)
+    defined = map(model.kinds.defined, np.unique(tasks.kind[before]).tolist())
+    # A framework has its own tasks, from the beginning on.
+    return not any(not file or is_users(("", file, line)) for file, line in defined)
+
+
+def _had_set_up(model: Model, stall: Stall) -> bool:
+    """Whether it was that, and was over before anybody looked."""
+    over = not stall.ongoing and stall.started_ns + stall.duration_ns <= model.observed_from_ns
+    return over and sets_up(model, stall)
 
 
 def _collects(model: Model, stall: Stall) -> bool:
@@ -126,7 +149,10 @@ def _is_callback(model: Model, stall: Stall) -> bool:
 
 
 def _never_yields(model: Model, stall: Stall) -> bool:
-    if stall.cause is not Cause.CPU or stall.poll != 1 or not (stall.last or _ends_at_once(model, stall)):
+    endless = stall.ongoing and stall.duration_ns >= ENDLESS * model.stall_threshold_ns
+    if stall.cause is not Cause.CPU or stall.poll != 1:
+        return False
+    if not (stall.last or endless or _ends_at_once(model, stall)):
         return False
     file, line = model.kinds.defined(stall.kind)
     spawned, _ = model.kinds.spawn(stall.kind)
@@ -160,6 +186,9 @@ CLAIMS: tuple[tuple[str, Claim], ...] = (
 )
 """Lints by what is theirs, the one that says most first."""
 
+NOTHING_TO_MEND: tuple[Claim, ...] = (_is_young, _is_nobodys, _had_set_up)
+"""Stalls of which no lint speaks."""
+
 _Seen: TypeAlias = "list[Stall | Incident]"
 
 _latest: WeakKeyDictionary[Model, tuple[_Seen, dict[str, list[Stall]]]] = WeakKeyDictionary()
@@ -172,7 +201,7 @@ def claimed(model: Model, lint: str) -> list[Stall]:
     if len(before) != len(seen) or any(a is not b for a, b in zip(before, seen, strict=True)):
         by_lint = {}
         for stall in model.stalls:
-            if not (stall.cause is Cause.UNKNOWN or _is_young(model, stall) or _is_nobodys(stall)):
+            if not (stall.cause is Cause.UNKNOWN or any(says(model, stall) for says in NOTHING_TO_MEND)):
                 for name, claims in CLAIMS:
                     if claims(model, stall):
                         by_lint.setdefault(name, []).append(stall)

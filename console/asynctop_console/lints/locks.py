@@ -89,6 +89,7 @@ class LockHeldLongWhileWaiting(Lint):
 
     name: ClassVar[str] = "lock-held-long-while-waiting"
     severity: ClassVar[Severity] = Severity.WARNING
+    seen_once: ClassVar[bool] = True
 
     least_ms: Annotated[float, "ms that the holder has been waiting, and somebody for the lock"] = 300.0
 
@@ -178,6 +179,7 @@ class SyncLockHeldAcrossAwait(Lint):
 
     name: ClassVar[str] = "sync-lock-held-across-await"
     severity: ClassVar[Severity] = Severity.ERROR
+    seen_once: ClassVar[bool] = True
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each lock and kind of task."""

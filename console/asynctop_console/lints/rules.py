@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple, get_type_hints
 
@@ -35,6 +35,26 @@ class Rule:
         if row is not None:
             names |= {model.tasks.name(row), model.kinds.label(int(model.tasks.kind[row]))}
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.silence)
+
+
+@dataclass(frozen=True)
+class LastingRule(Rule):
+    """A rule that tells also what it has found before, at one of several looks."""
+
+    seen: list[Finding] = field(default_factory=list)
+
+    def check(self, model: Model) -> Iterator[Finding]:
+        """What was found at this look, and at those before."""
+        found = list(super().check(model))
+        self.seen[:] = [*(old for old in self.seen if not any(new.renews(old) for new in found)), *found]
+        yield from self.seen
+
+
+def lasting(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The same rules; where one look is proof enough, what they find is remembered."""
+    return tuple(
+        LastingRule(rule.lint, rule.off, rule.silence) if rule.lint.seen_once else rule for rule in rules
+    )
 
 
 class Threshold(NamedTuple):

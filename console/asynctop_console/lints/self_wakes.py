@@ -32,16 +32,16 @@ class SelfWakeSpin(Lint):
     severity: ClassVar[Severity] = Severity.WARNING
 
     least_wakes: Annotated[int, "self wakes since the task began: one now and then is good manners"] = 1_000
-    least_per_second: Annotated[
-        float, "recent self wakes a second: who yields in a long computation does so more rarely"
-    ] = 200.0
+    least_per_second: Annotated[float, "recent self wakes a second"] = 200.0
     least_share: Annotated[
-        float, "self wakes among recent wakes: below it, somebody else drives the task"
-    ] = 0.5
+        float, "self wakes among recent wakes: below it, the task waits for somebody else in between"
+    ] = 0.9
     least_of_crowd: Annotated[
-        float, "the same for each of many of a kind that do nothing else: they share the loop's time"
+        float, "self wakes a second of each of many of a kind: they share the loop's time"
     ] = 20.0
-    most_poll_ms: Annotated[float, "ms a poll of those many takes: who computes may yield"] = 0.05
+    most_poll_ms: Annotated[
+        float, "ms a poll takes: who has more to do than to ask again computes, and yields as it should"
+    ] = 0.1
     most_told: Annotated[int, "tasks of one kind told one by one: more are told as their kind"] = 3
 
     def check(self, model: Model) -> Iterator[Finding]:
@@ -55,31 +55,30 @@ class SelfWakeSpin(Lint):
         rows = np.flatnonzero(tasks.self_wakes >= min(self.least_per_second, self.least_of_crowd) * seconds)
         rows = rows[tasks.state[rows] != State.DONE]
         own, wakes, kinds = tasks.recent("self_wakes", rows), tasks.recent("wakes", rows), tasks.kind[rows]
-        spins = (
-            (tasks.self_wakes[rows] >= self.least_wakes)
-            & (own >= self.least_per_second * seconds)
-            & (own >= self.least_share * wakes)
+        asks = (own >= self.least_share * wakes) & (
+            tasks.recent("busy_ns", rows) <= self.most_poll_ms * MS * own
         )
-        of_crowd = (
-            (own >= self.least_of_crowd * seconds)
-            & (own * 10 >= wakes * 9)
-            & (tasks.recent("busy_ns", rows) <= self.most_poll_ms * MS * own)
-        )
+        spins = asks & (tasks.self_wakes[rows] >= self.least_wakes) & (own >= self.least_per_second * seconds)
+        of_crowd = asks & (own >= self.least_of_crowd * seconds)
         for kind in np.unique(kinds[spins | of_crowd]).tolist():
             found = (kinds == kind) & (spins | of_crowd)
             if own[found].sum() < self.least_wakes * seconds or np.count_nonzero(found) <= self.most_told:
                 found = (kinds == kind) & spins
             ids, wakes_itself = tasks.id[rows[found]].tolist(), own[found].tolist()
+            if not ids:
+                continue  # no crowd, and none that spins by itself
             label = model.kinds.label(kind)
             file, line = model.kinds.defined(kind)
             place = (label, file, line) if file else None
             where = at(place) or f" in {label}()"
+            yields = _yields(model, ids)
             if len(ids) > self.most_told:
                 yield self.about_kind(
                     model,
                     kind,
                     f"{len(ids):,} tasks of {label}() wake themselves "
-                    f"{int(sum(wakes_itself) / seconds):,} times a second{where}. "
+                    f"{int(sum(wakes_itself) / seconds):,} times a second{where}"
+                    f"{f', and yield{yields}' if yields else ''}. "
                     "Let them wait for an event instead of asking again.",
                     ids,
                     place=place,
@@ -90,7 +89,14 @@ class SelfWakeSpin(Lint):
                     model,
                     id,
                     f"Task {model.task_name(id)} wakes itself "
-                    f"{int(times / seconds):,} times a second{where}. "
+                    f"{int(times / seconds):,} times a second{where}"
+                    f"{f', and yields{yields}' if yields else ''}. "
                     "Wait for an event instead of asking again.",
                     place=place,
                 )
+
+
+def _yields(model: Model, tasks: list[int]) -> str:
+    """ " in worker() at app/web.py:41": where one of them was seen to wait for nothing."""
+    seen = (chain for task in tasks if (chain := model.waits.chain(task)) is not None)
+    return next((at(model.waits.place(chain.task)) for chain in seen if chain.waiting_on is None), "")

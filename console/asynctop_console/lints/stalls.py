@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from asynctop_console.lints.claims import before_logging, before_resolving, claimed, lock_method
+from asynctop_console.lints.claims import before_logging, before_resolving, claimed, lock_method, sets_up
 from asynctop_console.lints.finding import MS, Finding, Lint, Severity, at
 from asynctop_console.model import Frame, Model, places
 from asynctop_console.model.places import users_frame
@@ -47,11 +47,21 @@ class StallLint(Lint):
         call = calls.most_common(1)[0][0] if calls else ""
         return f" in {call}()" if call else ""
 
+    def claimed(self, model: Model) -> list[Stall]:
+        """The stalls to tell of."""
+        return claimed(model, self.name)
+
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each place."""
         groups: dict[Hashable, list[Stall]] = {}
-        for stall in claimed(model, self.name):
-            groups.setdefault(self._key(stall), []).append(stall)
+        keys: dict[int, Hashable] = {}
+        for stall in sorted(self.claimed(model), key=lambda stall: not parts_of(stall)):
+            key = self._key(stall)
+            if stall.kind:
+                # Where nobody could look, it was most likely where others of its kind were seen.
+                known = keys.setdefault(stall.kind, key)
+                key = key if parts_of(stall) else known
+            groups.setdefault(key, []).append(stall)
         for group in groups.values():
             yield self._finding(model, group)
 
@@ -214,13 +224,15 @@ class GcPause(StallLint):
     was: ClassVar[str] = "was paused"
     by_function: ClassVar[bool] = True
 
-    least_total_ms: Annotated[float, "ms of such pauses in all: a program that begins has a few"] = 400.0
+    least_total_ms: Annotated[float, "ms of such pauses in all, after a program has loaded what it needs"] = (
+        400.0
+    )
 
-    def check(self, model: Model) -> Iterator[Finding]:
-        """As all of them, where there is more than one short pause."""
-        paused_ns = sum(stall.duration_ns for stall in claimed(model, self.name))
-        if paused_ns >= self.least_total_ms * MS:
-            yield from super().check(model)
+    def claimed(self, model: Model) -> list[Stall]:
+        """None while a program loads, and there is more with each object; and none if they are few."""
+        stalls = [stall for stall in super().claimed(model) if not sets_up(model, stall)]
+        enough = sum(stall.duration_ns for stall in stalls) >= self.least_total_ms * MS
+        return stalls if enough else []
 
     def what(self, group: list[Stall]) -> str:
         """Which generation was collected."""
@@ -344,8 +356,8 @@ class SlowFirstPollNeverYields(StallLint):
     advice: ClassVar[str] = "It never waits for anything: make it a function, and call that in a process."
 
     def what(self, group: list[Stall]) -> str:
-        """That it was the only poll."""
-        return " in the only poll of a task"
+        """That it is the only poll, or the first one, as nobody knows yet."""
+        return f" in the {'first' if any(stall.ongoing for stall in group) else 'only'} poll of a task"
 
     def _key(self, stall: Stall) -> Hashable:
         return stall.kind

@@ -60,12 +60,16 @@ class TaskLeakByKind(Lint):
     severity: ClassVar[Severity] = Severity.WARNING
 
     least_growth: Annotated[int, "tasks more than at first: fewer are no burden yet"] = 50
+    least_endless: Annotated[int, "the same of a kind that waits idly, and none of which has ever ended"] = 20
 
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each such kind."""
-        for kind in np.flatnonzero(model.kinds.live >= self.least_growth).tolist():
+        least = min(self.least_growth, self.least_endless)
+        for kind in np.flatnonzero(model.kinds.live >= least).tolist():
             growing = _growing(model, kind) if kind else None  # tasks of unknown kinds have nothing in common
-            if growing is None or growing.grown < self.least_growth or _is_backlog(model, kind, growing):
+            if growing is None or growing.grown < least or _is_backlog(model, kind, growing):
+                continue
+            if growing.grown < self.least_growth and not _is_endless(model, kind):
                 continue
             if growing.length_ns < LONG_NS and (
                 growing.ended * 20 > growing.spawned
@@ -188,6 +192,11 @@ def _are_quiet(model: Model, kind: int) -> bool:
         (now - tasks.since_ns[rows]) * 2 >= now - tasks.created_ns[rows]
     )
     return len(rows) > 0 and int(np.count_nonzero(quiet)) * 5 >= len(rows) * 4
+
+
+def _is_endless(model: Model, kind: int) -> bool:
+    """Whether all that were ever spawned wait for something in the program that has not come yet."""
+    return not model.kinds.ended[kind] and _are_quiet(model, kind) and not _are_connections(model, kind)
 
 
 def _are_orphans(model: Model, kind: int) -> bool:

@@ -31,6 +31,7 @@ from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
+from asynctop_console.views.glyphs import in_ascii_only
 from asynctop_console.views.hold import Hold
 from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.judge import Judge
@@ -92,12 +93,15 @@ class ConsoleApp(App[None]):
         rules: tuple[Rule, ...] = RULES,
         keymap: Keymap = DEFAULT_KEYS,
         memory: Memory | None = None,
+        ascii_only: bool = False,
     ) -> None:
         """`target` says in a few words what is looked at; `clock_ns` is any steady clock. Without a `memory`
-        nothing outlives the app."""
+        nothing outlives the app. With `ascii_only` the terminal gets nothing else."""
         plain = bool(os.environ.get("NO_COLOR"))
         # Without it Textual turns colours to grey, and default ones to black on black.
         super().__init__(ansi_color=True if plain else None)
+        if ascii_only:
+            self.driver_class = in_ascii_only(self.driver_class)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = PLAIN if plain else DEFAULT

@@ -13,7 +13,7 @@ from asynctop_console.model.places import is_users, short, users_frame
 from asynctop_console.model.stalls import place_of, tree
 from asynctop_console.model.times import duration
 from asynctop_console.views.cancelled import cancellation_lines
-from asynctop_console.views.cells import age_text, ago
+from asynctop_console.views.cells import age_text, ago, fit
 from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame, culprit
 from asynctop_console.views.history import HEADING, Timeline, history_lines, times_lines, waker_lines
@@ -29,6 +29,8 @@ from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, task_plac
 from asynctop_protocol.messages import Stall
 
 _MOST_STALLS = 5
+_CALLED = 40
+"""Cells for the functions of a tree of stacks."""
 _MOST_WAKERS = 6
 """Links of the chain of wakers."""
 
@@ -252,19 +254,19 @@ def _tree(stall: Stall, width: int) -> list[TextLine]:
     told = sum(part.samples for part in stall.parts)
     lines = []
     for depth, branch in tree(stall):
-        indent = "  " * min(depth, 12)
+        indent = "  " * min(depth, 9)
         share = Piece(f"  {branch.samples / max(told, 1):>4.0%}  ", "bad")
         if branch.frame is None:
             lines.append(TextLine((share, Piece(f"{indent}{branch.callee}()", "name"))))
             continue
         function, file, line = branch.frame
         own = is_users(branch.frame)
-        room = max(width - 12 - len(indent) - min(len(function), 32), 20)
+        room = max(width - _CALLED - 10, 20)
         lines.append(
             TextLine(
                 (
                     share,
-                    Piece(f"{indent}{function:<32.32} ", "text" if own else "faint"),
+                    Piece(fit(indent + function, _CALLED) + " ", "text" if own else "faint"),
                     Piece(short(file, line, room), "place" if own else "faint"),
                 )
             )
@@ -303,8 +305,14 @@ class StallDetail(Page):
             labelled("cause", Piece(CAUSES[worst.cause], "warn")),
         ]
         tasks = list(dict.fromkeys(stall.task for stall in reversed(stalls) if stall.task))
-        lines += [labelled("by task", *task_pieces(frame, task), goal=task) for task in tasks[:_MOST_STALLS]]
-        lines += heading("Stacks, newest first")
+        for index, task in enumerate(tasks[:_MOST_STALLS]):
+            # By the same name there may be many, one after the other.
+            number = Piece(f"{task:>6}  ", "muted")
+            lines.append(labelled("" if index else "by task", number, *task_pieces(frame, task), goal=task))
+        if len(tasks) > _MOST_STALLS:
+            lines.append(labelled("", Piece(f"and {len(tasks) - _MOST_STALLS:,} more", "muted")))
+        which = f" of the last {_MOST_STALLS}" if len(stalls) > _MOST_STALLS else ""
+        lines += heading(f"Stacks{which}, newest first")
         for stall in reversed(stalls[-_MOST_STALLS:]):
             lines += _stall(frame, stall, width)
         return lines

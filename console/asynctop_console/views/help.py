@@ -26,11 +26,8 @@ class Help(Page):
     def lines(self, frame: Frame) -> list[TextLine]:
         """Keys by group, then filter and glyphs."""
         keymap, width = self.console.keymap, self.app.size.width
-        lines = [
-            TextLine(
-                (Piece(f" Keys: {self.of}", "strong"), Piece(f"   {keymap.named('back')} goes back", "muted"))
-            )
-        ]
+        ways = f"   {keymap.named('page-down')} shows more, {keymap.named('back')} goes back"
+        lines = [TextLine((Piece(f" Keys: {self.of}", "strong"), Piece(ways, "muted")))]
         shown = sorted((key for key in keys_of(self.of) if keymap.shown(key)), key=_group)
         for group, members in groupby(shown, key=_group):
             lines += heading(_ORDER[group])
@@ -50,7 +47,8 @@ class Help(Page):
         self.action_back()
 
 
-_ORDER = list(dict.fromkeys(key.group for key in KEYS))
+# What there is to see is to stand on the first page, also in 24 lines.
+_ORDER = list(dict.fromkeys(["Everywhere", "Screens", *(key.group for key in KEYS)]))
 
 
 def _group(key: Key) -> int:
@@ -60,6 +58,8 @@ def _group(key: Key) -> int:
 def _entry(shown: str, text: str, screen: int, room: int = 14) -> list[TextLine]:
     """A line, or as many as the text needs on a screen so wide."""
     parts = textwrap.wrap(text, max(screen - room - 4, 20))
+    if len(shown) > room:
+        parts.insert(0, "")
     firsts = [shown] + [""] * len(parts)
     return [
         TextLine((Piece(f"  {first:<{room}} ", "accent"), Piece(part)))

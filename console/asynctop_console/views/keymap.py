@@ -29,6 +29,7 @@ _WRITTEN = {
     **{f"f{number}": f"F{number}" for number in range(1, 25)},
 }
 """Keys that are no characters, by Textual's names."""
+_ARROWS = ("up", "down", "left", "right")
 _TYPED = {written.lower(): name for name, written in _WRITTEN.items()} | {name: name for name in _WRITTEN}
 _RENAMED = {
     "solidus": "slash",
@@ -65,10 +66,12 @@ def key_name(text: str) -> str | None:
     return "+".join([*sorted(held), name])
 
 
-def written(name: str) -> str:
-    """A key by Textual's name as people write it: "F5", "^F", "/"."""
+def written(name: str, arrows: bool = True) -> str:
+    """A key by Textual's name as people write it: "F5", "^F", "/"; arrows as such, or in words."""
     *held, last = name.split("+")
     shown = _WRITTEN.get(last) or _character(last) or last
+    if last in _ARROWS and not arrows:
+        shown = last.capitalize()
     if held == ["ctrl"] and len(shown) == 1:
         return f"^{shown.upper()}"
     return "".join(f"{each.capitalize()}-" for each in held) + shown
@@ -100,9 +103,11 @@ _ASCII = {_character_name(character): character for character in map(chr, range(
 class Keymap:
     """The keys in force."""
 
-    def __init__(self, chosen: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """`chosen` are the user's, Textual's names by what they do (`Key.id`)."""
+    def __init__(self, chosen: Mapping[str, tuple[str, ...]] | None = None, arrows: bool = True) -> None:
+        """`chosen` are the user's, Textual's names by what they do (`Key.id`). Without `arrows` such keys are
+        written in words."""
         self.chosen = dict(chosen or {})
+        self._arrows = arrows
 
     def keys(self, key: Key) -> tuple[str, ...]:
         """Textual's names of the keys that do this."""
@@ -110,7 +115,7 @@ class Keymap:
 
     def first(self, key: Key) -> str:
         """The first of them, as people write it."""
-        return written(self.keys(key)[0])
+        return written(self.keys(key)[0], self._arrows)
 
     def shown(self, key: Key) -> str:
         """All of them, and those of what is shown with it; "" for what is shown with another."""
@@ -118,7 +123,7 @@ class Keymap:
             return ""
         other = self.keys(_BY_ID[key.beside]) if key.beside else ()
         both = chain.from_iterable(zip_longest(self.keys(key), other))
-        return " ".join(written(name) for name in both if name)
+        return " ".join(written(name, self._arrows) for name in both if name)
 
     def named(self, id: str) -> str:
         """What to press for the action with this id."""

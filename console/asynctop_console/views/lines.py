@@ -123,7 +123,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """Line `y` of the screen."""
-        palette, width = self.palette(), self.size.width
+        # The scroll bar lies above the last cell.
+        palette, width = self.palette(), self.size.width - self.scrollbar_size_vertical
         index = y + self.scroll_offset.y
         if index >= len(self.lines):
             return Strip.blank(width, palette["text"])

@@ -169,7 +169,7 @@ class ListScreen(View, Generic[R]):
     def _message(self, frame: Frame) -> list[tuple[str, str]]:
         total, what = self.total(frame)
         if not frame.model.ticks:
-            return welcome(frame)
+            return welcome(frame, self.app.size.width)
         if len(self.table.order):
             return []
         if not total:

@@ -68,14 +68,12 @@ def stack_lines(stack: list[tuple[str, str, int]], width: int) -> list[TextLine]
     for index, (function, file, line) in enumerate(stack):
         mark = "►" if index == own else " "
         role = "strong" if index == own else "text" if index in users else "faint"
-        place = f"{file}:{line}"
-        room = max(width - 38, 20)
-        place = place if len(place) <= room else "…" + place[len(place) - room + 1 :]
+        place = fit(f"{file}:{line}", max(width - 38, 20), cut="left").rstrip()
         lines.append(
             TextLine(
                 (
                     Piece(f"  {mark} ", "bad" if index == own else "faint"),
-                    Piece(f"{function:<32.32} ", role),
+                    Piece(fit(function, 32) + " ", role),
                     Piece(place, "place" if index in users else "faint"),
                 )
             )
@@ -87,6 +85,7 @@ class Page(View):
     """A page on top of another screen; Esc goes back to that."""
 
     KEYS_OF = "detail"
+    LEAVE = "back"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]
 
     def __init__(self) -> None:

@@ -3,6 +3,8 @@ stalls."""
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.cells import cell_len
 
 from asynctop_console.clean import program
@@ -86,12 +88,14 @@ def meters(frame: Frame, width: int) -> list[Group]:
     wide = width >= 100
     live = sum(counts.values()) - counts[State.DONE]
     gap = "  " if wide else " "
+    # Of ever the same tasks now fewer are scheduled or idle, now more: what follows should not jump.
+    digits = len(count(live))
     groups: dict[str, Group] = {
         "tasks": (
             Piece(f" {count(live)} task{'s' if live != 1 else ' '} ", "strong"),
             Piece(f"►{count(counts[State.POLLING])} ", "polling"),
-            Piece(f"○{count(counts[State.SCHEDULED]):<2} ", "scheduled"),
-            Piece(f"·{count(counts[State.IDLE])} ", "idle"),
+            Piece(f"○{count(counts[State.SCHEDULED]):<{max(digits, 2)}} ", "scheduled"),
+            Piece(f"·{count(counts[State.IDLE]):<{digits}} ", "idle"),
             Piece(f"✓{count(counts[State.DONE])}", "faint"),
         ),
         "busy": (Piece(f"{gap}busy", "muted"), Piece(_percent(ratio), _grade(ratio, 0.7, 0.95))),
@@ -186,11 +190,12 @@ def _who(frame: Frame, stall: Stall) -> str:
     return f"{name}  {where}" if where else name
 
 
-def welcome(frame: Frame) -> list[tuple[str, str]]:
+def welcome(frame: Frame, width: int) -> list[tuple[str, str]]:
     """What fills the screen while there is nothing to show: lines with their roles."""
     link = frame.link
     if link.phase is Phase.REFUSED:
-        return [("Cannot look into this program.", "bad"), ("", "text"), (link.text, "text")]
+        why = [(line, "text") for line in wrap(link.text, max(width - 4, 20))]
+        return [("Cannot look into this program.", "bad"), ("", "text"), *why]
     lines = [
         (f"Connecting to {link.target} ...", "strong"),
         (link.text, "muted"),

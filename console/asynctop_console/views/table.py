@@ -399,6 +399,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         index = y - max(2, (self.size.height - len(self._said)) // 3)
         if len(self.order) or not 0 <= index < len(self._said):
             return Strip.blank(width, palette["text"])
+        width -= self.scrollbar_size_vertical
         text, role = self._said[index]
         left = max(1, (width - max(len(line) for line, _ in self._said)) // 2)
         return strip_of([(" " * left + fit(text, width - left), palette[role])], width, palette["text"])

@@ -16,7 +16,7 @@ _DARK = {
     "text": "#d5dbe6",
     "strong": "bold #f2f5fa",
     "muted": "#96a0b4",
-    "faint": "#737d94",
+    "faint": "#78839a",
     "accent": "#6cb6ff",
     "title": "bold #6cb6ff",
     "good": "#7fd18c",
@@ -31,8 +31,8 @@ _DARK = {
     "match": "underline #f0b95b",
     "bar.busy": "#7fd18c",
     "bar.scheduled": "#f0b95b",
-    "bar.idle": "#4a5468",
-    "bar.behind": "#3c6670",
+    "bar.idle": "#5a667d",
+    "bar.behind": "#40707b",
 }
 _LIGHT = {
     "text": "#24292f",
@@ -52,9 +52,9 @@ _LIGHT = {
     "place": "#0a6a63",
     "match": "underline #855700",
     "bar.busy": "#1f8f43",
-    "bar.scheduled": "#c58a12",
-    "bar.idle": "#b6bec9",
-    "bar.behind": "#a9cfcb",
+    "bar.scheduled": "#bd840f",
+    "bar.idle": "#8791a0",
+    "bar.behind": "#5e9a94",
 }
 _PLAIN = {
     "text": "default",

@@ -35,6 +35,8 @@ class View(Screen[None]):
     """
     KEYS_OF: ClassVar[str]
     """The screen's name in the table of keys."""
+    LEAVE: ClassVar[str] = "quit"
+    """The id of the key that leads out of it, and the word for that."""
     fields: Fields = MappingProxyType({})
     """What its rows can be filtered by."""
 
@@ -101,23 +103,28 @@ class View(Screen[None]):
             self._banner.show(said[0], ground=said[1])
         if self._banner.display != (said is not None):
             self._banner.display = said is not None
-        self._keys.show(self._footer())
+        self._keys.show(*self._footer())
 
-    def _footer(self) -> list[Group]:
+    def _footer(self) -> tuple[list[Group], Group]:
         width, height = self.app.size
         if width < SMALLEST[0] or height < SMALLEST[1]:
-            return [
-                (Piece(f" {width}x{height}: asynctop needs {SMALLEST[0]}x{SMALLEST[1]} ", ground="notice"),)
-            ]
-        gap = "  " if width >= 120 else " "
-        return [
-            (
-                Piece(f"{gap}{self.console.keymap.first(key)}", "accent", key.action),
-                Piece(f" {key.short}", "muted", key.action),
-            )
-            for key in keys.keys_of(self.KEYS_OF)
-            if key.short
-        ]
+            small = f" {width}x{height}: asynctop needs {SMALLEST[0]}x{SMALLEST[1]} "
+            return [(Piece(small, ground="notice"),)], ()
+        shown = keys.keys_of(self.KEYS_OF)
+        (leave,) = (self._footed(key) for key in shown if key.id == self.LEAVE)
+        return [self._footed(key) for key in shown if key.short], leave
+
+    def _footed(self, key: keys.Key) -> Group:
+        """What the footer says of a key."""
+        wide, here = self.app.size.width >= 120, key.action == f"app.screen('{self.KEYS_OF}')"
+        ground = "cursor" if here else ""
+        # In 80 cells there is room for the names of all screens, but not for a blank before each.
+        before = "" if key.group == "Screens" and not wide else " "
+        return (
+            Piece("  " if wide else " "),
+            Piece(self.console.keymap.first(key), "accent", key.action, ground),
+            Piece(before + (key.short or key.id), "strong" if here else "muted", key.action, ground),
+        )
 
     def _restyle(self, _: Any) -> None:
         for widget in self.query("*"):

@@ -7,7 +7,7 @@ follows is `release()` of the same thing: either next in the code, or in the `fi
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType, FrameType, MemberDescriptorType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -56,17 +56,36 @@ def taken_by_hand(frame: FrameType) -> Iterator[Any]:
             yield _value(frame, path)
 
 
-def _calls_in(code: CodeType) -> Iterator[_Call]:
-    """In the order of the code."""
+class Mention(NamedTuple):
+    """Where code looks up an attribute."""
+
+    offset: int
+    end: int
+    """Offset of the end of the statement: whoever waits in it is before that."""
+    name: str
+    path: tuple[str, ...]
+    """Of names before it: ("self", "lock"); () where there are not only names."""
+    plain: bool
+    """Whether the statement calls it and does nothing else."""
+
+
+def mentions_in(code: CodeType, names: Sequence[str]) -> Iterator[Mention]:
+    """Where these attributes are looked up, in the order of the code."""
     instructions = list(dis.get_instructions(code))
     for index, each in enumerate(instructions):
-        if each.opname in _ATTRIBUTES and each.argval in (_TAKES, _LETS_GO):
+        if each.opname in _ATTRIBUTES and each.argval in names:
+            last = next((i for i in range(index, len(instructions)) if _is_end(instructions[i])), -1)
+            calls = sum(step.opname.startswith("CALL") for step in instructions[index:last])
+            plain = calls == 1 and instructions[last].opname == "POP_TOP"
             path = _path(instructions, index)
-            end = next((i for i in range(index, len(instructions)) if _is_end(instructions[i])), None)
-            if path and end is not None:
-                calls = sum(step.opname.startswith("CALL") for step in instructions[index:end])
-                plain = calls == 1 and instructions[end].opname == "POP_TOP"
-                yield _Call(instructions[end].offset, each.argval == _TAKES, path, plain)
+            yield Mention(each.offset, instructions[last].offset, each.argval, path, plain)
+
+
+def _calls_in(code: CodeType) -> Iterator[_Call]:
+    """In the order of the code."""
+    for each in mentions_in(code, (_TAKES, _LETS_GO)):
+        if each.path:
+            yield _Call(each.end, each.name == _TAKES, each.path, each.plain)
 
 
 def _is_end(instruction: dis.Instruction) -> bool:

@@ -44,7 +44,7 @@ def read(task: Any) -> Reading:
         step for step in steps(task.get_coro()) if not step.frame.f_code.co_filename.startswith(OWN_DIRECTORY)
     ]
     future = getattr(task, "_fut_waiter", None)
-    wait = wait_of(future, path[-1].frame if path else None) if future is not None else None
+    wait = wait_of(future, [step.frame for step in path]) if future is not None else None
     return Reading(task, path, future, wait)
 
 
@@ -85,7 +85,7 @@ _LASTING = ("event", "queue", "semaphore", "condition", "lock", "barrier")
 def waiter(number: int, reading: Reading) -> Waiter | None:
     """The task as one of those that only others can wake; None where it is not, or has set itself a time."""
     task, path, future, wait = reading
-    if wait is None or wait.any_of or any(has_deadline(step.awaitable) for step in path):
+    if wait is None or wait.any_of or future.done() or any(has_deadline(step.awaitable) for step in path):
         return None
     if wait.tasks:
         return Waiter(number, task, future, None, wait.tasks)

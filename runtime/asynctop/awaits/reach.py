@@ -8,8 +8,9 @@ and their waiters, are stranded.
 
 A suspended frame reaches what the code that it can still come to uses. A namespace (of a module, a class or
 an object of the user's) is entered by names only: those that reachable code mentions. The standard library's
-own namespaces are not entered, and its objects reach all they refer to. What the program reaches by other
-means, `gc` or names made up at run time, is not seen.
+own namespaces are not entered, and its objects reach all they refer to. A semaphore is of no use to code that
+must acquire it before it releases it, as it would wait too; nor is a full queue to code that takes nothing.
+What the program reaches by other means, `gc` or names made up at run time, is not seen.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from types import (
     FunctionType,
     GeneratorType,
     GetSetDescriptorType,
+    MethodType,
     ModuleType,
     TracebackType,
 )
 from typing import Any, NamedTuple
 
-from asynctop.awaits.liveness import Uses, uses_from, uses_of
+from asynctop.awaits.liveness import Uses, releases_from, uses_from, uses_of
 from asynctop.core.sites import LIBRARY_DIRECTORIES, OWN_DIRECTORY, USER, owner
 
 MOST = 50_000
@@ -58,6 +60,17 @@ _CALLED = frozenset(
     if not name.startswith("_")
 )
 """Methods of the program's objects that the loop calls."""
+
+
+_SEMAPHORES = (asyncio.Semaphore, asyncio.BoundedSemaphore)
+"""Of which only who holds a permit wakes anybody. Of a subclass nobody knows."""
+_QUEUES = (asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue)
+"""Of which, where nobody waits for an item, only who takes one wakes anybody."""
+_HELPING: dict[type, tuple[str, ...]] = {
+    **dict.fromkeys(_SEMAPHORES, ("release", "__aexit__")),
+    **dict.fromkeys(_QUEUES, ("get", "get_nowait", "task_done", "shutdown", "_queue", "_get")),
+}
+"""The methods that wake those who wait, by what they wait for."""
 
 
 class Waiter(NamedTuple):
@@ -93,6 +106,10 @@ class Reach:
         self._kept: list[Any] = []
         """What has been seen, so that no id is used again."""
         self._names = set(_CALLED)
+        self._reached: list[Any] = []
+        """Resources that can be reached, though perhaps not by who can help."""
+        self._releases = False
+        """Whether something that can run may release what it has not acquired."""
         self._spaces: list[Mapping[str, Any]] = []
         self._left: list[Any] = []
         self._given_up = False
@@ -104,7 +121,13 @@ class Reach:
         """Those whose resource nobody can reach; none where the search was given up."""
         if self._given_up or self.undecided:
             return []
-        return [each for waiters in self._by_resource.values() for each in waiters if each.still_waits()]
+        # Where one got it meanwhile, whoever had it before was looked at too late.
+        return [
+            each
+            for waiters in self._by_resource.values()
+            if all(waiter.still_waits() for waiter in waiters)
+            for each in waiters
+        ]
 
     def proceed(self, span_ns: int) -> None:
         """Look for about so long."""
@@ -147,6 +170,8 @@ class Reach:
                     return
                 yield from self._look_at(self._left.pop())
                 yield
+            for each in filter(self._helps, self._reached):
+                yield from self._use(each)
             known = len(self._names)
             for space in self._spaces:
                 self._enter(space)
@@ -167,20 +192,35 @@ class Reach:
                     woken.append(other)
                 yield
 
+    def _helps(self, each: Any) -> bool:
+        """Whether something that can use this resource can wake those who wait for it."""
+        if type(each) in _SEMAPHORES:
+            return self._releases
+        names = _HELPING.get(type(each), ())
+        return not names or bool(each._getters) or not self._names.isdisjoint(names)
+
+    def _use(self, each: Any) -> Iterator[None]:
+        """Whoever waits for it can be woken."""
+        for waiter in self._by_resource.pop(id(each), ()):
+            yield from self._wake(waiter)
+
     def _look_at(self, each: Any) -> Iterator[None]:
         if id(each) in self._seen:
             return
         self._seen.add(id(each))
         self._kept.append(each)
-        for waiter in self._by_resource.pop(id(each), ()):
-            yield from self._wake(waiter)
+        if id(each) in self._by_resource:
+            self._reached.append(each)
         if id(each) in self._blocked:
             return  # Whoever has the task cannot reach into its coroutine.
         kind = type(each)  # what isinstance() asks besides may be the program's
         if kind is FunctionType:
             self._left += (each.__closure__, each.__defaults__, each.__kwdefaults__, each.__dict__)
             if _enters(each.__code__.co_filename):
-                self._use(uses_of(each.__code__), each.__globals__)
+                self._mention(uses_of(each.__code__), each.__globals__)
+                self._releases |= releases_from(each.__code__)
+        elif kind is MethodType and each.__name__ in _HELPING.get(type(each.__self__), ()):
+            yield from self._use(each.__self__)
         elif kind is FrameType or kind is TracebackType:
             pass  # What an exception has passed through does not go on.
         elif kind in _SUSPENDED:
@@ -231,12 +271,13 @@ class Reach:
         """A frame that can go on."""
         code = frame.f_code
         uses = uses_from(code, frame.f_lasti) if _enters(code.co_filename) else Uses(frozenset(), frozenset())
+        self._releases |= _enters(code.co_filename) and releases_from(code, frame.f_lasti)
         for name, value in frame.f_locals.items():
             if name in uses.variables or not _enters(code.co_filename):
                 self._left.append(value)
-        self._use(uses, frame.f_globals)
+        self._mention(uses, frame.f_globals)
 
-    def _use(self, uses: Uses, names: Mapping[str, Any]) -> None:
+    def _mention(self, uses: Uses, names: Mapping[str, Any]) -> None:
         self._left += [names[name] for name in uses.names if name in names]
         self._names |= uses.names
 

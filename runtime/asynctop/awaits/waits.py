@@ -32,16 +32,20 @@ class Wait(NamedTuple):
     """Whether one of them is enough, or a time that is set."""
 
 
-def wait_of(future: Any, frame: FrameType | None) -> Wait:
-    """What `future` stands for, to the task that is suspended in `frame` on it."""
+def wait_of(future: Any, path: list[FrameType]) -> Wait:
+    """What `future` stands for, to the task that is suspended on it at the end of this path."""
     if _is_task(future):
         return Wait("task", future, future.get_name(), {}, [future], False)
-    if frame is not None and frame.f_code.co_filename.startswith(ASYNCIO_DIRECTORY):
-        read = _FRAMES.get(frame.f_code.co_qualname)
-        found = read(frame, future) if read is not None else None
-        if found is not None:
-            return found
-    return _of_future(future)
+    frame = next((each for each in path[-2:] if each is path[-1] or _asyncios(each) in _WITHIN), None)
+    read = _FRAMES.get(_asyncios(frame)) if frame is not None else None
+    found = read(frame, future) if frame is not None and read is not None else None
+    return found if found is not None else _of_future(future)
+
+
+def _asyncios(frame: FrameType) -> str:
+    """The name of a coroutine of asyncio's; "" for others'."""
+    code = frame.f_code
+    return code.co_qualname if code.co_filename.startswith(ASYNCIO_DIRECTORY) else ""
 
 
 def _of_future(future: Any) -> Wait:
@@ -172,3 +176,5 @@ _FRAMES: dict[str, Callable[[FrameType, Any], Wait | None]] = {
     "BaseSubprocessTransport._wait": _resource("subprocess", "_pid"),
 }
 """asyncio's own coroutines that wait, and how each tells for what."""
+_WITHIN = ("Queue.join",)
+"""Those that wait for an event of their own."""
