@@ -32,14 +32,16 @@ from terminal import COLUMNS, ROWS, Terminal, terminal
 
 _SIZES = ((1_000_000, 4, 12), (10_000, 10, 6))
 """Tasks, ticks a second, and the most that the console should take of a core, %."""
+_ALL_IN = b"polls/s"
+"""On the screen once the program has told of all its tasks: some are drawn before."""
 _WARM_UP_S = 8.0
 _TOO_LONG_S = 60.0
 _KEYS = 100
 _SLOW = 30_000
 """Bytes a second."""
 _UP, _DOWN = b"\x1b[A", b"\x1b[B"
-_CURSOR = b"48;2;36;52;76"
-"""The background of the cursor's row, in the dark theme."""
+_CURSOR = re.compile(rb"48;2;(36;52;76|187;48;70)m")
+"""The background of the cursor's row, in the dark theme: of a task's, and of one's that blocks."""
 _ROW = re.compile(rb"\x1b\[(\d+);1H")
 
 
@@ -137,7 +139,7 @@ def _console(
         program.hear()
         run = ["-m", "asynctop", "run", "-m", "asynctop"] if watched else ["-m", "asynctop"]
         with terminal([sys.executable, *run, "connect", str(socket)], env) as screen:
-            screen.read(_TOO_LONG_S, until=lambda: screen.shows(b"Server.handle"))
+            screen.read(_TOO_LONG_S, until=lambda: screen.shows(_ALL_IN))
             screen.read(_WARM_UP_S)
             yield screen, Path(env["ASYNCTOP_DIR"], f"{screen.pid}.sock")
 
@@ -173,7 +175,7 @@ def _cursor(written: bytes) -> int:
     row = 0
     pieces = _ROW.split(written)[1:]
     for number, text in zip(pieces[::2], pieces[1::2], strict=True):
-        if _CURSOR in text:
+        if _CURSOR.search(text):
             row = int(number)
     return row
 

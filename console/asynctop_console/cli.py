@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import gc
 import json
 import os
 import sys
@@ -441,5 +442,8 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
         memory=Memory(memory_path(os.environ)),
         ascii_only=plain,
     )
+    # What is imported stays, and little of the rest is garbage: looking through all of it holds up keys.
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 100)
     app.run()
     return app.return_code or 0

@@ -42,6 +42,15 @@ def test_a_window_is_a_slice_of_the_whole_order(
     assert order.position(2) is None
 
 
+@given(KEYS, st.lists(st.integers(0, 60), max_size=9))
+def test_windows_are_the_same_wherever_one_comes_from(keys: list[int], starts: list[int]) -> None:
+    order = Order(np.arange(len(keys)), np.array(keys, np.int64), margin=3)
+    expected = sorted(range(len(keys)), key=lambda i: (keys[i], i))
+    for start in starts:
+        assert order.window(start, start + 5).tolist() == expected[start : start + 5]
+    assert order.first == (expected[0] if expected else None)
+
+
 @given(KEYS, st.sets(st.integers(0, 60)), st.integers(0, 60))
 def test_the_neighbour_is_the_next_wanted_one_and_goes_round(
     keys: list[int], chosen: set[int], here: int
@@ -191,6 +200,13 @@ def test_a_haystack_finds_what_python_finds(texts: list[str], word: str) -> None
     # Letter by letter: where a capital sigma stands in a word decides what its small letter is.
     assume("Σ" not in "".join(texts) + word)
     assert found.tolist() == [word.lower() in text.lower() for text in texts]
+
+
+@given(st.lists(st.text("aAbéÉ日", max_size=20) | st.sampled_from(["a" * 16, "A" * 17]), max_size=20))
+def test_a_haystack_ranks_texts_as_python_sorts_them(texts: list[str]) -> None:
+    lowered = [text.lower() for text in texts]
+    in_order = sorted(lowered)
+    assert Haystack(texts).ranks().tolist() == [in_order.index(text) for text in lowered]
 
 
 def test_names_are_found_by_what_they_are_by_now() -> None:

@@ -60,6 +60,18 @@ def test_the_chosen_row_stays_on_its_task_when_the_order_changes() -> None:
     asyncio.run(run())
 
 
+def test_the_order_is_held_from_the_key_on_however_late_the_frames_are() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("j")
+            await screen.say(polled([3], busy=[SECOND]), Tick(NOW + SECOND), after_ns=3 * SECOND)
+            assert screen.ids == [1, 2, 3]
+            await screen.say(after_ns=2 * SECOND)
+            assert screen.ids == [3, 1, 2]
+
+    asyncio.run(run())
+
+
 def test_home_end_and_pages_move_and_esc_lets_go() -> None:
     async def run() -> None:
         ids = list(range(1, 201))

@@ -51,11 +51,10 @@ class SelfWakeSpin(Lint):
         if window_ns < SHORTEST_WINDOW_NS:
             return
         seconds = window_ns / 1e9
-        own = tasks.recent("self_wakes")
-        # Of a million tasks, few wake themselves: the others are not looked at any more.
-        rows = np.flatnonzero(own >= min(self.least_per_second, self.least_of_crowd) * seconds)
+        # Of a million tasks, few have ever woken themselves: the others are not looked at any more.
+        rows = np.flatnonzero(tasks.self_wakes >= min(self.least_per_second, self.least_of_crowd) * seconds)
         rows = rows[tasks.state[rows] != State.DONE]
-        own, wakes, kinds = own[rows], tasks.recent("wakes", rows), tasks.kind[rows]
+        own, wakes, kinds = tasks.recent("self_wakes", rows), tasks.recent("wakes", rows), tasks.kind[rows]
         asks = (own >= self.least_share * wakes) & (
             tasks.recent("busy_ns", rows) <= self.most_poll_ms * MS * own
         )

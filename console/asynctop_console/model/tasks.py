@@ -107,13 +107,17 @@ class TaskTable(Columns):
     def haystack(self) -> Haystack:
         """All names, to look for a word in; made anew once rows or names have changed."""
         if self._haystack is None:
-            self._haystack = Haystack(self.names.tolist())
+            self._haystack = Haystack(self.names)
         return self._haystack
 
     def counts(self) -> dict[State, int]:
         """How many tasks are in each state."""
-        counts = np.bincount(self.state, minlength=len(State))
-        return {state: int(counts[state]) for state in State}
+        return {state: int(np.count_nonzero(self.state == state)) for state in State}
+
+    @property
+    def alive(self) -> int:
+        """How many have not ended."""
+        return int(np.count_nonzero(self.state != State.DONE))
 
     def live(self) -> Rows:
         """The rows of the tasks that have not ended."""
@@ -174,7 +178,12 @@ class TaskTable(Columns):
         return spent
 
     def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
-        return np.where(self.state[rows] == state, np.maximum(now - self.since_ns[rows], 0), 0)
+        """How long they have been in this state, 0 where they are in another."""
+        there = self.state[rows] == state
+        spent = np.zeros(len(there), np.int64)
+        # Mostly few are in it: the others cost no more than a look at their state.
+        spent[there] = np.maximum(now - self.since_ns[rows][there], 0)
+        return spent
 
     # Folding
 
@@ -258,10 +267,11 @@ class TaskTable(Columns):
         Nothing is done until there are a quarter more than that and an eighth of all rows: moving the rows
         that stay costs as much as there are of them, so it must pay.
         """
-        ended = np.flatnonzero(self.state == State.DONE)
-        if len(ended) <= retained + max(retained // 4, self.rows // 8):
+        done = self.state == State.DONE
+        excess = int(np.count_nonzero(done)) - retained
+        if excess <= max(retained // 4, self.rows // 8):
             return
-        excess = len(ended) - retained
+        ended = np.flatnonzero(done)
         oldest = ended[np.argpartition(self.ended_ns[ended], excess - 1)[:excess]]
         self._name_chars -= _characters(self.names[oldest])
         self._haystack = None
@@ -276,10 +286,11 @@ class TaskTable(Columns):
         if not anew and now - self._marked_ns < _RECENT_STEP_NS:
             return
         for name in RECENT_COLUMNS:
-            newest = self.store[name][: self.rows]
-            newer = self.store[f"newer_{name}"][: self.rows]
-            self.store[f"older_{name}"][: self.rows] = newest if anew else newer
-            newer[:] = newest
+            older, newer = f"older_{name}", f"newer_{name}"
+            # What was newer is older from now on: one copy a column instead of two.
+            self.store[older], self.store[newer] = self.store[newer], self.store[older]
+            for column in (older, newer) if anew else (newer,):
+                self.store[column][: self.rows] = self.store[name][: self.rows]
         self.recent_since_ns = now if anew else self._marked_ns
         self._marked_ns = now
 

@@ -22,7 +22,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from asynctop_console.lints import RULES, Finding, Rule, check_all
+from asynctop_console.lints import RULES, Finding, Rule
 from asynctop_console.memory import Memory
 from asynctop_console.model import Model
 from asynctop_console.source.live import Phase as SourcePhase
@@ -34,8 +34,10 @@ from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.glyphs import in_ascii_only
 from asynctop_console.views.hold import Hold
 from asynctop_console.views.inspection import Inspection
+from asynctop_console.views.judge import Judge
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, PAUSE, bindings, keys_of
+from asynctop_console.views.looks import Looks
 from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View
@@ -65,10 +67,9 @@ _PAINT_NS = 10_000_000
 _SLOWEST_PAINT_NS = 80_000_000
 """What is taken for the cost of a painting at most, so that the screen never stands still for more than
 2 s."""
-_FINDINGS_NS = 1_000_000_000
-"""Lints look at the whole model, so they run no more often than this, and"""
-_FINDINGS_SHARE = 10
-"""take no more than this part of the time."""
+_TURNS_OF_KEY = 10
+"""What a key does comes to the screen in so many turns of the event loop; folding a message in each of them
+would keep it waiting."""
 _SEARCH_S = 1.0
 """Between two looks for a program that has been started anew."""
 
@@ -108,15 +109,16 @@ class ConsoleApp(App[None]):
         self.keymap = keymap
         self.memory = memory or Memory()
         self.clock_ns = clock_ns
-        self._rules = rules
         self._source = source
         self._successor = successor
         self._target = target or str(getattr(source, "target", "") or "a program")
         self._ticked_ns = clock_ns()
         self._tick_gap_ns = 0
-        self._findings: list[Finding] = []
-        self._find_ns = 0
-        self._hold = Hold(lambda: self.model, self._fold, rules)
+        self.looks = Looks(self.run_worker)
+        self._judge = Judge(rules, self.looks, clock_ns)
+        self._hold = Hold(lambda: self.model, self._fold, rules, self.looks.still)
+        self._turns_of_key = 0
+        """Of the event loop, in which nothing is folded."""
         self._failure = ""
         self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
@@ -170,17 +172,21 @@ class ConsoleApp(App[None]):
 
     async def _take(self, message: Message, payload: bytes) -> None:
         """Fold a message, or let it wait while the screen is held; `payload` is what it was read from."""
+        while self._turns_of_key:
+            self._turns_of_key -= 1
+            await asyncio.sleep(0)
         if isinstance(message, Hello):
             self._inspection.restart()
         elif isinstance(message, Chains):
             self._inspection.heard(message)
         if self._hold.delays:
             await self._hold.delay(message, payload)
-        elif self._fold(message, payload):
-            await self._hold.trail.keep(self.model)
-        if isinstance(message, Tick | Chains):
-            # A source with much to say must not keep keys waiting.
-            await asyncio.sleep(0)
+        else:
+            async with self.looks.still:
+                if self._fold(message, payload):
+                    await self._hold.trail.keep(self.model)
+        # A source with much to say must not keep keys waiting.
+        await asyncio.sleep(0)
 
     def _fold(self, message: Message, payload: bytes) -> bool:
         """Take in a message. Whether it is time to keep the model, so that one can go back to it."""
@@ -201,12 +207,9 @@ class ConsoleApp(App[None]):
         since = now - self._ticked_ns if link.phase is Phase.LIVE and model.ticks else 0
         if self._hold.frame is not None:
             return self._hold.renewed(self._hold.frame, model.now_ns + since, self.keymap.first(PAUSE))
-        if now >= self._find_ns and model.ticks:
-            began = monotonic_ns()
-            self._findings = check_all(model, self._rules)
-            self._find_ns = now + max(_FINDINGS_NS, _FINDINGS_SHARE * (monotonic_ns() - began))
+        self._judge.keep_up(model)
         silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
-        return Frame(model, link, model.now_ns + since, self._findings, silent_ns=silent)
+        return Frame(model, link, model.now_ns + since, self._judge.findings, silent_ns=silent)
 
     def _link(self) -> Link:
         source = self._source
@@ -332,6 +335,7 @@ class ConsoleApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         """Where something is being typed, it comes before all else."""
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self._turns_of_key = _TURNS_OF_KEY
             screen = self.screen if self.screen_stack else None
             if isinstance(screen, View) and await screen.typed(event):
                 return
@@ -344,7 +348,7 @@ class ConsoleApp(App[None]):
         elif self._hold.frame is None:
             self._hold.begin(self.frame())
         else:
-            self._hold.end()
+            await self._hold.end()
         self.paint()
 
     def action_rate(self, step: int) -> None:
@@ -358,32 +362,32 @@ class ConsoleApp(App[None]):
         self._subscribe()
         self.notify(f"{10**9 / _PERIODS_NS[self._period]:g} times a second", timeout=2)
 
-    def action_wind(self, seconds: int) -> None:
+    async def action_wind(self, seconds: int) -> None:
         """Go back in time by so much, or on."""
         if isinstance(self._source, ReplaySource):
             self._source.seek(seconds * 1_000_000_000)
             # All that was known is of another moment, but for what was so at each.
             self.model = Model(self.model.past)
-            self._findings, self._find_ns = [], 0
+            self._judge.forget()
             self._begin_to_read()
         else:
-            self._moved(self._hold.wind(seconds * 1_000_000_000))
+            self._moved(await self._hold.wind(seconds * 1_000_000_000))
 
     def action_save(self) -> None:
         """Save what is known at this moment where the console was started."""
         try:
-            path = save(self.frame().model, self._rules, Path.cwd())
+            path = save(self.frame().model, self._judge.rules, Path.cwd())
         except OSError as error:
             self.notify(f"Cannot save here: {error.strerror}", severity="error", markup=False)
         else:
             self.notify(f"Saved {path.name}", timeout=4, markup=False)
 
-    def action_step(self) -> None:
+    async def action_step(self) -> None:
         """Show the next update, and hold the screen, or the recording, there."""
         if isinstance(self._source, ReplaySource):
             self._source.step()
         else:
-            self._moved(self._hold.step())
+            self._moved(await self._hold.step())
 
     def _moved(self, moved: bool) -> None:
         """Show another moment, or say why there is none."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
 from asynctop_console.model.times import duration
 
@@ -58,3 +61,15 @@ def ago(ns: int) -> str:
     if not seconds:
         return "just now"
     return f"{seconds}s ago" if seconds < 60 else f"{duration(ns)} ago"
+
+
+def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:
+    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with
+    `rest`."""
+    segments: list[Segment] = []
+    for text, style in pieces:
+        if segments and segments[-1].style == style:
+            segments[-1] = Segment(segments[-1].text + text, style)
+        else:
+            segments.append(Segment(text, style))
+    return Strip(segments).adjust_cell_length(width, rest)

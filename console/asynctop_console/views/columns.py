@@ -64,10 +64,11 @@ class Rows(Protocol[R]):
 
     def bands(self, frame: Frame) -> NDArray[np.int8] | None:
         """In the default order lower bands stand above higher ones, each in the column's order; None for
-        one band.
+        one band."""
+        ...
 
-        A row that comes into band -1 or leaves it has the order taken at once.
-        """
+    def urgent(self, frame: Frame) -> Ids:
+        """Ids of rows that cannot wait: where one comes or goes, the order is taken at once."""
         ...
 
     def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:

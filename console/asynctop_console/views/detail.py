@@ -78,7 +78,7 @@ class Detail(Page):
         (record,) = self._rows.look(frame, np.array([row]))
         width, height = self.app.size
         watched = frame.model.watched.get(self.about)
-        found = frame.flagged.get(self.about, [])
+        found = frame.about(self.about)
         lines = [*_identity(frame, row, record, width)]
         if found:
             lines += heading("Warnings")

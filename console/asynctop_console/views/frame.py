@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asynctop_console.lints import Finding
 from asynctop_console.model import Model
 from asynctop_console.model.places import short, users_frame
+from asynctop_console.model.tasks import ALL, Selection
 from asynctop_protocol.messages import Hello, Stall, State
 
 SILENT_AFTER_NS = 1_500_000_000
@@ -74,17 +76,16 @@ class Frame:
         hello: Hello | None = self.model.hello
         return (hello.stall_threshold_ns if hello else 0) or _USUAL_THRESHOLD_NS
 
-    @property
-    def blocking(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def blocking(self, rows: Selection = ALL) -> NDArray[np.bool_]:
         """Row by row, which tasks were in a poll for too long at the last tick.
 
         Asked anew each time: at a key or a resize the model may have more rows than when it was painted.
         """
         tasks = self.model.tasks
-        polling = tasks.state == State.POLLING
-        late = self.model.now_ns - tasks.since_ns > self.threshold_ns
-        result: np.ndarray[tuple[int], np.dtype[np.bool_]] = polling & late
-        return result
+        blocking: NDArray[np.bool_] = tasks.state[rows] == State.POLLING
+        # Of a million tasks, few are in a poll: the times of the others are not looked at.
+        blocking[blocking] = self.model.now_ns - tasks.since_ns[rows][blocking] > self.threshold_ns
+        return blocking
 
     @cached_property
     def stalls(self) -> list[Stall]:
@@ -97,14 +98,9 @@ class Frame:
         found = [stall for stall in self.stalls if stall.ongoing]
         return sorted(found, key=lambda stall: stall.started_ns)
 
-    @cached_property
-    def flagged(self) -> dict[int, list[Finding]]:
-        """The findings that concern a task, by the task's id."""
-        flagged: dict[int, list[Finding]] = {}
-        for finding in self.findings:
-            for task in finding.tasks:
-                flagged.setdefault(task, []).append(finding)
-        return flagged
+    def about(self, task: int) -> list[Finding]:
+        """The findings that concern a task."""
+        return [finding for finding in self.findings if task in finding.tasks]
 
     def lasted_ns(self, stall: Stall) -> int:
         """How long a stall took, up to this moment where it goes on."""

@@ -24,14 +24,20 @@ class Hold:
     """What is shown instead of the present, if anything is."""
 
     def __init__(
-        self, model: Callable[[], Model], fold: Callable[[Message, bytes], object], rules: tuple[Rule, ...]
+        self,
+        model: Callable[[], Model],
+        fold: Callable[[Message, bytes], object],
+        rules: tuple[Rule, ...],
+        still: asyncio.Lock,
     ) -> None:
-        """`model` is that of the present, `fold` takes in a message and what it was read from."""
+        """`model` is that of the present, `fold` takes in a message and what it was read from, and `still` is
+        held by whoever changes the model."""
         self.frame: Frame | None = None
         self.trail = Trail()
         self._model = model
         self._fold = fold
         self._rules = rules
+        self._still = still
         self._waiting: deque[tuple[Message, bytes]] = deque()
         self._ticks = 0
         """That wait."""
@@ -50,23 +56,23 @@ class Hold:
         """Let a message wait."""
         self._waiting.append((message, payload))
         self._ticks += isinstance(message, Tick)
-        if self._ticks >= _MOST_WAITING and not self.wind(0):
+        if self._ticks >= _MOST_WAITING and not await self.wind(0):
             self._room.clear()
             await self._room.wait()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Show the present from now on."""
-        self._catch_up()
+        await self._catch_up()
         self.frame = None
 
-    def wind(self, by_ns: int) -> bool:
+    async def wind(self, by_ns: int) -> bool:
         """Show the moment that is so much later, or earlier, than the one that is shown, the present where
         that is over. Whether anything is kept."""
-        return self._move(lambda at_ns: at_ns + by_ns)
+        return await self._move(lambda at_ns: at_ns + by_ns)
 
-    def step(self) -> bool:
+    async def step(self) -> bool:
         """Show the next update. Whether anything is kept."""
-        return self._move(self.trail.next_ns)
+        return await self._move(self.trail.next_ns)
 
     def renewed(self, frame: Frame, now_ns: int, key: str) -> Frame:
         """The same frame, which says how it stands: now it is `now_ns`, and a key leads there."""
@@ -85,23 +91,27 @@ class Hold:
             return f"Of more than {MOST_TASKS:,} tasks nothing is kept to go back to: use `asynctop record`"
         return "There is nothing yet to go back to"
 
-    def _move(self, goal: Callable[[int], int]) -> bool:
+    async def _move(self, goal: Callable[[int], int]) -> bool:
         model = self._model()
         at_ns = model.now_ns if self.frame is None else self.frame.model.now_ns
         if not self.trail.from_ns:
             return False
-        self._catch_up()
+        await self._catch_up()
         at_ns = goal(at_ns)
         if at_ns > model.now_ns:
-            self.end()
+            await self.end()
         else:
             earlier = self.trail.at(at_ns, model.past)
             findings = check_all(earlier, self._rules)
             self.frame = Frame(earlier, Link(Phase.PAST, ""), earlier.now_ns, findings)
         return True
 
-    def _catch_up(self) -> None:
-        waiting, self._waiting, self._ticks = self._waiting, deque(), 0
+    async def _catch_up(self) -> None:
+        async with self._still:
+            while self._waiting:
+                message, payload = self._waiting.popleft()
+                self._ticks -= isinstance(message, Tick)
+                self._fold(message, payload)
+                # The screen is painted meanwhile, and what comes waits behind the others.
+                await asyncio.sleep(0)
         self._room.set()
-        for message, payload in waiting:
-            self._fold(message, payload)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from asynctop_console.model import Model
-from asynctop_protocol.messages import Chains, Inspect, State
+from asynctop_protocol.messages import Chains, Inspect
 
 FEW = 2_000
 """Live tasks that are read all the time, whatever is shown."""
@@ -64,8 +64,7 @@ class Inspection:
         """Ask if it is time to. `shown` are the tasks whose chains are on the screen, None for none."""
         if not model.ticks:
             return
-        counts = model.tasks.counts()
-        few = sum(counts.values()) - counts[State.DONE] <= FEW
+        few = model.tasks.alive <= FEW
         if not self._ask(few, shown) and few:
             self._glance()
 

@@ -10,8 +10,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from asynctop_console.views.cells import fit
-from asynctop_console.views.table import strip_of
+from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.theme import Palette
 
 

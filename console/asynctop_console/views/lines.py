@@ -13,9 +13,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from asynctop_console.views.cells import fit
+from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.line import Piece
-from asynctop_console.views.table import strip_of
 from asynctop_console.views.theme import Palette
 
 

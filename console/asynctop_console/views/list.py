@@ -4,9 +4,10 @@ no row."""
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from functools import partial
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from asynctop_console.views.editor import Place
 from asynctop_console.views.filter import NOTHING, Fields, FilterError, Flag, Mask, parse
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
+from asynctop_console.views.looks import Found
 from asynctop_console.views.order import Ids
 from asynctop_console.views.picker import ColumnPicker, SortPicker
 from asynctop_console.views.status import welcome
@@ -32,6 +34,10 @@ R = TypeVar("R")
 class ListRows(Rows[R]):
     """Rows of a list that can be filtered."""
 
+    vast: ClassVar[bool] = False
+    """Whether there may be so many that they are ordered in a thread: then whatever is asked of them for that
+    only reads the model."""
+
     def __init__(self) -> None:
         self.filter = NOTHING
 
@@ -42,6 +48,11 @@ class ListRows(Rows[R]):
     def bands(self, frame: Frame) -> NDArray[np.int8] | None:
         """No row is worth more than another."""
         return None
+
+    def urgent(self, frame: Frame) -> Ids:
+        """Those that stand above all others."""
+        ids, bands = self.ids(frame), self.bands(frame)
+        return ids[:0] if bands is None else ids[bands < 0]
 
     def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """As the column has it."""
@@ -72,7 +83,7 @@ class ListScreen(View, Generic[R]):
     def __init__(self, columns: tuple[Column[R], ...], rows: ListRows[R], sort: str, fields: Fields) -> None:
         super().__init__()
         self.rows = rows
-        self.table: Table[R] = Table(columns, rows, sort, self.palette)
+        self.table: Table[R] = Table(columns, rows, sort, self.palette, self._look)
         self.fields = {**fields, "marked": Flag(self._marked)}
         self.searched = NOTHING
         """The last filter, which `n` and `N` look for once it hides nothing any more."""
@@ -105,6 +116,11 @@ class ListScreen(View, Generic[R]):
         raise NotImplementedError
 
     # Painting
+
+    def _look(self, look: Callable[[], Found], then: Callable[[Found], None]) -> None:
+        """See `Looks.look`."""
+        rows = self.console.model.tasks.rows if self.rows.vast else 0
+        self.console.looks.look(rows, look, then)
 
     def body(self) -> list[Widget]:
         """The table."""
@@ -221,20 +237,22 @@ class ListScreen(View, Generic[R]):
 
     def action_match(self, step: int) -> None:
         """The next or previous row that the last filter matches."""
-        frame = self.console.frame()
-        mask = self.searched.mask(frame)
-        if mask is None:
+        if self.searched.terms:
+            self._look(partial(self._neighbour, self.console.frame(), step), self._go_to)
+        else:
             self.say(f"Nothing to look for yet: {self.console.keymap.named('filter')} begins a filter")
-            return
-        found = self._neighbour(self.rows.ids(frame)[mask], step)
+
+    def _neighbour(self, frame: Frame, step: int) -> int | None:
+        mask, current = self.searched.mask(frame), self.table.current
+        return self.table.order.neighbour(
+            -1 if current is None else current, self.rows.ids(frame)[mask], step
+        )
+
+    def _go_to(self, found: int | None) -> None:
         if found is None:
             self.say(f"No row matches {self.searched.text}")
         else:
             self.table.choose(found)
-
-    def _neighbour(self, wanted: Ids, step: int) -> int | None:
-        current = self.table.current
-        return self.table.order.neighbour(-1 if current is None else current, wanted, step)
 
     def action_follow(self) -> None:
         """Keep the chosen row in sight while it moves, or not."""

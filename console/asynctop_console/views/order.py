@@ -1,11 +1,13 @@
 """The order of a table's rows at one moment, without ever sorting all of them.
 
 A screen shows some fifty rows of perhaps a million. Two selections (`numpy.partition`) find the keys at the
-window's ends, and only what lies between them is sorted: linear in the number of rows, wherever the window
-is.
+ends of a stretch around them, and only what lies between those is sorted: linear in the number of rows,
+wherever the stretch is. Nothing is done anew while one moves within it.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,17 @@ class Order:
     """Rows by ascending key; equal keys by ascending id. A copy: what happens to the model later leaves it
     alone."""
 
-    def __init__(self, ids: Ids, keys: NDArray[np.int64]) -> None:
-        """`ids` ascend and are not repeated; `keys` belong to them one by one. Both are kept, not copied."""
+    def __init__(self, ids: Ids, keys: NDArray[np.int64], margin: int = 2_000) -> None:
+        """`ids` ascend and are not repeated; `keys` belong to them one by one. Both are kept, not copied.
+        So many rows are sorted on either side of those asked for: some dozens of pages.
+        """
+        self._margin = margin
         self._ids = ids
         self._keys = keys
+        self._stretch = ids[:0]
+        """What has been sorted last, and"""
+        self._begin = 0
+        """the position of its first row."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -30,6 +39,17 @@ class Order:
         start, stop = max(start, 0), min(stop, len(self))
         if start >= stop:
             return self._ids[:0]
+        if start < self._begin or stop > self._begin + len(self._stretch):
+            self._begin = max(start - self._margin, 0)
+            self._stretch = self._sorted(self._begin, min(stop + self._margin, len(self)))
+        return self._stretch[start - self._begin : stop - self._begin]
+
+    @cached_property
+    def first(self) -> int | None:
+        """The id of the row on top."""
+        return int(self._ids[self._keys.argmin()]) if len(self) else None
+
+    def _sorted(self, start: int, stop: int) -> Ids:
         keys = self._keys
         part = np.partition(keys, (start, stop - 1))
         low, high = part[start], part[stop - 1]
@@ -83,5 +103,5 @@ def ordering(
     if descending:
         np.negative(keys, out=keys)
     if bands is not None:
-        keys += bands.astype(np.int64) * _BAND
+        keys += np.multiply(bands, _BAND, dtype=np.int64)
     return keys

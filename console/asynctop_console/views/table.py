@@ -9,11 +9,11 @@ do not jump away from under it. The cursor belongs to a row's id: it stays on it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter_ns
-from typing import Generic
+from typing import Generic, NamedTuple
 
 import numpy as np
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
@@ -22,9 +22,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from asynctop_console.views.cells import fit
+from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.columns import Cell, Column, R, Rows, layout
 from asynctop_console.views.frame import Frame
+from asynctop_console.views.looks import Look
 from asynctop_console.views.order import Ids, Order, ordering
 from asynctop_console.views.theme import Palette
 
@@ -32,6 +33,8 @@ REORDER_NS = 1_000_000_000
 """How old an order may grow: reading a list whose rows move more often than once a second is no reading."""
 HOLD_NS = 2_000_000_000
 """How long the order is held after the cursor moved."""
+_STRIPS = 256
+"""Lines kept as they were drawn: some screens full. The garbage collector goes through all of them."""
 THRIFT = 20
 """An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
 
@@ -39,6 +42,15 @@ THRIFT = 20
 _Line = tuple[str, bool, bool, tuple[Cell, ...]]
 """Everything a line's looks depend on: its ground, whether the cursor is on it, whether it is marked, its
 cells."""
+
+
+class _Taken(NamedTuple):
+    """An order, and what was so when it was taken."""
+
+    order: Order
+    total: int
+    urgent: Ids
+    took_ns: int
 
 
 class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -57,13 +69,20 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self.id = id
 
     def __init__(
-        self, columns: tuple[Column[R], ...], rows: Rows[R], sort: str, palette: Callable[[], Palette]
+        self,
+        columns: tuple[Column[R], ...],
+        rows: Rows[R],
+        sort: str,
+        palette: Callable[[], Palette],
+        look: Look,
     ) -> None:
-        """`sort` names the column of the default order; `palette` gives the theme's styles of the moment."""
+        """`sort` names the column of the default order; `palette` gives the theme's styles of the moment;
+        for `look` see `Looks.look`."""
         super().__init__()
         self.columns = columns
         self.rows = rows
         self.palette = palette
+        self._look = look
         self._default = sort
         self.sort = sort
         self.descending = self._column(sort).descending
@@ -81,7 +100,15 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._now_ns = 0
         self._stale_ns = 0
         self._total = 0
+        self._moved = False
+        """Whether the cursor was moved since the last frame."""
         self._held_until_ns = 0
+        self._ordering = False
+        """Whether an order is being taken."""
+        self._asked = False
+        """Whether the user has asked for another one since that was begun."""
+        self._revealing = False
+        """Whether the cursor is to be seen in the next one."""
         self._position = 0
         self._layout: list[tuple[Column[R], int]] = []
         self._ids: list[int] = []
@@ -97,38 +124,64 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def show(self, frame: Frame, now_ns: int) -> None:
         """Draw this frame. `now_ns` is any steady clock; the order's age is measured by it."""
         self._frame, self._now_ns = frame, now_ns
-        bands = self.rows.bands(frame)
-        urgent = self.rows.ids(frame)[bands < 0] if bands is not None else None
-        news = urgent is not None and not np.array_equal(urgent, self._urgent)
+        if self._moved:
+            self._moved, self._held_until_ns = False, now_ns + HOLD_NS
+        news = not np.array_equal(self.rows.urgent(frame), self._urgent)
         began = not self._total and len(self.rows.ids(frame)) > 0
-        if began or (now_ns >= self._held_until_ns and (news or now_ns >= self._stale_ns)):
-            self.take_order(now_ns)
+        if not self._ordering and (began or (not self._held and (news or now_ns >= self._stale_ns))):
+            self._begin_to_order(frame, asked=False)
         else:
             self._paint()
 
-    def take_order(self, now_ns: int | None = None) -> None:
-        """Order the rows anew by the frame of the moment, whatever was held."""
-        frame = self._frame
-        if frame is None:
-            return
+    def take_order(self) -> None:
+        """Order the rows anew by the frame of the moment, whatever was held; very many as soon as may be."""
+        if self._ordering:
+            self._asked = True
+        elif self._frame is not None:
+            self._begin_to_order(self._frame, asked=True)
+
+    def _begin_to_order(self, frame: Frame, asked: bool) -> None:
+        self._ordering, self._asked = True, False
+        self._look(partial(self._ordered, frame), partial(self._take, asked))
+
+    def _ordered(self, frame: Frame) -> _Taken:
+        """The order of the moment; with very many rows this runs in a thread."""
         began = perf_counter_ns()
         rows, ids = self.rows, self.rows.ids(frame)
         key = self._column(self.sort).sort
         keys = np.zeros(len(ids), np.int64) if key is None else key(frame)
-        self._total = len(ids)
-        bands = rows.bands(frame)
-        self._urgent = ids[:0] if bands is None else ids[bands < 0]
-        keys = ordering(keys, self.descending, bands if self._in_default_order() else None)
-        keys = rows.arrange(frame, keys)
+        bands = rows.bands(frame) if self._in_default_order() else None
+        keys = rows.arrange(frame, ordering(keys, self.descending, bands))
         wanted = rows.wanted(frame)
-        self.order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
-        if now_ns is not None:
-            self._stale_ns = now_ns + max(REORDER_NS, THRIFT * (perf_counter_ns() - began))
-        self._find_cursor()
-        self._measure()
-        if self.follow and self.cursor is not None:
-            self._reveal()
-        self._paint()
+        order = Order(ids.copy(), keys) if wanted is None else Order(ids[wanted], keys[wanted])
+        shown = order.position(self.cursor) if self.cursor is not None and self._seeks_cursor else None
+        top = self.scroll_offset.y if shown is None else shown
+        order.window(top, top + self.page)  # which is what will be asked for next
+        return _Taken(order, len(ids), rows.urgent(frame), perf_counter_ns() - began)
+
+    def _take(self, asked: bool, taken: _Taken) -> None:
+        self._ordering = False
+        if self._asked:
+            self.take_order()
+        elif asked or not self._held:
+            self.order, self._total, self._urgent, took_ns = taken
+            self._stale_ns = self._now_ns + max(REORDER_NS, THRIFT * took_ns)
+            self._find_cursor()
+            self._measure()
+            if self._seeks_cursor and self.cursor is not None:
+                self._reveal()
+            self._revealing = False
+            self._paint()
+
+    @property
+    def _held(self) -> bool:
+        """Whether the rows stay where they are, as the cursor has just been moved."""
+        return self._moved or self._now_ns < self._held_until_ns
+
+    @property
+    def _seeks_cursor(self) -> bool:
+        """Whether the next order shows the row that the cursor is on."""
+        return self.follow or self._revealing
 
     def sort_by(self, column: str) -> None:
         """Sort by a column, its own way round first; the other way where it is sorted by it already."""
@@ -181,14 +234,14 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if position is None:
             return
         self.cursor, self._position = id, position
-        self._held_until_ns = self._now_ns + HOLD_NS
+        self._moved = True
         self._reveal()
         self._paint()
 
     def rest(self) -> bool:
         """Let go of the chosen row and go back to the top; False where nothing was chosen."""
         chosen = self.cursor is not None or self.scroll_offset.y > 0
-        self.cursor, self._position, self._held_until_ns = None, 0, 0
+        self.cursor, self._position, self._moved, self._held_until_ns = None, 0, False, 0
         self.scroll_to(y=0, animate=False)
         self._paint()
         return chosen
@@ -203,7 +256,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """Id of the row that a key acts on: the chosen one, else the one on top."""
         if self.cursor is not None:
             return self.cursor
-        return next(iter(self.order.window(0, 1).tolist()), None)
+        return self.order.first
 
     def say(self, lines: list[tuple[str, str]]) -> None:
         """Show these lines (text, role) in the middle of the empty table."""
@@ -237,12 +290,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self._position = position
 
     def _reordered_by_hand(self) -> None:
-        self._held_until_ns = 0
+        self._moved, self._held_until_ns = False, 0
         if self.cursor is None:
             self.scroll_to(y=0, animate=False)
+        self._revealing = True
         self.take_order()
-        if self.cursor is not None:
-            self._reveal()
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def _measure(self) -> None:
@@ -321,7 +373,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self._strips, self._strips_of = {}, looks
         strip = self._strips.get(line)
         if strip is None:
-            if len(self._strips) > 1024:
+            if len(self._strips) > _STRIPS:
                 self._strips.clear()
             strip = self._strips[line] = self._row(line, width)
         return strip
@@ -398,15 +450,3 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             self.choose(id)
             if event.chain == 2:
                 self.post_message(self.Opened(id))
-
-
-def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:
-    """A strip of exactly `width` cells: the pieces, neighbours of one style joined, cut or filled up with
-    `rest`."""
-    segments: list[Segment] = []
-    for text, style in pieces:
-        if segments and segments[-1].style == style:
-            segments[-1] = Segment(segments[-1].text + text, style)
-        else:
-            segments.append(Segment(text, style))
-    return Strip(segments).adjust_cell_length(width, rest)

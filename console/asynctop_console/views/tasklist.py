@@ -13,7 +13,7 @@ from asynctop_console.snapshot import Json
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
-from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Text, Who, one_each
+from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Text, Who
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListScreen
@@ -62,25 +62,6 @@ def _kinds_by(frame: Frame, text: str) -> Coded:
     kinds = frame.model.kinds
     texts = [kinds.label(k) if text == "kind" else (kinds.spawned_at(k) or "") for k in range(kinds.rows)]
     return Coded(np.minimum(frame.model.tasks.kind, kinds.rows - 1), texts)
-
-
-def _names(frame: Frame) -> Coded:
-    tasks = frame.model.tasks
-    return one_each(tasks.names.tolist())
-
-
-def _ranks(coded: Coded) -> NDArray[np.int64]:
-    """Keys that sort as the texts do, whatever their case."""
-    codes, texts = coded
-    lowered = [text.lower() for text in texts]
-    rank = np.empty(len(texts), np.int64)
-    rank[sorted(range(len(texts)), key=lowered.__getitem__)] = np.arange(len(texts))
-    # Equal texts share a rank, so that ties go by id.
-    first: dict[str, int] = {}
-    for index in np.argsort(rank).tolist():
-        rank[index] = first.setdefault(lowered[index], int(rank[index]))
-    ranks: NDArray[np.int64] = rank[codes]
-    return ranks
 
 
 def fields(rows: TaskRows) -> Fields:
@@ -136,13 +117,13 @@ def columns(rows: TaskRows) -> tuple[Column[TaskRecord], ...]:
         Column("state", "S", 1, lambda r: Cell(*STATES[r.state]), state_codes),
         Column("word", "state", 9, lambda r: Cell(r.state, STATES[r.state][1]), leaves=10),
         Column("id", "id", 6, lambda r: Cell(str(r.id), "muted"), lambda f: f.model.tasks.id, align="right"),
-        Column("name", "name", 10, _name, lambda f: _ranks(_names(f)), grow=3, most=40),
+        Column("name", "name", 10, _name, lambda f: f.model.tasks.haystack.ranks(), grow=3, most=40),
         Column(
             "kind",
             "kind",
             13,
             lambda r: Cell(r.kind, _muted(r, "kind")),
-            lambda f: _ranks(_kinds_by(f, "kind")),
+            lambda f: _kinds_by(f, "kind").ranks(),
             grow=3,
             most=40,
         ),
@@ -151,7 +132,7 @@ def columns(rows: TaskRows) -> tuple[Column[TaskRecord], ...]:
             "spawned at",
             14,
             _place,
-            lambda f: _ranks(_kinds_by(f, "spawned")),
+            lambda f: _kinds_by(f, "spawned").ranks(),
             cut="left",
             grow=2,
             most=40,

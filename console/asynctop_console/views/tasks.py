@@ -73,11 +73,12 @@ class TaskRecord(NamedTuple):
     done: bool
 
 
-def state_codes(frame: Frame) -> NDArray[np.int64]:
+def state_codes(frame: Frame, rows: Selection = ALL) -> NDArray[np.int64]:
     """Row by row, the number of the task's state in `STATES`."""
     tasks = frame.model.tasks
-    codes = np.where(tasks.state == State.DONE, _OF_OUTCOME[tasks.outcome], _OF_STATE[tasks.state])
-    codes[frame.blocking] = _BLOCKING
+    state = tasks.state[rows]
+    codes = np.where(state == State.DONE, _OF_OUTCOME[tasks.outcome[rows]], _OF_STATE[state])
+    codes[frame.blocking(rows)] = _BLOCKING
     return codes
 
 
@@ -113,6 +114,8 @@ def task_json(frame: Frame, task: int) -> Json | None:
 
 class TaskRows(ListRows[TaskRecord]):
     """The task table's rows as a list."""
+
+    vast = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,8 +161,13 @@ class TaskRows(ListRows[TaskRecord]):
         if self.tree:
             return None
         bands: NDArray[np.int8] = (frame.model.tasks.state == State.DONE).astype(np.int8)
-        bands[frame.blocking] = -1
+        bands[frame.blocking()] = -1
         return bands
+
+    def urgent(self, frame: Frame) -> Ids:
+        """Blocking tasks; in a tree none."""
+        ids = frame.model.tasks.id
+        return ids[:0] if self.tree else ids[frame.blocking()]
 
     def fold(self, id: int, folded: bool) -> bool:
         """Fold a task's children away, or unfold them; False where there was nothing to do."""
@@ -225,7 +233,7 @@ class TaskRows(ListRows[TaskRecord]):
         columns = zip(
             rows.tolist(),
             tasks.id[rows].tolist(),
-            state_codes(frame)[rows].tolist(),
+            state_codes(frame, rows).tolist(),
             tasks.kind[rows].tolist(),
             tasks.since_ns[rows].tolist(),
             tasks.max_poll_ns[rows].tolist(),
@@ -273,7 +281,7 @@ class TaskRows(ListRows[TaskRecord]):
                     waker=waker_text(model, source, waker, by),
                     blocked_ns=blocked_ns,
                     culprit=blocked.get(id, ""),
-                    flagged=id in frame.flagged,
+                    flagged=bool(frame.about(id)),
                     done=bool(tasks.ended_ns[row]),
                 )
             )
@@ -286,4 +294,5 @@ class TaskRows(ListRows[TaskRecord]):
 
 def flagged(frame: Frame) -> NDArray[np.bool_]:
     """Which tasks there are warnings about."""
-    return np.isin(frame.model.tasks.id, np.fromiter(frame.flagged, np.int64, len(frame.flagged)))
+    tasks = frozenset[int]().union(*[finding.tasks for finding in frame.findings])
+    return np.isin(frame.model.tasks.id, np.fromiter(tasks, np.int64, len(tasks)))
