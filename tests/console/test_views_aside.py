@@ -14,7 +14,7 @@ from asynctop_console.lints import Finding
 from asynctop_console.model import Model
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.tasks import ALL, Selection
-from asynctop_console.views import looks
+from asynctop_console.views import aside
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.table import Table
 from asynctop_console.views.tasks import TaskRows
@@ -51,7 +51,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         gate.pass_through()
         return busy_ns(rows, frame, chosen)
 
-    monkeypatch.setattr(looks, "AT_ONCE", 2)
+    monkeypatch.setattr(aside, "AT_ONCE", 2)
     monkeypatch.setattr(TaskRows, "busy_ns", slow)
     yield gate
     gate.open.set()

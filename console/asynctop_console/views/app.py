@@ -29,6 +29,7 @@ from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.replay import ReplaySource
 from asynctop_console.source.target import TargetError
+from asynctop_console.views.aside import Looks
 from asynctop_console.views.filter import Fields
 from asynctop_console.views.frame import SILENT_AFTER_NS, Frame, Link, Phase
 from asynctop_console.views.glyphs import in_ascii_only
@@ -37,7 +38,6 @@ from asynctop_console.views.inspection import Inspection
 from asynctop_console.views.judge import Judge
 from asynctop_console.views.keymap import DEFAULT_KEYS, Keymap
 from asynctop_console.views.keys import APP, PAUSE, bindings, keys_of
-from asynctop_console.views.looks import Looks
 from asynctop_console.views.save import save
 from asynctop_console.views.theme import DEFAULT, PALETTES, PLAIN, THEMES
 from asynctop_console.views.view import View

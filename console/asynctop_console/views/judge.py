@@ -8,7 +8,7 @@ from time import monotonic_ns
 
 from asynctop_console.lints import Finding, Rule, check_all
 from asynctop_console.model import Model
-from asynctop_console.views.looks import Looks
+from asynctop_console.views.aside import Looks
 
 _PERIOD_NS = 1_000_000_000
 """They look no more often than this, and"""

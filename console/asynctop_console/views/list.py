@@ -15,13 +15,13 @@ from textual import events
 from textual.widget import Widget
 
 from asynctop_console.snapshot import Json
+from asynctop_console.views.aside import Found
 from asynctop_console.views.ask import Ask
 from asynctop_console.views.columns import Column, Rows
 from asynctop_console.views.editor import Place
 from asynctop_console.views.filter import NOTHING, Fields, FilterError, Flag, Mask, parse
 from asynctop_console.views.frame import Frame, Phase
 from asynctop_console.views.line import Line
-from asynctop_console.views.looks import Found
 from asynctop_console.views.order import Ids
 from asynctop_console.views.picker import ColumnPicker, SortPicker
 from asynctop_console.views.status import welcome

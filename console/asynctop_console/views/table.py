@@ -22,10 +22,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from asynctop_console.views.aside import Look
 from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.columns import Cell, Column, R, Rows, layout
 from asynctop_console.views.frame import Frame
-from asynctop_console.views.looks import Look
 from asynctop_console.views.order import Ids, Order, ordering
 from asynctop_console.views.theme import Palette
 
