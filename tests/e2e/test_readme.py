@@ -194,6 +194,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "make demo": makes,
     "make test": makes,
     "make lint": makes,
+    "make looks": makes,
     "make bench": makes,
     "make harmless": makes,
     "pip install '.[console]'": installs,
