@@ -14,7 +14,7 @@ from asynctop_console.lints import Finding
 from asynctop_console.model import Model
 from asynctop_console.model.columns import Ints
 from asynctop_console.model.tasks import ALL, Selection
-from asynctop_console.views import aside
+from asynctop_console.views import app, aside
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.table import Table
 from asynctop_console.views.tasks import TaskRows
@@ -182,6 +182,7 @@ def test_a_key_is_on_the_screen_before_more_is_folded(monkeypatch: pytest.Monkey
 
     async def run() -> None:
         async with console(*three()) as screen:
+            monkeypatch.setattr(app, "LARGE", 0)
             monkeypatch.setattr(Model, "fold", folding)
             monkeypatch.setattr(Table, "choose", choosing)
             for number in range(500):

@@ -70,6 +70,9 @@ _SLOWEST_PAINT_NS = 80_000_000
 _TURNS_OF_KEY = 10
 """What a key does comes to the screen in so many turns of the event loop; folding a message in each of them
 would keep it waiting."""
+LARGE = 1 << 15
+"""Bytes of a message whose folding takes a millisecond or so. Of less, all that belongs to a tick is folded
+before anything is painted."""
 _SEARCH_S = 1.0
 """Between two looks for a program that has been started anew."""
 
@@ -185,8 +188,9 @@ class ConsoleApp(App[None]):
             async with self.looks.still:
                 if self._fold(message, payload):
                     await self._hold.trail.keep(self.model)
-        # A source with much to say must not keep keys waiting.
-        await asyncio.sleep(0)
+        if isinstance(message, Tick | Chains) or len(payload) >= LARGE:
+            # A source with much to say must not keep keys waiting.
+            await asyncio.sleep(0)
 
     def _fold(self, message: Message, payload: bytes) -> bool:
         """Take in a message. Whether it is time to keep the model, so that one can go back to it."""
