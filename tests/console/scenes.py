@@ -168,5 +168,7 @@ async def staged(scene: Scene, size: tuple[int, int] = SIZES[0]) -> AsyncIterato
 async def resized(screen: Screen, size: tuple[int, int]) -> None:
     """The same on a terminal so large."""
     await screen.pilot.resize_terminal(*size)
+    while screen.app.screen._compositor.size != size:  # on a busy machine it comes later
+        await settled(screen.pilot)
     screen.app.paint()
     await settled(screen.pilot)

@@ -97,18 +97,22 @@ class Recording:
 
     def _data(self, block: Block) -> Iterator[bytes]:
         decompressor = zstd.ZstdDecompressor()
+        at, end = block.offset, block.offset + block.length
+        while not decompressor.eof:
+            compressed = self._read(at, min(end - at, _CHUNK)) if decompressor.needs_input else b""
+            at += len(compressed)
+            if decompressor.needs_input and not compressed:
+                return
+            try:
+                yield decompressor.decompress(compressed, _CHUNK)
+            except zstd.ZstdError as error:
+                raise TargetError(f"{self.path} is damaged after byte {block.offset}: {error}") from None
+
+    def _read(self, at: int, most: int) -> bytes:
+        # Not kept open: nobody knows when somebody who gives up half-way is done with it.
         with self.path.open("rb") as file:
-            file.seek(block.offset)
-            left = block.length
-            while not decompressor.eof:
-                compressed = file.read(min(left, _CHUNK)) if decompressor.needs_input else b""
-                left -= len(compressed)
-                if decompressor.needs_input and not compressed:
-                    return
-                try:
-                    yield decompressor.decompress(compressed, _CHUNK)
-                except zstd.ZstdError as error:
-                    raise TargetError(f"{self.path} is damaged after byte {block.offset}: {error}") from None
+            file.seek(at)
+            return file.read(most)
 
 
 def is_recording(path: str) -> bool:
