@@ -48,7 +48,7 @@ class Session:
         self._started_at_ns = time.time_ns()
         self._faults: list[str] = []
         self._failed: set[str] = set()
-        self._fault_lock = threading.Lock()
+        self._fault_lock = threading.RLock()
         self._paused = False
         self._attended = False
         """Whether somebody is to see all of the program, its end too."""

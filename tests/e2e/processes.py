@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -207,6 +208,7 @@ class Lab:
             "TMPDIR": str(self.work),  # a program that is killed leaves what it has there
             "TERM": "xterm-256color",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",  # see `end_with_stacks`
         }
 
     def start(
@@ -263,6 +265,13 @@ class Lab:
         assert not process.running
         assert process.family() == []
         assert not self.socket(process).exists()
+
+    def end_with_stacks(self) -> str:
+        """End what still runs, and tell what its threads were doing."""
+        running = [process for process in self._processes if process.running]
+        for process in running:
+            process.signal(signal.SIGABRT)
+        return "\n".join(f"{process.pid}:\n{process.stderr.all()}" for process in running)
 
     def close(self) -> None:
         """End what still runs."""

@@ -45,8 +45,9 @@ def end(process: Process) -> End:
 
 def both(lab: Lab, *words: str | Path, stdin: bytes = b"", abrupt: bool = False) -> End:
     """Run it with `python` and with `asynctop run`. The one end of both; nothing is left unless it was `abrupt`."""
-    plain = end(lab.start(*PYTHON, *words, stdin=stdin))
-    watched = lab.start(*RUN, *words, stdin=stdin)
+    silent = {"PYTHONFAULTHANDLER": ""}  # an abort would tell of the threads, and ours are among them
+    plain = end(lab.start(*PYTHON, *words, stdin=stdin, env=silent))
+    watched = lab.start(*RUN, *words, stdin=stdin, env=silent)
     assert end(watched) == plain
     assert watched.family() == []
     assert abrupt or not lab.socket(watched).exists()

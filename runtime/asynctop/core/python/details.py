@@ -68,7 +68,8 @@ class Details:
         self.history: History | None = None
 
 
-_making = threading.Lock()
+_making = threading.RLock()
+"""Not a plain lock: a collection that finalizes the program's objects may come under it."""
 
 
 def details_of(record: Any) -> Details:

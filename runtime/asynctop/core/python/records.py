@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections import deque
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.describe import clipped
@@ -28,6 +28,9 @@ MAX_LONG_POLLS = 1024
 
 MAX_WAKERS = 4096
 """Different callbacks kept apart as wakers; callbacks beyond that are known by their source only."""
+
+
+_Entry = TypeVar("_Entry")
 
 
 class Nothing:
@@ -323,7 +326,9 @@ class Registry:
     task."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # A collection, or a signal's handler, runs the program's code wherever it comes: under this lock too,
+        # and what it spawns is counted.
+        self.lock = threading.RLock()
         self.open = False
         """Whether loops are marked with their statistics. Handles of ours that run after the hooks are gone
         must leave no mark."""
@@ -358,8 +363,7 @@ class Registry:
             if number is None:
                 if len(self.kinds) > MAX_KINDS:
                     return 0
-                number = self._kind_numbers[info] = len(self.kinds)
-                self.kinds.append(info)
+                number = self._kind_numbers[info] = _placed(self.kinds, info)
             return number
 
     def kind_stats(
@@ -417,10 +421,17 @@ class Registry:
             with self.lock:
                 if len(self.wakers) > MAX_WAKERS:
                     name = ""
-                number = self._waker_numbers.setdefault((source, name), -len(self.wakers))
-                if number == -len(self.wakers):
-                    self.wakers.append((source, name))
+                number = self._waker_numbers.get((source, name))
+                if number is None:
+                    number = self._waker_numbers[source, name] = -_placed(self.wakers, (source, name))
         return number
+
+
+def _placed(entries: list[_Entry], entry: _Entry) -> int:
+    """Append it. Its place, whatever was appended in between under a collection."""
+    place = len(entries)
+    entries.append(entry)
+    return place if entries[place] is entry else entries.index(entry)
 
 
 registry = Registry()
