@@ -33,11 +33,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """A shell's background job ignores SIGINT, one under nohup SIGHUP; its children would inherit that."""
-    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    on_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    on_hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGINT, on_interrupt)
+    signal.signal(signal.SIGHUP, on_hangup)
 
 
 @pytest.fixture
