@@ -16,6 +16,9 @@ HELLO_TIMEOUT_S = 5.0
 """A program whose C code holds the interpreter's lock answers when it lets go."""
 
 _CHUNK = 256 * 1024
+_READ = 64 * 1024
+"""Bytes read from the socket at a time: the transport allocates as many for each read, and what is larger is
+mapped anew by the system, page by page, which takes longer than the reading."""
 _MOST_UNSENT = 1 << 20
 """Our messages are small and few: with so much unsent, nobody is reading."""
 
@@ -39,6 +42,7 @@ class Link:
             reader, writer = await asyncio.open_unix_connection(target.path, limit=_CHUNK)
         except (OSError, ValueError) as error:
             raise _refused(target, error) from None
+        writer.transport.max_size = _READ  # type: ignore[attr-defined]
         link = cls(target, reader, writer)
         try:
             link._check_peer(writer.get_extra_info("socket"))
