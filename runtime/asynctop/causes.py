@@ -44,6 +44,10 @@ WAIT_FACTOR = 2
 MOST = 0.5
 """Share of a poll's time from which on something is its cause."""
 
+COLLECTION_FACTOR = 2
+"""Thresholds of processor time from which on a collection is remarkable: any program with a framework has
+full ones of half a threshold, and of a whole one on a slow machine, or a busy one, whose caches are cold."""
+
 Place: TypeAlias = tuple[int, int] | str
 """Where a thread is: a code object's id and an instruction in it, or the C module that is called there."""
 
@@ -63,11 +67,15 @@ class Evidence:
         self._computed_ns: float = 0
         self._places: set[Place] = set()
         self._calls = True
+        self._found_waiting = self._found_ready = 0
 
-    def sample(self, place: Place, *, calls: bool) -> None:
-        """The thread's stack was read: where it was, and whether that is a call."""
+    def sample(self, place: Place, *, calls: bool, waits: bool | None = None) -> None:
+        """The thread's stack was read: where it was, whether that is a call, and whether the thread waited in
+        the system just then, where the platform tells."""
         self._places.add(place)
         self._calls &= calls
+        self._found_waiting += waits is True
+        self._found_ready += waits is False
 
     def had(self, most_ns: int | None) -> None:
         """Since the look before, the poll had a processor for so long at most, where the platform tells."""
@@ -117,8 +125,8 @@ class Evidence:
         if own_ns <= threshold_ns:
             return Cause.UNKNOWN
         if collecting_ns > MOST * took_ns:
-            # Any program with a framework has full ones of half a threshold.
-            return Cause.GC if collecting_busy_ns > threshold_ns else Cause.UNKNOWN
+            remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
+            return Cause.GC if remarkable else Cause.UNKNOWN
         computes = self._computed_ns > threshold_ns
         if self._held_ns > MOST * own_ns:
             return Cause.GIL if computes else Cause.UNKNOWN
@@ -127,6 +135,8 @@ class Evidence:
         seen_ns = self._wall_ns
         prompt = 2 * self._free_looks > self._timed_looks
         stays = len(self._places) <= 1 and self._calls
+        if not computes and self._found_ready > self._found_waiting:
+            return Cause.UNKNOWN  # it waits for nothing but a processor, or the lock
         if seen_ns > 0 and self._busy_ns < BUSY_SHARE * seen_ns:
             # Or it waits for a thread that has the lock: that is over sooner, or found at several places.
             blocked = prompt or (stays and own_ns > WAIT_FACTOR * threshold_ns)

@@ -1,4 +1,5 @@
-"""For how long threads were ready to run while others had the processors, as Linux tells it."""
+"""For how long threads were ready to run while others had the processors, and whether they wait, as Linux
+tells it."""
 
 from __future__ import annotations
 
@@ -48,10 +49,27 @@ class Queues:
 
 
 def _turns(thread: int) -> _Turns:
-    alive = threading._active.get(thread)  # type: ignore[attr-defined]
     try:
-        with open(f"/proc/self/task/{alive.native_id}/schedstat", "rb", buffering=0) as file:
+        with open(f"/proc/self/task/{_native(thread)}/schedstat", "rb", buffering=0) as file:
             _, waited_ns, count = file.read(100).split()
             return _Turns(int(waited_ns), int(count))
     except (AttributeError, OSError, ValueError):
         return _Turns(0, 0)
+
+
+def waits(thread: int) -> bool | None:
+    """Whether a thread waits in the system: for a file, a lock, or an end of its sleep. None where the system
+    does not tell.
+
+    This gives up the interpreter's lock, so one that waits for that does so no more. See `Queues.waited`.
+    """
+    try:
+        with open(f"/proc/self/task/{_native(thread)}/syscall", "rb", buffering=0) as file:
+            return not file.read(100).startswith(b"running")
+    except (AttributeError, OSError):
+        return None
+
+
+def _native(thread: int) -> int:
+    """The system's number of a thread. AttributeError where it is not known."""
+    return threading._active.get(thread).native_id  # type: ignore[attr-defined, no-any-return]

@@ -17,7 +17,7 @@ from itertools import takewhile
 
 from asynctop.causes import Collections, Evidence, Place
 from asynctop.core.contract import OWN_CALLBACK, Core, Look, Running
-from asynctop.queues import Queues
+from asynctop.queues import Queues, waits
 from asynctop.stacks import Sight, poll_stack
 from asynctop.stall_log import StallLog
 from asynctop.threads import join
@@ -188,7 +188,7 @@ class StallWatcher:
                 del watched.sights[watched.sights.most_common()[-1][0]]
             watched.sights[sight] += 1
             watched.samples += 1
-            watched.evidence.sample(place, calls=sight.calls)
+            watched.evidence.sample(place, calls=sight.calls, waits=waits(watched.running.thread))
         watched.pause_ns = min(watched.pause_ns * 5 // 4 + 1_000_000, SLOWEST_NS)
         watched.next_sample_ns = now + watched.pause_ns
         age = now - watched.running.since_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import time
 from _thread import get_ident
@@ -15,7 +16,7 @@ from asynctop import stalls
 from asynctop.causes import Collections, Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Look, Running
-from asynctop.queues import Queues
+from asynctop.queues import Queues, waits
 from asynctop.stacks import Sight
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Cause, Connection, Hello, Part, Role, Stall, Stalls
@@ -267,6 +268,42 @@ def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pyte
     assert queues.waited({1}, 0) == {}
 
 
+def test_a_thread_that_computes_without_the_lock_does_not_wait() -> None:
+    begin, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begin.wait()
+        while not over.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert thread.ident is not None
+        while waits(thread.ident) is False:
+            pass  # it starts
+        begin.set()
+        while waits(thread.ident):
+            pass
+    finally:
+        begin.set()
+        over.set()
+        thread.join()
+    assert waits(thread.ident) is None
+
+
+def test_who_is_ready_to_run_does_not_block() -> None:
+    for found, cause in (([True], Cause.BLOCKING), ([None], Cause.BLOCKING), ([False], Cause.UNKNOWN)):
+        evidence = Evidence()
+        for waiting in found:
+            evidence.sample((1, 2), calls=True, waits=waiting)
+        evidence.look(0, 0, 0)
+        evidence.came(0)
+        evidence.had(0)
+        evidence.measure(100, 0, 0)
+        assert evidence.cause(100, 0, threshold_ns=20) == cause
+
+
 def test_a_collection_says_its_generation() -> None:
     collections = Collections()
     collections._notice("start", {"generation": 2})
@@ -282,8 +319,8 @@ def test_collecting_garbage_comes_before_all_else() -> None:
     evidence = Evidence()
     assert evidence.cause(100, 0) == Cause.UNKNOWN
     assert evidence.cause(100, 51) == Cause.GC
-    assert evidence.cause(100, 51, 41, 40) == Cause.GC
-    assert evidence.cause(100, 51, 40, 40) == Cause.UNKNOWN
+    assert evidence.cause(100, 51, 41, 20) == Cause.GC
+    assert evidence.cause(100, 51, 40, 20) == Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("cause", [Cause.BLOCKING, Cause.CPU, Cause.GIL])
