@@ -32,6 +32,7 @@ class TimerStorm(Lint):
     severity: ClassVar[Severity] = Severity.WARNING
 
     least_per_second: Annotated[float, "timers set: they take a twentieth of a loop by then"] = 20_000.0
+    least_when_busy: Annotated[float, "timers set a second, where the loop is busy with them"] = 10_000.0
     least_per_task: Annotated[float, "timers run a second for each live task: nobody need look so often"] = (
         200.0
     )
@@ -45,7 +46,7 @@ class TimerStorm(Lint):
         for before, loop in pairs:
             seconds = window_ns / 1e9
             made, fired = loop.timers - before.timers, loop.timers_fired - before.timers_fired
-            if made < self.least_per_second * seconds or not self._is_storm(model, before, loop, seconds):
+            if not self._is_storm(model, before, loop, seconds):
                 continue
             file, line = model.text(loop.timer_file), loop.timer_line
             if not file:
@@ -63,14 +64,16 @@ class TimerStorm(Lint):
         made, fired = loop.timers - before.timers, loop.timers_fired - before.timers_fired
         steps = loop.polls - before.polls + loop.callbacks - before.callbacks
         busy_ns = loop.busy_ns - before.busy_ns
-        if made >= self.least_per_step * steps and fired * 2 < made:
+        many = made >= self.least_per_second * seconds
+        if many and made >= self.least_per_step * steps and fired * 2 < made:
             return True
         if busy_ns > self.most_busy_ms * MS * made:
             return False
         live = int(np.count_nonzero((model.tasks.state != State.DONE) & (model.tasks.loop == loop.id)))
-        if fired >= self.least_per_task * seconds * max(live, 1):
+        if many and fired >= self.least_per_task * seconds * max(live, 1):
             return True
-        return busy_ns >= self.least_busy_ratio * seconds * 1e9 and not _from_outside(model, loop.id)
+        busy = busy_ns >= self.least_busy_ratio * seconds * 1e9 and made >= self.least_when_busy * seconds
+        return busy and not _from_outside(model, loop.id)
 
     def _about(self, model: Model, loop: Loop, message: str, place: Frame | None) -> Finding:
         tasks = model.tasks
