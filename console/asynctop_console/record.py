@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from asynctop_console.source.link import Link
 from asynctop_console.source.recording import Writer
@@ -32,6 +32,11 @@ _INSPECT_S = 2.0
 """Between two questions for the await chains, and"""
 _INSPECT_SHARE = 10
 """times as long as the last answer took: in a large crowd they are asked for less often."""
+
+_GRACE_S = 10.0
+"""How long a program may be silent after its time: one that is stopped, or stuck, says nothing."""
+
+_Result = TypeVar("_Result")
 
 _KEPT = -1
 """See `Trace.after`: what a flight recorder has kept belongs to the recording."""
@@ -196,7 +201,12 @@ async def record(
     Returns how far it came, and why it ended, in a few words. Raises TargetError where not even a beginning
     came, and OSError where the file cannot be written.
     """
-    section = await _Section.open(target, 0 if trace else None)
+    until = None if seconds is None else asyncio.get_running_loop().time() + seconds + _GRACE_S
+    try:
+        async with asyncio.timeout_at(until):
+            section = await _Section.open(target, 0 if trace else None)
+    except TimeoutError:
+        raise SilentError(f"{target} has sent nothing to record: is it stopped?") from None
     first_ns, connections = section.until_ns, 1
     polls = lost = 0  # of the connections before
 
@@ -213,22 +223,31 @@ async def record(
     why = "stopped"
     try:
         with _signals() as stopped:
-            write_at = 0.0
-            while not stopped.is_set():
-                if section.begun and section.is_long():
-                    write()
-                    fresh = await _Section.open(target, section.traced if trace else None)
-                    section.close()
-                    polls, lost = polls + section.polls, lost + section.lost
-                    section, connections = fresh, connections + 1
-                if time.monotonic() >= write_at or section.unwritten >= _BLOCK_BYTES:
-                    tell(write())
-                    write_at = time.monotonic() + _BLOCK_S
-                if seconds is not None and section.until_ns - first_ns >= seconds * 1e9:
-                    why = "the time is over"
-                    break
-                await _either(section.proceed(), stopped.wait())
-    except (DeadSocketError, SilentError):
+            async with asyncio.timeout_at(until):
+                write_at = 0.0
+                while not stopped.is_set():
+                    if section.begun and section.is_long():
+                        write()
+                        fresh = await _unless(
+                            stopped, _Section.open(target, section.traced if trace else None)
+                        )
+                        if fresh is None:
+                            break
+                        section.close()
+                        polls, lost = polls + section.polls, lost + section.lost
+                        section, connections = fresh, connections + 1
+                    if time.monotonic() >= write_at or section.unwritten >= _BLOCK_BYTES:
+                        tell(write())
+                        write_at = time.monotonic() + _BLOCK_S
+                    if seconds is not None and section.until_ns - first_ns >= seconds * 1e9:
+                        why = "the time is over"
+                        break
+                    await _unless(stopped, section.proceed())
+    except TimeoutError:
+        why = "the time is over, and the program has been silent"
+    except SilentError:
+        why = "the program does not answer"
+    except DeadSocketError:
         why = "the program has ended"
     finally:
         section.close()
@@ -249,12 +268,13 @@ def _signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _either(*coroutines: Coroutine[Any, Any, object]) -> None:
-    """Wait for the first of them, and cancel the others."""
-    tasks = [asyncio.ensure_future(each) for each in coroutines]
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
+async def _unless(stopped: asyncio.Event, coroutine: Coroutine[Any, Any, _Result]) -> _Result | None:
+    """What it returns; None where we are stopped before."""
+    task, stop = asyncio.ensure_future(coroutine), asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+    finally:
         task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    for task in done:
-        task.result()
+        stop.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
+    return None if task.cancelled() else task.result()

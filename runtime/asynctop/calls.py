@@ -57,8 +57,8 @@ def only_call(coroutine: CoroutineType[Any, Any, Any]) -> Frame | None:
 
 def _functions(namespace: dict[str, Any]) -> Iterator[CodeType]:
     """The code of a module's functions and methods, and of those in them."""
-    for value in tuple(namespace.values()):
-        for each in tuple(vars(value).values()) if type(value) is type else (value,):
+    for value in list(namespace.values()):
+        for each in list(vars(value).values()) if type(value) is type else (value,):
             function = getattr(each, "__func__", each) if type(each) in (staticmethod, classmethod) else each
             if type(function) is FunctionType and function.__globals__ is namespace:
                 yield from _with_inner(function.__code__)

@@ -116,6 +116,16 @@ def test_a_recording_ends_when_it_is_told_to(lab: Lab, program: Process, number:
     assert replayed(lab, path)["tasks"]
 
 
+def test_a_recording_ends_in_time_beside_a_program_that_is_stopped(lab: Lab, program: Process) -> None:
+    path = lab.work / "stopped.rec"
+    recorder = lab.start(*ASYNCTOP, "record", "-o", path, "--for", "3", str(program.pid))
+    lab.written(path)
+    program.signal(signal.SIGSTOP)
+    assert recorder.status() == 0
+    assert "the time is over, and the program has been silent" in recorder.stderr.all()
+    assert replayed(lab, path)["tasks"]
+
+
 def test_a_recording_ends_with_the_program(lab: Lab, program: Process) -> None:
     recorder, path = recording(lab, program)
     program.signal(signal.SIGKILL)

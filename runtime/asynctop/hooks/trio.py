@@ -198,7 +198,7 @@ class Run:
         token, self._token = self._token, None
         if token is None:
             return
-        for task in tuple(self._tasks.values()):
+        for task in list(self._tasks.values()):
             self._core.poll_ends(task)  # the one that is under way
         self._core.release(self)
         lowlevel = sys.modules["trio"].lowlevel

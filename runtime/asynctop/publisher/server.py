@@ -203,9 +203,11 @@ class Publisher:
             while not self._stopping:
                 self._turn()
         except Exception as error:
-            self._on_fault(error)
-            self._close(unlink=True)
-            self._left.set()
+            try:
+                self._on_fault(error)
+            finally:
+                self._close(unlink=True)  # else consoles would wait for ever
+                self._left.set()
 
     def _turn(self) -> None:
         if any(identity(sock) != ours for sock, ours in self._ours.items()):
@@ -289,6 +291,8 @@ class Publisher:
         return False
 
     def _serve(self, client: Client, events: int) -> None:
+        if client not in self._clients:
+            return  # it had to make room, just now
         try:
             if events & selectors.EVENT_READ:
                 client.readable()
@@ -300,11 +304,11 @@ class Publisher:
             self._drop_faulty(client, error)
 
     def _care_for(self, client: Client) -> None:
-        if client.question is not None:
-            question, client.question = client.question, None
-            client.inspection = Inspection(self._core, question, partial(self._answer, client))
-            client.inspection.proceed()
         try:
+            if client.question is not None:
+                question, client.question = client.question, None
+                client.inspection = Inspection(self._core, question, partial(self._answer, client))
+                client.inspection.proceed()
             client.proceed()
         except Exception as error:
             self._drop_faulty(client, error)

@@ -391,7 +391,7 @@ def _loops(text_number: Callable[[str], int]) -> Loops:
     now = monotonic_ns()
     for stats in tuple(registry.loops):
         current, since = stats.current, stats.since
-        kinds = tuple(stats.kinds.values())
+        kinds = list(stats.kinds.values())
         if stats.gone():
             state = LoopState.CLOSED
         elif current is NOTHING:

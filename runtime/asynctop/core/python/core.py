@@ -70,7 +70,7 @@ class PythonCore:
         try:
             stats = loop_stats(loop)
             stats.closed = True
-            for record in tuple(tasks.records.values()):
+            for record in list(tasks.records.values()):
                 if record.stats is stats:
                     record.let_go()
         except Exception as error:
@@ -88,7 +88,7 @@ class PythonCore:
 
     def forget(self) -> None:
         """The hooks are gone: let go of everything."""
-        for record in tuple(tasks.records.values()):
+        for record in list(tasks.records.values()):
             task = record.task()
             if task is not None:
                 task.remove_done_callback(spawns.adopted_ended)
@@ -170,7 +170,7 @@ class PythonCore:
     def tasks_of(self, loop: int, wanted: Collection[int] = ()) -> Iterator[tuple[int, Hashable]]:
         """The loop's live tasks that are wanted, or all: their ids, and what `find` knows them by."""
         ids = frozenset(wanted)
-        for record in tuple(tasks.records.values()):
+        for record in list(tasks.records.values()):
             if record.stats.number == loop and (not ids or record.id in ids):
                 yield record.id, record.key
 
@@ -198,7 +198,7 @@ class PythonCore:
 
     def task(self, number: int) -> Any:
         """The live task with this id; None where it has ended, or is not among the first `SOUGHT`."""
-        for record in islice(tuple(tasks.records.values()), SOUGHT):
+        for record in islice(list(tasks.records.values()), SOUGHT):
             if record.id == number:
                 return record.task()
         return None

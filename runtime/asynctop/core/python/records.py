@@ -399,7 +399,9 @@ class Registry:
         """Numbers of the kinds that spawned since the last call. The publisher's."""
         found = []
         for stats in tuple(self.loops):
-            for part in tuple(stats.kinds.values()):
+            # Not a tuple: up to Python 3.11 that is allocated with the iteration begun, and where a collection
+            # comes then, other threads may change the dict.
+            for part in list(stats.kinds.values()):
                 if part.spawned != part.told_spawned:
                     part.told_spawned = part.spawned
                     found.append(part.number)
