@@ -399,7 +399,7 @@ class Registry:
         """Numbers of the kinds that spawned since the last call. The publisher's."""
         found = []
         for stats in tuple(self.loops):
-            # Not a tuple: up to Python 3.11 that is allocated with the iteration begun, and where a collection
+            # Not a tuple: up to Python 3.11 that is allocated with the iteration begun, and if a collection
             # comes then, other threads may change the dict.
             for part in list(stats.kinds.values()):
                 if part.spawned != part.told_spawned:
