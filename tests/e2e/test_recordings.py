@@ -34,7 +34,9 @@ import asyncio
 
 async def turns():
     while True:
-        await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # a loop that never waits keeps the Python core's publisher waiting
 
 async def main():
     print("ready", flush=True)
