@@ -200,7 +200,7 @@ COMMANDS: dict[str, Callable[[Lab, str], None]] = {
     "pip install '.[console]'": installs,
     "asynctop": opens_console,
     "asynctop check -- app.py --port 8080": checks_app,
-    "asynctop check --max-poll 100ms --for 3 -- -m uvicorn shop:app": checks_uvicorn,
+    "asynctop check --max-poll 100ms --for 10 -- -m uvicorn shop:app": checks_uvicorn,
     "asynctop connect TARGET": opens_console,
     "asynctop completion bash": succeeds,
     "asynctop demo NAME": opens_console,
