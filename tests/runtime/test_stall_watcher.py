@@ -293,10 +293,9 @@ def test_a_thread_that_computes_without_the_lock_does_not_wait() -> None:
 
 
 def test_who_is_ready_to_run_does_not_block() -> None:
-    for found, cause in (([True], Cause.BLOCKING), ([None], Cause.BLOCKING), ([False], Cause.UNKNOWN)):
+    for waiting, cause in ((True, Cause.BLOCKING), (None, Cause.BLOCKING), (False, Cause.UNKNOWN)):
         evidence = Evidence()
-        for waiting in found:
-            evidence.sample((1, 2), calls=True, waits=waiting)
+        evidence.sample((1, 2), calls=True, waits=waiting)
         evidence.look(0, 0, 0)
         evidence.came(0)
         evidence.had(0)

@@ -69,8 +69,7 @@ class TimerStorm(Lint):
             return True
         if busy_ns > self.most_busy_ms * MS * made:
             return False
-        live = int(np.count_nonzero((model.tasks.state != State.DONE) & (model.tasks.loop == loop.id)))
-        if many and fired >= self.least_per_task * seconds * max(live, 1):
+        if many and fired >= self.least_per_task * seconds * max(_live(model, loop.id), 1):
             return True
         busy = busy_ns >= self.least_busy_ratio * seconds * 1e9 and made >= self.least_when_busy * seconds
         return busy and not _from_outside(model, loop.id)
@@ -85,6 +84,10 @@ class TimerStorm(Lint):
         if len(rows) == 1:
             return self.about_task(model, int(tasks.id[rows[0]]), message, place=place)
         return self.about_kind(model, loop.timer_kind, message, tasks.id[rows].tolist(), place=place)
+
+
+def _live(model: Model, loop: int) -> int:
+    return int(np.count_nonzero((model.tasks.state != State.DONE) & (model.tasks.loop == loop)))
 
 
 def _from_outside(model: Model, loop: int) -> bool:
