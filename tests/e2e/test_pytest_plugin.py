@@ -118,6 +118,17 @@ def test_a_test_that_leaves_a_task_behind(run: Run, way: str) -> None:
     result.stdout.fnmatch_lines([f"test_it.py:{line}: task mine of poller(), spawned here, was left behind"])
 
 
+def test_a_name_of_somebody_else_s_does_not_reach_the_terminal_raw(run: Run) -> None:
+    spawn = r'task = asyncio.create_task(poller(), name="\x1b]0;x\x07\u202e\ud800" + 300 * "y")'
+    result = run(written("asyncio.run", spawn, "await asyncio.sleep(0)"), "--asynctop")
+    named = [line for line in result.stdout.lines if "was left behind" in line]
+    assert named
+    for line in named:
+        assert line.isprintable()
+        assert r"task \x1b]0;x\x07\u202e\ud800yyy" in line
+        assert len(line) < 400
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "lines",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +37,7 @@ async def turns():
     while True:
         for _ in range(100):
             await asyncio.sleep(0)
-        await asyncio.sleep(0.001)  # a loop that never waits keeps the Python core's publisher waiting
+        await asyncio.sleep(0.001)
 
 async def main():
     print("ready", flush=True)
@@ -44,6 +45,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+NEVER_IDLE = BUSY.replace("        await asyncio.sleep(0.001)\n", "")
 
 
 @pytest.fixture
@@ -61,6 +64,25 @@ def recording(lab: Lab, program: Process) -> tuple[Process, Path]:
     recorder = lab.start(*ASYNCTOP, "record", "-o", path, str(program.pid))
     lab.written(path)
     return recorder, path
+
+
+def traced(recording: Recording) -> list[int]:
+    """The numbers of the polls of its trace, which ascend."""
+    numbers = [
+        number
+        for batch in batches(recording, recording.from_ns)
+        for message in batch
+        if isinstance(message, History)
+        for number in range(message.first, message.first + len(message.task))
+    ]
+    assert all(former < latter for former, latter in pairwise(numbers))
+    return numbers
+
+
+def told(numbers: list[int], path: Path) -> str:
+    """What the recorder says of such a trace."""
+    lost = numbers[-1] - len(numbers)
+    return f" {len(numbers):,} polls {f'({lost:,} more dropped) ' if lost else ''}in {path}"
 
 
 def test_a_recording_tells_what_the_program_did(lab: Lab, program: Process) -> None:
@@ -84,17 +106,21 @@ def test_a_trace_has_each_poll_though_the_recorder_connects_anew(lab: Lab) -> No
     said = recorder.stderr.all()
     recording = Recording(path)
     assert sum(block.begins for block in recording.blocks) > 1
-    numbers = [
-        number
-        for batch in batches(recording, recording.from_ns)
-        for message in batch
-        if isinstance(message, History)
-        for number in range(message.first, message.first + len(message.task))
-    ]
-    assert all(former < latter for former, latter in pairwise(numbers))
+    numbers = traced(recording)
     assert numbers[0] == 1
-    lost = numbers[-1] - len(numbers)
-    assert f" {len(numbers):,} polls {f'({lost:,} more dropped) ' if lost else ''}in {path}" in said
+    assert told(numbers, path) in said
+
+
+def test_a_loop_that_is_never_idle_is_traced_as_far_as_it_lets_us_and_the_rest_is_counted(lab: Lab) -> None:
+    program = lab.run(lab.program(NEVER_IDLE))
+    path = lab.work / "n.rec"
+    recorder = lab.start(*ASYNCTOP, "record", str(program.pid), "-o", path, "--trace", "--for", "5")
+    assert recorder.status() == 0
+    said = recorder.stderr.all()
+    assert "the time is over" in said
+    numbers = traced(Recording(path))
+    (lost,) = re.findall(rf" {len(numbers):,} polls \(([\d,]+) more dropped\) in ", said) or ["0"]
+    assert int(lost.replace(",", "")) >= numbers[-1] - len(numbers)
 
 
 def test_a_flight_recorder_keeps_what_was_before_the_stall(lab: Lab) -> None:

@@ -66,11 +66,12 @@ class Recorded:
         """Trace from now on; None: no more."""
         self._cursor.trace(after)
 
-    def update(self, *, drain: bool = True) -> list[str]:
+    def update(self, *, drain: bool = True, last: bool = True) -> list[str]:
         """Take the next batch; returns the names of its messages."""
         if drain:
             self._core.drain()
-        batch = [message for frame in self._cursor.frames() for message in self._connection.receive(frame)]
+        frames = self._cursor.frames(last=last)
+        batch = [message for frame in frames for message in self._connection.receive(frame)]
         for message in batch:
             self._fold(message)
         return [type(message).__name__ for message in batch]

@@ -8,8 +8,12 @@ from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from asynctop.core import Core
 from asynctop.core.contract import TRACED, TRACED_SAFELY
+from asynctop.core.python import collector
+from asynctop.core.python.collector import ROWS
 from asynctop_protocol import WakerSource
 from recorded import Recorded
 
@@ -193,6 +197,30 @@ def test_what_is_not_read_in_time_is_counted(run: Run, recorded: Recorded) -> No
     assert last.ended_ns == max(row.ended_ns for row in recorded.by_id.values())
     recorded.update()
     assert recorded.dropped == {"trace": polls - 1 - TRACED}, "not twice"
+
+
+def test_what_takes_too_long_to_tell_of_a_trace_is_left_out_and_counted(
+    monkeypatch: pytest.MonkeyPatch, run: Run, core: Core, recorded: Recorded
+) -> None:
+    monkeypatch.setattr(collector, "TRACING_NS", -1)
+
+    async def main() -> None:
+        recorded.update()
+        recorded.trace()
+        await steps(5 * ROWS)
+        assert recorded.update(last=False)[-1] == "Tick"
+        polls = 5 * ROWS - 1  # one was under way at the beginning
+        told = polls if core.sends else ROWS
+        left_out = {"trace": polls - told} if told < polls else {}
+        assert numbers(recorded) == list(range(1, told + 1))
+        assert recorded.dropped == left_out
+        await steps(100)
+        recorded.update(last=False)
+        assert numbers(recorded)[told:] == list(range(polls + 1, polls + 101))
+        assert recorded.dropped == left_out
+        recorded.trace(None)
+
+    run(main())
 
 
 def test_loops_in_several_threads_share_the_trace(hooked: Core, run: Run) -> None:

@@ -126,9 +126,11 @@ class ScheduledTask(Protocol):
 class Cursor(Protocol):
     """How far one console has been told."""
 
-    def frames(self) -> Iterator[bytes]:
+    def frames(self, *, last: bool = True) -> Iterator[bytes]:
         """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
-        a `Tick` at last. To be exhausted, and sent in this order."""
+        a `Tick` at last. To be exhausted, and sent in this order.
+
+        Unless it is the last one, what takes too long to tell of a trace may be left out, and is counted."""
 
     def watch(self, tasks: Sequence[int]) -> None:
         """Tell of the polls of these tasks from now on, and of no other ones. Those not known are left

@@ -75,7 +75,7 @@ class Outlet:
 
     def begin(self, now_ns: int) -> None:
         """Begin a batch: everything that changed since the last one."""
-        self._batch = self._cursor.frames()
+        self._batch = self._cursor.frames(last=self._finishing)
         self._due_ns = now_ns + self._interval_ns
         self._last = self._finishing
 

@@ -203,9 +203,8 @@ class NativeCursor:
     def __init__(self) -> None:
         self._cursor = _native.Cursor()
 
-    def frames(self) -> Iterator[bytes]:
-        """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
-        a `Tick` at last. To be exhausted, and sent in this order."""
+    def frames(self, *, last: bool = True) -> Iterator[bytes]:
+        """See `asynctop.core.contract.Cursor`; each batch tells all there is."""
         self._cursor.begin()
         return iter(self._cursor.next, b"")
 

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from time import monotonic_ns
 
 from asynctop.core.contract import RETAINED
 from asynctop.core.python.handles import settings
 from asynctop.core.python.records import NO_TURN, NOTHING, LoopStats, registry
 from asynctop.core.python.tasks import TaskRecord, destroyed, name_of, records
-from asynctop.core.python.tracing import Tracer
+from asynctop.core.python.tracing import TracedPolls, Tracer
 from asynctop.core.python.watching import Watching
 from asynctop_protocol import (
     Ended,
@@ -46,6 +46,10 @@ from asynctop_protocol import (
 
 ROWS = 2048
 """Rows in one message: about two milliseconds with the interpreter's lock held."""
+
+TRACING_NS = 1_000_000_000
+"""So long a batch tells of a trace, or as long as of all else; the rest is left out. A loop that is never
+idle lets this thread in so rarely that a whole trace took many seconds, and there would be no tick."""
 
 CLOSED_LOOPS = 8
 """Closed loops that are still listed, the newest ones."""
@@ -169,10 +173,9 @@ class Cursor:
         self._watching = Watching()
         self._tracer: Tracer | None = None
 
-    def frames(self) -> Iterator[bytes]:
-        """A batch: what the console must be told to be where the last drain was, as frames of the wire, with
-        a `Tick` at last. To be exhausted, and sent in this order."""
-        return map(frames, self._messages())
+    def frames(self, *, last: bool = True) -> Iterator[bytes]:
+        """See `asynctop.core.contract.Cursor`."""
+        return map(frames, self._messages(last))
 
     def watch(self, tasks: Sequence[int]) -> None:
         """Tell of the polls of these tasks from now on, and of no other ones."""
@@ -186,10 +189,11 @@ class Cursor:
             self._tracer.end()
             self._tracer = None
 
-    def _messages(self) -> Iterator[Message]:
-        collector = self._collector
+    def _messages(self, last: bool) -> Iterator[Message]:
+        began_ns = monotonic_ns()
+        collector, tracer = self._collector, self._tracer
         after, self._version = self._version, collector.version
-        traced = self._tracer.polls() if self._tracer is not None else ()
+        traced = tracer.polls() if tracer is not None else ()
         everything = after == 0 or after < collector.evicted_version
         if everything:
             yield Reset()
@@ -205,17 +209,26 @@ class Cursor:
             some = [(task, *poll[1:]) for task, poll in polls[start : start + ROWS]]
             *columns, files, lines = map(list, zip(*some, strict=True))
             yield from self._history(0, *columns, yielded_files=files, yielded_lines=lines)
-        for block in traced:
-            for first, rows in block.pieces(ROWS):
-                yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
+        if tracer is not None:
+            now = monotonic_ns()
+            until = None if last else now + max(TRACING_NS, now - began_ns)
+            yield from self._traced(tracer, traced, until)
         yield from self._watching.histograms()
         yield from self._totals(after)
         loops = _loops(self._collector.texts.number)
         yield from self._new_texts()
         yield loops
-        traces_lost = self._tracer.lost() if self._tracer is not None else 0
+        traces_lost = tracer.lost() if tracer is not None else 0
         dropped = _dropped(history=self._watching.lost(), trace=traces_lost)
         yield Tick(monotonic_ns(), dropped, list(collector.faults))
+
+    def _traced(self, tracer: Tracer, traced: Sequence[TracedPolls], until: int | None) -> Iterator[Message]:
+        for piece in chain.from_iterable(block.pieces(ROWS) for block in traced):
+            first, rows = piece
+            yield from self._history(first, *(rows[column::5].tolist() for column in range(5)))
+            if until is not None and monotonic_ns() > until:
+                tracer.leave_out(after=piece.last)
+                return
 
     def _new_texts(self) -> Iterator[Message]:
         """Texts are numbered as rows are built, so this goes out before the message that was built."""

@@ -114,6 +114,10 @@ class Tracer:
             self._told = found[-1].last
         return found
 
+    def leave_out(self, after: int) -> None:
+        """Of the polls that were found last, those after this number are not told."""
+        self._lost += self._told - after
+
     def lost(self) -> int:
         """Polls that it was not told of in time."""
         return self._lost + self._trace.lost
