@@ -12,6 +12,7 @@ import errno
 import gc
 import json
 import os
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -445,5 +446,12 @@ def _show(source: Source | None, target: str, settings: Settings, successor: Suc
     # What is imported stays, and little of the rest is garbage: looking through all of it holds up keys.
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 100)
-    app.run()
+
+    async def run() -> None:
+        # By itself it would end us with the terminal as it is.
+        status = 128 + signal.SIGTERM
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, app.exit, None, status)
+        await app.run_async()
+
+    asyncio.run(run())
     return app.return_code or 0

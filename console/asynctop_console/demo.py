@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -45,6 +46,7 @@ def playing(demo: Demo) -> Iterator[Target]:
             target = _started(demo, child, Path(log.name))
             # Nobody is told its name any more: it goes with the child.
             os.unlink(log.name)
+            signal.signal(signal.SIGHUP, partial(_hung_up, child))
             yield target
     finally:
         _end(child)
@@ -78,6 +80,13 @@ def _ending_by_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hung_up(child: subprocess.Popen[bytes], number: int, frame: FrameType | None) -> None:
+    """The terminal is closed, and the console in it: Textual cannot end in an orderly way without one."""
+    _end(child)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

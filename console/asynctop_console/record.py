@@ -104,7 +104,7 @@ class _Section:
         """The first tick that has not been written; 0 where there is none."""
         self.until_ns = 0
         """The last tick."""
-        self.traced = self._traced = traced or 0
+        self._resumes = self._traced = traced or 0
         """The number of the last poll of the trace up to that, or that has come."""
         self.polls = self._polls = self.lost = 0
         """Of the trace, likewise."""
@@ -146,7 +146,7 @@ class _Section:
                 self._began_ns = self._began_ns or message.at_ns
                 self.from_ns = self.from_ns or message.at_ns
                 self.until_ns = message.at_ns
-                self.traced, self.polls = self._traced, self._polls
+                self._resumes, self.polls = self._traced, self._polls
                 self.lost = message.dropped.get("trace", 0)
                 continue
             if isinstance(message, History):
@@ -165,6 +165,11 @@ class _Section:
     def is_long(self) -> bool:
         """Whether it is time to connect anew."""
         return is_long(self.until_ns - self._began_ns, self._size, self._state_size)
+
+    @property
+    def resumes(self) -> int | None:
+        """The last poll of its trace, after which another one goes on; None where there is no trace."""
+        return self._resumes if self._traces else None
 
     @property
     def unwritten(self) -> int:
@@ -207,51 +212,73 @@ async def record(
             section = await _Section.open(target, 0 if trace else None)
     except TimeoutError:
         raise SilentError(f"{target} has sent nothing to record: is it stopped?") from None
-    first_ns, connections = section.until_ns, 1
-    polls = lost = 0  # of the connections before
-
-    def write() -> Progress:
-        section.write(writer)
-        return Progress(
-            (section.until_ns - first_ns) / 1e9,
-            writer.written,
-            connections,
-            polls + section.polls,
-            lost + section.lost,
-        )
-
-    why = "stopped"
+    recorder = _Recorder(target, writer, section)
     try:
-        with _signals() as stopped:
-            async with asyncio.timeout_at(until):
-                write_at = 0.0
-                while not stopped.is_set():
-                    if section.begun and section.is_long():
-                        write()
-                        fresh = await _unless(
-                            stopped, _Section.open(target, section.traced if trace else None)
-                        )
-                        if fresh is None:
-                            break
-                        section.close()
-                        polls, lost = polls + section.polls, lost + section.lost
-                        section, connections = fresh, connections + 1
-                    if time.monotonic() >= write_at or section.unwritten >= _BLOCK_BYTES:
-                        tell(write())
-                        write_at = time.monotonic() + _BLOCK_S
-                    if seconds is not None and section.until_ns - first_ns >= seconds * 1e9:
-                        why = "the time is over"
-                        break
-                    await _unless(stopped, section.proceed())
-    except TimeoutError:
-        why = "the time is over, and the program has been silent"
-    except SilentError:
-        why = "the program does not answer"
-    except DeadSocketError:
-        why = "the program has ended"
+        async with asyncio.timeout_at(until):
+            why = await recorder.go_on(seconds, tell)
+    except (TimeoutError, SilentError, DeadSocketError) as error:
+        why = _WHY[type(error)]
     finally:
-        section.close()
-    return write(), why
+        recorder.section.close()
+    return recorder.write(), why
+
+
+_WHY: dict[type[Exception], str] = {
+    TimeoutError: "the time is over, and the program has been silent",
+    SilentError: "the program does not answer",
+    DeadSocketError: "the program has ended",
+}
+
+
+class _Recorder:
+    """A recording that has begun."""
+
+    def __init__(self, target: Target, writer: Writer, section: _Section) -> None:
+        self._target = target
+        self._writer = writer
+        self.section = section
+        self._first_ns = section.until_ns
+        self._connections = 1
+        self._polls = self._lost = 0
+        """Of the connections before."""
+
+    async def go_on(self, seconds: float | None, tell: Callable[[Progress], None]) -> str:
+        """Record for so long, or until a signal. Returns why it ended."""
+        write_at = 0.0
+        with _signals() as stopped:
+            while not stopped.is_set():
+                section = self.section
+                if section.begun and section.is_long():
+                    await self._connect_anew(stopped)
+                elif time.monotonic() >= write_at or section.unwritten >= _BLOCK_BYTES:
+                    tell(self.write())
+                    write_at = time.monotonic() + _BLOCK_S
+                elif seconds is not None and section.until_ns - self._first_ns >= seconds * 1e9:
+                    return "the time is over"
+                else:
+                    await _unless(stopped, section.proceed())
+        return "stopped"
+
+    async def _connect_anew(self, stopped: asyncio.Event) -> None:
+        self.write()
+        before = self.section
+        fresh = await _unless(stopped, _Section.open(self._target, before.resumes))
+        if fresh is not None:
+            before.close()
+            self._polls, self._lost = self._polls + before.polls, self._lost + before.lost
+            self.section, self._connections = fresh, self._connections + 1
+
+    def write(self) -> Progress:
+        """Write what has come."""
+        section = self.section
+        section.write(self._writer)
+        return Progress(
+            (section.until_ns - self._first_ns) / 1e9,
+            self._writer.written,
+            self._connections,
+            self._polls + section.polls,
+            self._lost + section.lost,
+        )
 
 
 @contextmanager

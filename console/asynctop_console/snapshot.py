@@ -58,7 +58,7 @@ def loop_json(model: Model, loop: Loop) -> Json:
         "id": loop.id,
         "thread": loop.thread,
         "runtime": loop.runtime,
-        "tasks": int(np.count_nonzero(of_loop & (model.tasks.state != State.DONE))),
+        "tasks": int(np.count_nonzero(of_loop & ~model.tasks.in_state(State.DONE))),
         "busy_ns": loop.busy_at(model.now_ns),
         "polls": loop.polls,
         "callbacks": loop.callbacks,

@@ -12,7 +12,7 @@ from asynctop_console.views import app as app_module
 from asynctop_console.views import hold as hold_module
 from asynctop_protocol.messages import Stalls, Subscribe, Tick
 
-from .program import MS, SECOND, hello, kinds, polled, spawned, stall, texts
+from .program import MS, SECOND, hello, kinds, polled, stall
 from .screens import NOW, Frozen, blocking, console, settled, three
 
 
@@ -205,15 +205,13 @@ def test_the_rate_is_asked_for_and_changed_by_keys() -> None:
     asyncio.run(run())
 
 
-def test_many_tasks_are_drawn_by_looking_at_those_on_the_screen() -> None:
+def test_what_is_held_stands_in_the_order_of_its_moment() -> None:
     async def run() -> None:
-        ids = list(range(1, 50_001))
-        start = (hello(), texts(), kinds(), spawned(ids), polled(ids, busy=ids), Tick(NOW))
-        async with console(*start) as screen:
-            assert screen.ids[:3] == [50_000, 49_999, 49_998]
-            before = screen.table.painted
-            await screen.say(polled([50_000], polls=5, busy=60_000), Tick(NOW + 1))
-            assert screen.table.painted - before == 1, "one line changed, one is drawn"
+        async with console(*three()) as screen:
+            await screen.say(polled([3], polls=71, busy=[SECOND]), Tick(NOW + 1))
+            assert screen.ids == [1, 2, 3], "an order holds for a second"
+            await screen.press("space")
+            assert screen.ids == [3, 1, 2]
 
     asyncio.run(run())
 

@@ -59,6 +59,12 @@ class Terminal:
         )
         return int(shown.stdout)
 
+    def command(self) -> int:
+        """The process of the command, which the shell waits for."""
+        shell = self.pid()
+        (command,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+        return int(command)
+
     def close(self) -> None:
         """End everything in it."""
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)

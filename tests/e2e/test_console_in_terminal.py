@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,6 +187,27 @@ def test_control_c_quits(lab: Lab, program: Process, terminal: Callable[..., Ter
     screen.press("C-c")
     screen.shows(r"\Abefore\nstatus 0\n\n")
     assert program.running
+
+
+def test_a_console_that_is_killed_gives_the_terminal_back(
+    lab: Lab, program: Process, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal(100, 30, *ASYNCTOP, "connect", str(program.pid))
+    screen.shows(r"client-0")
+    os.kill(screen.command(), signal.SIGTERM)
+    screen.shows(r"\Abefore\n(Terminated\n)?status 143\n\n")
+
+
+@pytest.mark.parametrize("command", ["connect", "demo"])
+def test_a_console_ends_with_its_terminal(
+    lab: Lab, program: Process, terminal: Callable[..., Terminal], command: str
+) -> None:
+    screen = terminal(100, 30, *ASYNCTOP, command, str(program.pid) if command == "connect" else "slow-poll")
+    screen.shows(r"client-0")
+    pid = screen.command()
+    screen.close()
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), f"the end of process {pid}")
+    assert [path.name for path in lab.directory.glob("*.sock")] == [f"{program.pid}.sock"]
 
 
 def test_a_demo_ends_with_its_console(lab: Lab, terminal: Callable[..., Terminal]) -> None:

@@ -53,7 +53,7 @@ class SelfWakeSpin(Lint):
         seconds = window_ns / 1e9
         # Of a million tasks, few have ever woken themselves: the others are not looked at any more.
         rows = np.flatnonzero(tasks.self_wakes >= min(self.least_per_second, self.least_of_crowd) * seconds)
-        rows = rows[tasks.state[rows] != State.DONE]
+        rows = rows[~tasks.in_state(State.DONE, rows)]
         own, wakes, kinds = tasks.recent("self_wakes", rows), tasks.recent("wakes", rows), tasks.kind[rows]
         asks = (own >= self.least_share * wakes) & (
             tasks.recent("busy_ns", rows) <= self.most_poll_ms * MS * own

@@ -180,7 +180,7 @@ def _is_backlog(model: Model, kind: int, growing: Growing) -> bool:
         return False
     tasks = model.tasks
     oldest = np.quantile(tasks.created_ns[_live_of(model, kind)], 0.1)
-    ended = tasks.created_ns[(tasks.kind == kind) & (tasks.state == State.DONE)]
+    ended = tasks.created_ns[(tasks.kind == kind) & tasks.in_state(State.DONE)]
     return len(ended) > 0 and int(np.count_nonzero(ended > oldest)) * 5 < len(ended)
 
 
@@ -188,7 +188,7 @@ def _are_quiet(model: Model, kind: int) -> bool:
     """Whether nearly all have done nothing for most of their lives."""
     tasks, now = model.tasks, model.now_ns
     rows = _grown_up(model, kind)
-    quiet = (tasks.state[rows] == State.IDLE) & (
+    quiet = tasks.in_state(State.IDLE, rows) & (
         (now - tasks.since_ns[rows]) * 2 >= now - tasks.created_ns[rows]
     )
     return len(rows) > 0 and int(np.count_nonzero(quiet)) * 5 >= len(rows) * 4
@@ -205,7 +205,7 @@ def _are_orphans(model: Model, kind: int) -> bool:
     rows = _grown_up(model, kind)
     parents = tasks.parent[rows]
     parents_rows = tasks.rows_of(parents)
-    gone = (parents > 0) & ((parents_rows < 0) | (tasks.state[parents_rows] == State.DONE))
+    gone = (parents > 0) & ((parents_rows < 0) | tasks.in_state(State.DONE, parents_rows))
     return len(rows) > 0 and int(np.count_nonzero(gone)) * 5 >= len(rows) * 4
 
 
@@ -227,7 +227,7 @@ def _are_connections(model: Model, kind: int) -> bool:
 
 
 def _live_of(model: Model, kind: int) -> Rows:
-    return np.flatnonzero((model.tasks.kind == kind) & (model.tasks.state != State.DONE))
+    return np.flatnonzero((model.tasks.kind == kind) & ~model.tasks.in_state(State.DONE))
 
 
 def _grown_up(model: Model, kind: int) -> Rows:

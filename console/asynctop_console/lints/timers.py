@@ -76,7 +76,7 @@ class TimerStorm(Lint):
 
     def _about(self, model: Model, loop: Loop, message: str, place: Frame | None) -> Finding:
         tasks = model.tasks
-        rows = np.flatnonzero((tasks.kind == loop.timer_kind) & (tasks.state != State.DONE))
+        rows = np.flatnonzero((tasks.kind == loop.timer_kind) & ~tasks.in_state(State.DONE))
         if not loop.timer_kind:
             return Finding(
                 self.name, self.severity, "loop", loop.id, loop.thread, message, frozenset(), place
@@ -87,12 +87,12 @@ class TimerStorm(Lint):
 
 
 def _live(model: Model, loop: int) -> int:
-    return int(np.count_nonzero((model.tasks.state != State.DONE) & (model.tasks.loop == loop)))
+    return int(np.count_nonzero(~model.tasks.in_state(State.DONE) & (model.tasks.loop == loop)))
 
 
 def _from_outside(model: Model, loop: int) -> bool:
     """Whether most of what the loop's tasks do lately was asked for by others: then the timers guard it."""
     tasks = model.tasks
     polls = np.where(tasks.loop == loop, tasks.recent("polls"), 0)
-    outside = np.isin(tasks.waker_source, OUTSIDE) & (tasks.state != State.DONE)
+    outside = np.isin(tasks.waker_source, OUTSIDE) & ~tasks.in_state(State.DONE)
     return int(polls[outside].sum()) * 2 >= int(polls.sum())

@@ -103,14 +103,15 @@ class Starvation(Lint):
             if crowd is None:
                 continue
             tasks = model.tasks
-            waits = tasks.recent("polls") + (tasks.state == State.SCHEDULED)
+            scheduled = tasks.in_state(State.SCHEDULED)
+            waits = tasks.recent("polls") + scheduled
             waited = tasks.recent("scheduled_ns") + np.where(
-                tasks.state == State.SCHEDULED, np.maximum(model.now_ns - tasks.since_ns, 0), 0
+                scheduled, np.maximum(model.now_ns - tasks.since_ns, 0), 0
             )
             busy = tasks.recent("busy_ns")
             starved = np.flatnonzero(
                 (tasks.loop == loop.id)
-                & (tasks.state != State.DONE)
+                & ~tasks.in_state(State.DONE)
                 & (waits >= self.least_waits)
                 & (waited >= self.least_wait_ms * MS * waits)
                 & (waited >= self.least_ratio * busy)
@@ -152,7 +153,7 @@ def _crowd(model: Model, loop: int, least: int = 20) -> _Crowd | None:
     _, pairs = model.meters.loops_since(window_ns)
     if any(after.id == loop and after.busy_ns - before.busy_ns < window_ns // 2 for before, after in pairs):
         return None  # nor can its tasks have been busier: a million of them need not be looked at
-    alive = np.flatnonzero((tasks.state != State.DONE) & (tasks.loop == loop))
+    alive = np.flatnonzero(~tasks.in_state(State.DONE) & (tasks.loop == loop))
     ready = alive[_idle_ns(model, alive) <= window_ns // 10]
     # Who has lived for a moment only was always ready, too.
     ready = ready[model.now_ns - tasks.created_ns[ready] >= window_ns // 2]
@@ -175,7 +176,7 @@ def _idle_ns(model: Model, rows: Rows) -> Ints:
     """For how long these tasks were neither polled nor scheduled, lately."""
     tasks, now = model.tasks, model.now_ns
     awake = tasks.recent("busy_ns", rows) + tasks.recent("scheduled_ns", rows)
-    awake = awake + np.where(tasks.state[rows] != State.IDLE, np.maximum(now - tasks.since_ns[rows], 0), 0)
+    awake = awake + np.where(tasks.in_state(State.IDLE, rows), 0, np.maximum(now - tasks.since_ns[rows], 0))
     window: Ints = now - np.maximum(tasks.created_ns[rows], tasks.recent_since_ns)
     return np.maximum(window - awake, 0)
 

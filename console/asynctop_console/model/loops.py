@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
-from asynctop_console.model.columns import choice, whole
+from asynctop_console.model.columns import choice, clipped
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Loops, LoopState
 
@@ -70,7 +70,7 @@ def loops_of(message: Loops) -> list[Loop]:
             f"the runtime has {len(message.id):,} event loops, the console takes {limits.LOOPS:,}"
         )
     numbers = {
-        name: whole(getattr(message, name) or [0] * len(message.id), largest).tolist()
+        name: [clipped(number, largest) for number in getattr(message, name) or [0] * len(message.id)]
         for largest, names in ((limits.LARGEST, _NUMBERS), (limits.LARGEST_SMALL, _SMALL_NUMBERS))
         for name in names
     }

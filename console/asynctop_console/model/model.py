@@ -254,9 +254,11 @@ class Model:
         idle_ns = np.zeros(count, np.int64)
         hold = rows >= 0
         if tasks.rows:
-            state, since_ns = tasks.state[rows], tasks.since_ns[rows]
-            hold &= (state != State.DONE) & ((read[:, 0] == read[:, 0].max()) | (since_ns <= read[:, 1]))
-            idle_ns = np.where(state == State.IDLE, np.maximum(self.now_ns - since_ns, 0), 0)
+            since_ns = tasks.since_ns[rows]
+            idle = tasks.in_state(State.IDLE, rows)
+            hold &= ~tasks.in_state(State.DONE, rows)
+            hold &= (read[:, 0] == read[:, 0].max()) | (since_ns <= read[:, 1])
+            idle_ns = np.where(idle, np.maximum(self.now_ns - since_ns, 0), 0)
         kept = zip(self.chains.items(), idle_ns.tolist(), hold.tolist(), strict=True)
         found = [(task, chain, idle) for (task, chain), idle, holds in kept if holds]
         self._waits = Waits(

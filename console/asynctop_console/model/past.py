@@ -198,7 +198,7 @@ def _live(moment: _Moment) -> Floats:
 def _sums(now: int, kinds: KindTable, tasks: TaskTable) -> Ints:
     """A row for each kind; the polls that are running are counted up to `now`."""
     busy_ns = kinds.busy_ns.copy()
-    running = np.flatnonzero(tasks.state == State.POLLING)
+    running = np.flatnonzero(tasks.in_state(State.POLLING))
     kind = tasks.kind[running]
     there = kind < kinds.rows
     np.add.at(busy_ns, kind[there], tasks.current_poll_ns(now, running)[there])

@@ -6,6 +6,7 @@ task has spent in the state it is in right now is added by `busy_at`, `scheduled
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from asynctop_console.clean import clean
 from asynctop_console.model import limits
-from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, whole
+from asynctop_console.model.columns import Column, Columns, Ints, Rows, choice, plain, whole
 from asynctop_console.model.haystack import Haystack
 from asynctop_protocol import ProtocolError
 from asynctop_protocol.messages import Ended, Named, Outcome, Polled, Spawned, State, WakerSource
@@ -83,6 +84,7 @@ class TaskTable(Columns):
         self._marked_ns = 0
         self._name_chars = 0
         self._haystack: Haystack | None = None
+        self._counts: Mapping[State, int] | None = None
 
     # Looking up
 
@@ -116,28 +118,35 @@ class TaskTable(Columns):
             self._haystack = Haystack(self.names)
         return self._haystack
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> Mapping[State, int]:
         """How many tasks are in each state."""
-        return {state: int(np.count_nonzero(self.state == state)) for state in State}
+        if self._counts is None:
+            self._counts = {state: int(np.count_nonzero(self.in_state(state))) for state in State}
+        return self._counts
 
     @property
     def alive(self) -> int:
         """How many have not ended."""
-        return int(np.count_nonzero(self.state != State.DONE))
+        return self.rows - self.counts()[State.DONE]
 
     def live(self) -> Rows:
         """The rows of the tasks that have not ended."""
-        return np.flatnonzero(self.state != State.DONE)
+        return np.flatnonzero(~self.in_state(State.DONE))
+
+    def in_state(self, state: State, rows: Selection = ALL) -> npt.NDArray[np.bool_]:
+        """Row by row, whether it is in this state."""
+        found: npt.NDArray[np.bool_] = self.state[rows] == plain(state)
+        return found
 
     # Times that run on: as of `now`, in nanoseconds
 
     def busy_at(self, now: int, rows: Selection = ALL) -> Ints:
         """Time in polls, the one running included."""
-        return self.busy_ns[rows] + self._in_state(State.POLLING, now, rows)
+        return self._up_to(now, self.busy_ns[rows].copy(), State.POLLING, rows)
 
     def scheduled_at(self, now: int, rows: Selection = ALL) -> Ints:
         """Time woken but not polled, the wait going on included."""
-        return self.scheduled_ns[rows] + self._in_state(State.SCHEDULED, now, rows)
+        return self._up_to(now, self.scheduled_ns[rows].copy(), State.SCHEDULED, rows)
 
     def age_ns(self, now: int, rows: Selection = ALL) -> Ints:
         """Time from spawn to end, or to `now`."""
@@ -151,7 +160,7 @@ class TaskTable(Columns):
 
     def current_poll_ns(self, now: int, rows: Selection = ALL) -> Ints:
         """How long the poll that is running has lasted, 0 where none is."""
-        return self._in_state(State.POLLING, now, rows)
+        return self._up_to(now, np.zeros_like(self.since_ns[rows]), State.POLLING, rows)
 
     def recent(self, column: str, rows: Selection = ALL) -> Ints:
         """By how much one of RECENT_COLUMNS grew since `recent_since_ns`, which is 2.5 to 5 seconds ago."""
@@ -180,15 +189,14 @@ class TaskTable(Columns):
     def _lately(self, column: str, state: State, now: int, rows: Selection) -> Ints:
         """A poll that began before counts whole once it is over, so this is cut to what has passed since."""
         passed = max(now - self.recent_since_ns, 0)
-        spent: Ints = np.minimum(self.recent(column, rows) + self._in_state(state, now, rows), passed)
+        spent: Ints = np.minimum(self._up_to(now, self.recent(column, rows), state, rows), passed)
         return spent
 
-    def _in_state(self, state: State, now: int, rows: Selection) -> Ints:
-        """How long they have been in this state, 0 where they are in another."""
-        there = self.state[rows] == state
-        spent = np.zeros(len(there), np.int64)
+    def _up_to(self, now: int, spent: Ints, state: State, rows: Selection) -> Ints:
+        """Add to these times of theirs what those have spent that are in this state."""
         # Mostly few are in it: the others cost no more than a look at their state.
-        spent[there] = np.maximum(now - self.since_ns[rows][there], 0)
+        there = np.flatnonzero(self.in_state(state, rows))
+        spent[there] += np.maximum(now - self.since_ns[rows][there], 0)
         return spent
 
     # Folding
@@ -208,7 +216,7 @@ class TaskTable(Columns):
                 f"the runtime has {start + len(ids):,} tasks, the console takes {limits.TASKS:,}"
             )
         picked = unknown[firsts]
-        self._haystack = None
+        self._haystack = self._counts = None
         self.extend(len(ids))
         self.id[start:] = ids
         self.kind[start:] = whole(message.kind, limits.LARGEST_SMALL)[picked]
@@ -245,27 +253,39 @@ class TaskTable(Columns):
             known = np.flatnonzero(rows >= 0)
             rows = rows[known]
         state = choice(message.state, State.DONE, State.IDLE)[known]
-        self.state[rows] = np.where(self.outcome[rows] > 0, State.DONE, state)
-        self.waker_source[rows] = choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN)[known]
-        self.waker_name[rows] = whole(message.waker_name, limits.LARGEST_SMALL)[known]
-        self.since_ns[rows] = whole(message.since_ns)[known]
-        self.polls[rows] = whole(message.polls)[known]
-        self.busy_ns[rows] = whole(message.busy_ns)[known]
-        self.scheduled_ns[rows] = whole(message.scheduled_ns)[known]
-        self.max_poll_ns[rows] = whole(message.max_poll_ns)[known]
-        self.wakes[rows] = whole(message.wakes)[known]
-        self.self_wakes[rows] = whole(message.self_wakes)[known]
-        self.waker_task[rows] = whole(message.waker_task)[known]
+        state[self.outcome[rows] > 0] = State.DONE
+        source = choice(message.waker_source, WakerSource.SIGNAL, WakerSource.UNKNOWN)
+        self.put(
+            rows,
+            state=state,
+            since_ns=whole(message.since_ns)[known],
+            polls=whole(message.polls)[known],
+            busy_ns=whole(message.busy_ns)[known],
+            scheduled_ns=whole(message.scheduled_ns)[known],
+            max_poll_ns=whole(message.max_poll_ns)[known],
+            wakes=whole(message.wakes)[known],
+            self_wakes=whole(message.self_wakes)[known],
+            waker_source=source[known],
+            waker_task=whole(message.waker_task)[known],
+            waker_name=whole(message.waker_name, limits.LARGEST_SMALL)[known],
+        )
+        self._counts = None
 
     def ended(self, message: Ended) -> None:
         """Mark the tasks that are known as done."""
         rows = self.rows_of(whole(message.id))
         known = np.flatnonzero(rows >= 0)
         rows = rows[known]
+        ended_ns = whole(message.ended_ns)[known]
         self.state[rows] = State.DONE
-        self.outcome[rows] = choice(message.outcome, Outcome.UNKNOWN, Outcome.UNKNOWN)[known]
-        self.ended_ns[rows] = self.since_ns[rows] = whole(message.ended_ns)[known]
-        self.exception[rows] = whole(message.exception, limits.LARGEST_SMALL)[known]
+        self.put(
+            rows,
+            outcome=choice(message.outcome, Outcome.UNKNOWN, Outcome.UNKNOWN)[known],
+            ended_ns=ended_ns,
+            since_ns=ended_ns,
+            exception=whole(message.exception, limits.LARGEST_SMALL)[known],
+        )
+        self._counts = None
 
     def evict(self, retained: int = limits.ENDED_RETAINED) -> None:
         """Forget the ended tasks that ended first, down to `retained`.
@@ -273,14 +293,13 @@ class TaskTable(Columns):
         Nothing is done until there are a quarter more than that and an eighth of all rows: moving the rows
         that stay costs as much as there are of them, so it must pay.
         """
-        done = self.state == State.DONE
-        excess = int(np.count_nonzero(done)) - retained
+        excess = self.counts()[State.DONE] - retained
         if excess <= max(retained // 4, self.rows // 8):
             return
-        ended = np.flatnonzero(done)
+        ended = np.flatnonzero(self.in_state(State.DONE))
         oldest = ended[np.argpartition(self.ended_ns[ended], excess - 1)[:excess]]
         self._name_chars -= _characters(self.names[oldest])
-        self._haystack = None
+        self._haystack = self._counts = None
         self.remove(oldest)
         self.generation += 1
 

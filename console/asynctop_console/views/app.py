@@ -126,7 +126,7 @@ class ConsoleApp(App[None]):
         self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
         self._period = _USUAL_PERIOD
-        self._paint_ns = 0
+        self._paint_ns = self._paint_began_ns = 0
         self._screens: dict[str, View] = {}
         self._at = HOME
 
@@ -251,13 +251,15 @@ class ConsoleApp(App[None]):
             return  # it is about to end, and a timer does not know yet
         screen = self.screen
         if isinstance(screen, View):
-            began = monotonic_ns()
+            self._paint_began_ns = monotonic_ns()
             screen.paint(self.frame())
-            self.call_after_refresh(self._painted, began)
+            # Without arguments: of each new callable Textual asks for its signature, which takes long.
+            self.call_after_refresh(self._painted)
 
-    def _painted(self, began: int) -> None:
+    def _painted(self) -> None:
         # A single slow one says little: a resize, or a large batch that was folded before the refresh.
-        self._paint_ns += (min(monotonic_ns() - began, _SLOWEST_PAINT_NS) - self._paint_ns) // 4
+        took_ns = monotonic_ns() - self._paint_began_ns
+        self._paint_ns += (min(took_ns, _SLOWEST_PAINT_NS) - self._paint_ns) // 4
 
     def _terminal_behind(self) -> bool:
         """Whether what was written is still waiting in the writer's queue, where Textual has one."""
@@ -351,6 +353,7 @@ class ConsoleApp(App[None]):
             self._source.toggle()
         elif self._hold.frame is None:
             self._hold.begin(self.frame())
+            self._moved(True)  # the rows in the order of this moment: there will be no other
         else:
             await self._hold.end()
         self.paint()

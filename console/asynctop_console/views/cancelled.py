@@ -58,7 +58,7 @@ def _since(frame: Frame, task: int) -> list[Piece]:
         text, role = _ENDS.get(Outcome(int(model.tasks.outcome[row])), ("it has ended", "text"))
         return [Piece(text, role)]
     if chain is None:
-        return [Piece("asking the program ...", "muted")]
+        return [Piece(frame.unread, "muted")]
     if not chain.cancelling:
         return [Piece("withdrawn: who requested it has called uncancel(), as timeouts do")]
     if chain.cancellation_pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
@@ -61,6 +62,20 @@ def ago(ns: int) -> str:
     if not seconds:
         return "just now"
     return f"{seconds}s ago" if seconds < 60 else f"{duration(ns)} ago"
+
+
+def differences(
+    sizes: Iterable[int], now: Iterable[object], before: Iterable[object]
+) -> list[tuple[int, int]]:
+    """Where a line of pieces as many cells wide as this differs from what it was: from which cell to which,
+    neighbouring pieces together."""
+    found: list[tuple[int, int]] = []
+    end = 0
+    for size, piece, was in zip(sizes, now, before, strict=True):
+        begin, end = end, end + size
+        if piece != was:
+            found.append((found.pop()[0] if found and found[-1][1] == begin else begin, end))
+    return found
 
 
 def strip_of(pieces: list[tuple[str, Style]], width: int, rest: Style) -> Strip:

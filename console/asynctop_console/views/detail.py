@@ -23,7 +23,7 @@ from asynctop_console.views.kind import histogram_lines
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
 from asynctop_console.views.links import links, task_pieces
-from asynctop_console.views.page import Page, heading, labelled, paragraph, placed, stack_lines
+from asynctop_console.views.page import UNSEEN, Page, heading, labelled, paragraph, placed, stack_lines
 from asynctop_console.views.status import CAUSES
 from asynctop_console.views.tasks import STATES, TaskRecord, TaskRows, task_place, waker_text
 from asynctop_protocol.messages import Stall
@@ -129,7 +129,7 @@ class Detail(Page):
         if record.done:
             return [*lines, *paragraph("It has ended, so it waits for nothing.", width, "muted")]
         if chain is None:
-            return [*lines, *paragraph("asking the program ...", width, "muted")]
+            return [*lines, *paragraph(frame.unread, width, "muted")]
         lines += stack_lines(chain.frames, width) or paragraph("not suspended anywhere", width, "muted")
         return lines + links(frame, self.about, width)
 
@@ -153,7 +153,7 @@ def _identity(frame: Frame, row: int, record: TaskRecord, width: int) -> list[Te
         labelled("state", *state),
         labelled("kind", Piece(record.kind, "kind")),
         placed("defined at", kinds.defined_at(kind), "not known", width),
-        placed("spawned at", kinds.spawned_at(kind), "not seen: it was there before asynctop", width),
+        placed("spawned at", kinds.spawned_at(kind), UNSEEN, width),
     ]
     if parent:
         lines.append(labelled("spawned by", *task_pieces(frame, parent), goal=parent))

@@ -138,7 +138,7 @@ class Forest:
         if not table.rows:
             return ids
         rows = table.rows_of(ids)
-        waiting = (rows >= 0) & (table.state[rows] == State.IDLE)
+        waiting = (rows >= 0) & table.in_state(State.IDLE, rows)
         since = np.where(waiting, table.since_ns[rows], np.iinfo(np.int64).max)
         return ids[np.argsort(since, kind="stable")]
 

@@ -82,10 +82,17 @@ class Frame:
         Asked anew each time: at a key or a resize the model may have more rows than when it was painted.
         """
         tasks = self.model.tasks
-        blocking: NDArray[np.bool_] = tasks.state[rows] == State.POLLING
+        blocking = tasks.in_state(State.POLLING, rows)
         # Of a million tasks, few are in a poll: the times of the others are not looked at.
-        blocking[blocking] = self.model.now_ns - tasks.since_ns[rows][blocking] > self.threshold_ns
+        polled = np.flatnonzero(blocking)
+        blocking[polled] = self.model.now_ns - tasks.since_ns[rows][polled] > self.threshold_ns
         return blocking
+
+    @property
+    def unread(self) -> str:
+        """What is said of a task whose await chain nobody has read."""
+        live = self.link.phase is Phase.LIVE
+        return "asking the program ..." if live else "not known: the program was not asked"
 
     @cached_property
     def stalls(self) -> list[Stall]:
@@ -97,6 +104,11 @@ class Frame:
         """The stalls going on, longest first."""
         found = [stall for stall in self.stalls if stall.ongoing]
         return sorted(found, key=lambda stall: stall.started_ns)
+
+    @cached_property
+    def flagged(self) -> frozenset[int]:
+        """The tasks that findings concern."""
+        return frozenset[int]().union(*[finding.tasks for finding in self.findings])
 
     def about(self, task: int) -> list[Finding]:
         """The findings that concern a task."""

@@ -15,7 +15,7 @@ from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.page import Page, ToKind, heading, labelled, placed
+from asynctop_console.views.page import UNSEEN, Page, ToKind, heading, labelled, placed
 from asynctop_console.views.plots import COUNTS, RATES, SHARES, TIMES, Plot, Plotted
 
 _PLOTS = (
@@ -76,7 +76,7 @@ class KindDetail(Plotted, Page):
                 Piece(", ".join(f"{number:,} {name}" for name, number in ends if number) or "none yet"),
             ),
             placed("defined at", kinds.defined_at(kind), "not known", width),
-            placed("spawned at", kinds.spawned_at(kind), "not seen: they were there before asynctop", width),
+            placed("spawned at", kinds.spawned_at(kind), UNSEEN, width),
             labelled(
                 "polls",
                 Piece(f"{int(kinds.polls[kind]):,}"),

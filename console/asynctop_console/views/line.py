@@ -7,10 +7,11 @@ from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
-from asynctop_console.views.cells import fit, strip_of
+from asynctop_console.views.cells import differences, fit, strip_of
+from asynctop_console.views.narrow import Plain
 from asynctop_console.views.theme import Palette
 
 
@@ -27,7 +28,7 @@ Group: TypeAlias = tuple[Piece, ...]
 """Pieces that are shown together or not at all."""
 
 
-class Line(Widget):
+class Line(Plain):
     """Groups from the left as many as fit, and one at the right end that stays."""
 
     DEFAULT_CSS = "Line { height: 1; }"
@@ -37,13 +38,25 @@ class Line(Widget):
         self._ground = ground
         self._palette = palette
         self._shown: tuple[tuple[Group, ...], Group, str] = ((), (), ground)
+        self._looks: tuple[object, int, Palette] | None = None
+        """What was drawn last, how wide and in which colours, and"""
+        self._drawn: list[tuple[str, Style]] = []
+        """its pieces, and"""
+        self._strip = Strip([])
+        """those in one."""
 
     def show(self, groups: list[Group], right: Group = (), ground: str = "") -> None:
         """Show these, on another ground where one is given."""
         content = (tuple(groups), right, ground or self._ground)
-        if content != self._shown:
-            self._shown = content
+        if content == self._shown:
+            return
+        before, self._shown = self._drawn, content
+        self.render_line(0)
+        sizes = [cell_len(text) for text, _ in self._drawn]
+        if sizes != [cell_len(text) for text, _ in before]:
             self.refresh()
+        elif self._drawn != before:
+            self.refresh(*[Region(x, 0, end - x, 1) for x, end in differences(sizes, self._drawn, before)])
 
     @property
     def text(self) -> str:
@@ -52,10 +65,15 @@ class Line(Widget):
 
     def render_line(self, y: int) -> Strip:
         """The line."""
+        looks = (self._shown, self.size.width, self._palette())
+        if looks != self._looks:
+            self._looks, self._drawn = looks, self._draw()
+            self._strip = strip_of(self._drawn, self.size.width, self._palette()["text", self._shown[-1]])
+        return self._strip
+
+    def _draw(self) -> list[tuple[str, Style]]:
         groups, right, ground = self._shown
-        palette, width = self._palette(), self.size.width
-        rest = palette["text", ground]
-        room = width - sum(cell_len(piece.text) for piece in right)
+        room = self.size.width - sum(cell_len(piece.text) for piece in right)
         drawn: list[tuple[str, Style]] = []
         for index, group in enumerate(groups):
             needed = sum(cell_len(piece.text) for piece in group)
@@ -63,13 +81,13 @@ class Line(Widget):
                 break
             for piece in group:
                 size = min(cell_len(piece.text), room)
-                drawn.append(self._draw(piece, size, ground))
+                drawn.append(self._styled(piece, size, ground))
                 room -= size
-        drawn.append((" " * max(room, 0), rest))
-        drawn.extend(self._draw(piece, cell_len(piece.text), ground) for piece in right)
-        return strip_of(drawn, width, rest)
+        drawn.append((" " * max(room, 0), self._palette()["text", ground]))
+        drawn.extend(self._styled(piece, cell_len(piece.text), ground) for piece in right)
+        return drawn
 
-    def _draw(self, piece: Piece, width: int, ground: str) -> tuple[str, Style]:
+    def _styled(self, piece: Piece, width: int, ground: str) -> tuple[str, Style]:
         style = self._palette()[piece.role, piece.ground or ground]
         if piece.action:
             style += Style.from_meta({"@click": piece.action})

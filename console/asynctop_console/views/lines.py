@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from asynctop_console.views.cells import fit, strip_of
 from asynctop_console.views.line import Piece
+from asynctop_console.views.narrow import Plain
 from asynctop_console.views.theme import Palette
 
 
@@ -26,7 +27,7 @@ class TextLine:
     goal: Hashable = None
 
 
-class Lines(ScrollView, can_focus=True, inherit_bindings=False):
+class Lines(Plain, ScrollView, can_focus=True, inherit_bindings=False):
     """Lines on a page as long as they need, drawn only where they changed."""
 
     DEFAULT_CSS = """

@@ -1,8 +1,9 @@
 """The order of a table's rows at one moment, without ever sorting all of them.
 
-A screen shows some fifty rows of perhaps a million. Two selections (`numpy.partition`) find the keys at the
-ends of a stretch around them, and only what lies between those is sorted: linear in the number of rows,
-wherever the stretch is. Nothing is done anew while one moves within it.
+A screen shows some fifty rows of perhaps a million. A sample tells about which keys they have, a selection
+(`numpy.partition`) among the rows with such keys finds the ends of a stretch around them, and only what lies
+between those is sorted: linear in the number of rows, wherever the stretch is. Nothing is done anew while one
+moves within it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
+
+_SAMPLE = 1 << 14
+_SLACK = 256
+"""Places in the sample by which it may err: four standard deviations of the median of so many."""
 
 
 class Order:
@@ -50,17 +55,37 @@ class Order:
         return int(self._ids[self._keys.argmin()]) if len(self) else None
 
     def _sorted(self, start: int, stop: int) -> Ids:
-        keys = self._keys
+        before, among = self._around(start, stop)
+        ids, keys, start, stop = self._ids[among], self._keys[among], start - before, stop - before
         part = np.partition(keys, (start, stop - 1))
         low, high = part[start], part[stop - 1]
         below = int(np.count_nonzero(keys < low))
         if low == high:
-            return self._ids[np.flatnonzero(keys == low)[start - below : stop - below]]
+            return ids[np.flatnonzero(keys == low)[start - below : stop - below]]
         at_low = np.flatnonzero(keys == low)[start - below :]
         between = np.flatnonzero((keys > low) & (keys < high))
         between = between[np.argsort(keys[between], kind="stable")]
         at_high = np.flatnonzero(keys == high)[: stop - start - len(at_low) - len(between)]
-        return self._ids[np.concatenate((at_low, between, at_high))]
+        return ids[np.concatenate((at_low, between, at_high))]
+
+    def _around(self, start: int, stop: int) -> tuple[int, NDArray[np.intp] | slice]:
+        """Rows among which are those of these positions, and how many stand before all of them.
+
+        An eighth of the time that a selection among all takes. All of them where it would not be much less.
+        """
+        keys = self._keys
+        step = len(keys) // _SAMPLE
+        if step > 1:
+            sample = np.sort(keys[::step])
+            first, last = start // step - _SLACK, stop // step + _SLACK
+            low = sample[first] if first > 0 else keys.min()
+            high = sample[last] if last < len(sample) else keys.max()
+            before = int(np.count_nonzero(keys < low))
+            among = (keys >= low) & (keys <= high)
+            count = int(np.count_nonzero(among))
+            if before <= start and stop <= before + count and count < len(keys) // 2:
+                return before, np.flatnonzero(among)
+        return 0, slice(None)
 
     def position(self, id: int) -> int | None:
         """Where the row with this id stands, None where it is not among them."""
@@ -103,5 +128,7 @@ def ordering(
     if descending:
         np.negative(keys, out=keys)
     if bands is not None:
-        keys += np.multiply(bands, _BAND, dtype=np.int64)
+        # Most are in band 0, whose keys stay as they are.
+        banded = np.flatnonzero(bands != 0)
+        keys[banded] += bands[banded] * np.int64(_BAND)
     return keys

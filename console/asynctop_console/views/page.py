@@ -20,6 +20,8 @@ from asynctop_console.views.view import View
 
 LABEL = 12
 """Cells of a label in front of a line."""
+UNSEEN = "not seen: no line of yours, or there before asynctop"
+"""What is said of a spawn whose line is not known."""
 
 
 @dataclass(frozen=True, slots=True)

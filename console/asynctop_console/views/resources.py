@@ -117,7 +117,7 @@ def _waiting_since(model: Model, resources: list[Resource]) -> NDArray[np.int64]
     if not queued or not tasks.rows:
         return since
     rows = tasks.rows_of(column(task for index in queued for task in resources[index].waiters))
-    waiting = (rows >= 0) & (tasks.state[rows] == State.IDLE)
+    waiting = (rows >= 0) & tasks.in_state(State.IDLE, rows)
     each_since = np.where(waiting, tasks.since_ns[rows], np.iinfo(np.int64).max)
     starts = np.cumsum([0] + [len(resources[index].waiters) for index in queued[:-1]])
     first = np.minimum.reduceat(each_since, starts)

@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Generic, NamedTuple
 
 import numpy as np
-from rich.style import Style
+from rich.segment import Segment
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -23,9 +23,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from asynctop_console.views.aside import Look
-from asynctop_console.views.cells import fit, strip_of
+from asynctop_console.views.cells import differences, fit, strip_of
 from asynctop_console.views.columns import Cell, Column, R, Rows, layout
 from asynctop_console.views.frame import Frame
+from asynctop_console.views.narrow import Plain
 from asynctop_console.views.order import Ids, Order, ordering
 from asynctop_console.views.theme import Palette
 
@@ -33,15 +34,12 @@ REORDER_NS = 1_000_000_000
 """How old an order may grow: reading a list whose rows move more often than once a second is no reading."""
 HOLD_NS = 2_000_000_000
 """How long the order is held after the cursor moved."""
-_STRIPS = 256
-"""Lines kept as they were drawn: some screens full. The garbage collector goes through all of them."""
 THRIFT = 20
 """An order taken by itself may cost this part of the time: by name, a million rows take seconds."""
 
 
-_Line = tuple[str, bool, bool, tuple[Cell, ...]]
-"""Everything a line's looks depend on: its ground, whether the cursor is on it, whether it is marked, its
-cells."""
+_Line = tuple[str, bool, tuple[Cell, ...]]
+"""Everything a line's looks depend on: its ground, whether it is marked, its cells."""
 
 
 class _Taken(NamedTuple):
@@ -53,7 +51,7 @@ class _Taken(NamedTuple):
     took_ns: int
 
 
-class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
+class Table(Plain, ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """A table of `columns` over the rows that `rows` describes; `show` it a frame whenever there is a new
     one."""
 
@@ -94,8 +92,6 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.marked: set[int] = set()
         """Ids of rows that the user has marked."""
         self.order = Order(np.empty(0, np.int64), np.empty(0, np.int64))
-        self.painted = 0
-        """How many lines were drawn since the beginning, for whoever measures."""
         self._frame: Frame | None = None
         self._now_ns = 0
         self._stale_ns = 0
@@ -114,8 +110,6 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._ids: list[int] = []
         self._urgent: Ids = np.empty(0, np.int64)
         self._lines: list[_Line | None] = []
-        self._strips: dict[_Line, Strip] = {}
-        self._strips_of: tuple[Palette, bool] | None = None
         self._said: list[tuple[str, str]] = []
         self._dimmed = False
 
@@ -330,7 +324,11 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if known:
                 record = next(records)
                 cells = tuple([column.cell(record) for column, _ in self._layout])
-                lines.append((self.rows.ground(record), id == chosen, id in self.marked, cells))
+                ground = self.rows.ground(record)
+                if id == chosen:
+                    resting = "resting" if self.cursor is None else "cursor"
+                    ground = "blocking.cursor" if ground == "blocking" else resting
+                lines.append((ground, id in self.marked, cells))
             else:
                 lines.append(None)
         shown, self._lines = self._lines, lines
@@ -349,50 +347,45 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return []
         if line is None or shown is None or line[:-1] != shown[:-1]:
             return [Region(0, 0, self.size.width, 1)]
-        parts: list[Region] = []
-        x = 0
-        for (_, size), cell, before in zip(self._layout, line[-1], shown[-1], strict=True):
-            end = x + size + 1
-            if cell != before:
-                left = parts.pop().x if parts and parts[-1].right == x else x
-                parts.append(Region(left, 0, end - left, 1))
-            x = end
-        return parts
+        sizes = [size + 1 for _, size in self._layout]
+        sizes[-1] -= 1  # the blank is between each two
+        return [Region(x, 0, end - x, 1) for x, end in differences(sizes, line[-1], shown[-1])]
 
     def render_line(self, y: int) -> Strip:
         """Line `y` of the screen: the header, a row, or nothing."""
-        self.painted += 1
         width = self.size.width
         if y == 0:
             return self._header(width)
         line = self._lines[y - 1] if y - 1 < len(self._lines) else None
         if line is None:
             return self._said_line(y, width)
-        looks = (self.palette(), self._dimmed)
-        if looks != self._strips_of:
-            self._strips, self._strips_of = {}, looks
-        strip = self._strips.get(line)
-        if strip is None:
-            if len(self._strips) > _STRIPS:
-                self._strips.clear()
-            strip = self._strips[line] = self._row(line, width)
-        return strip
+        return self._row(line, 0, width)
 
-    def _row(self, line: _Line, width: int) -> Strip:
-        ground, chosen, marked, cells = line
+    def part(self, y: int, left: int, right: int) -> Strip:
+        """Of a row, only the cells asked for are drawn: mostly one or two have changed."""
+        line = self._lines[y - 1] if 0 < y <= len(self._lines) else None
+        return super().part(y, left, right) if line is None else self._row(line, left, right)
+
+    def _row(self, line: _Line, left: int, right: int) -> Strip:
+        ground, marked, cells = line
         palette = self.palette()
-        if chosen:
-            resting = "resting" if self.cursor is None else "cursor"
-            ground = "blocking.cursor" if ground == "blocking" else resting
-        pieces: list[tuple[str, Style]] = []
+        segments: list[Segment] = []
+        begin = end = drawn = 0
         for (column, size), cell in zip(self._layout, cells, strict=True):
+            x, end = end, end + size + 1
+            if end <= left or x >= right:
+                continue
+            if not segments:
+                begin = x
             text = fit(cell.text, size, column.align, cell.cut or column.cut)
             role = "faint" if self._dimmed else cell.role
-            if marked and column is self._layout[0][0]:
-                pieces += [(text, palette[role, ground]), ("*", palette["warn", ground])]
+            if marked and not x:
+                segments += [Segment(text, palette[role, ground]), Segment("*", palette["warn", ground])]
             else:
-                pieces.append((text + " ", palette[role, ground]))
-        return strip_of(pieces, width, palette["text", ground])
+                segments.append(Segment(text + " ", palette[role, ground]))
+            drawn = end
+        strip = Strip(segments, drawn - begin)
+        return strip.crop_extend(left - begin, right - begin, palette["text", ground])
 
     def _said_line(self, y: int, width: int) -> Strip:
         palette = self.palette()
@@ -406,7 +399,7 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def _header(self, width: int) -> Strip:
         palette = self.palette()
-        pieces: list[tuple[str, Style]] = []
+        pieces = []
         for column, size in self._layout:
             title, role = column.title, "muted"
             if column.id == self.sort:
@@ -430,7 +423,6 @@ class Table(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def _lay_out(self) -> None:
         shown = tuple(column for column in self.columns if self.shows(column))
         self._layout = layout(shown, self.scrollable_content_region.width)
-        self._strips.clear()
         self._lines = []
         self._measure()
         self._paint()

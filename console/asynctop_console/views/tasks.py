@@ -77,7 +77,7 @@ def state_codes(frame: Frame, rows: Selection = ALL) -> NDArray[np.int64]:
     """Row by row, the number of the task's state in `STATES`."""
     tasks = frame.model.tasks
     state = tasks.state[rows]
-    codes = np.where(state == State.DONE, _OF_OUTCOME[tasks.outcome[rows]], _OF_STATE[state])
+    codes = np.where(tasks.in_state(State.DONE, rows), _OF_OUTCOME[tasks.outcome[rows]], _OF_STATE[state])
     codes[frame.blocking(rows)] = _BLOCKING
     return codes
 
@@ -138,7 +138,7 @@ class TaskRows(ListRows[TaskRecord]):
         mask = super().wanted(frame)
         switches = []
         if self.hide_finished:
-            switches.append(frame.model.tasks.state != State.DONE)
+            switches.append(~frame.model.tasks.in_state(State.DONE))
         if self.only_flagged:
             switches.append(flagged(frame))
         for switch in switches:
@@ -160,14 +160,14 @@ class TaskRows(ListRows[TaskRecord]):
         """Blocking tasks first, ended ones last; in a tree each has its place."""
         if self.tree:
             return None
-        bands: NDArray[np.int8] = (frame.model.tasks.state == State.DONE).astype(np.int8)
+        bands: NDArray[np.int8] = frame.model.tasks.in_state(State.DONE).astype(np.int8)
         bands[frame.blocking()] = -1
         return bands
 
     def urgent(self, frame: Frame) -> Ids:
         """Blocking tasks; in a tree none."""
         ids = frame.model.tasks.id
-        return ids[:0] if self.tree else ids[frame.blocking()]
+        return ids[:0] if self.tree else ids[np.flatnonzero(frame.blocking())]
 
     def fold(self, id: int, folded: bool) -> bool:
         """Fold a task's children away, or unfold them; False where there was nothing to do."""
@@ -230,6 +230,8 @@ class TaskRows(ListRows[TaskRecord]):
         model = frame.model
         tasks, kinds, now = model.tasks, model.kinds, model.now_ns
         blocked = {s.task: culprit(s) for s in frame.ongoing if s.task}
+        labels = {kind: kinds.label(kind) for kind in set(tasks.kind[rows].tolist())}
+        places = {kind: short(*kinds.spawn(kind)) for kind in labels}
         columns = zip(
             rows.tolist(),
             tasks.id[rows].tolist(),
@@ -266,8 +268,8 @@ class TaskRows(ListRows[TaskRecord]):
                     state=state,
                     branch=self._branch(id),
                     name=tasks.name(row) or f"task {id}",
-                    kind=kinds.label(kind),
-                    place=short(*kinds.spawn(kind)),
+                    kind=labels[kind],
+                    place=places[kind],
                     polls=polls,
                     busy_ns=busy,
                     max_ns=max(longest, blocked_ns),
@@ -281,7 +283,7 @@ class TaskRows(ListRows[TaskRecord]):
                     waker=waker_text(model, source, waker, by),
                     blocked_ns=blocked_ns,
                     culprit=blocked.get(id, ""),
-                    flagged=bool(frame.about(id)),
+                    flagged=id in frame.flagged,
                     done=bool(tasks.ended_ns[row]),
                 )
             )
@@ -294,5 +296,5 @@ class TaskRows(ListRows[TaskRecord]):
 
 def flagged(frame: Frame) -> NDArray[np.bool_]:
     """Which tasks there are warnings about."""
-    tasks = frozenset[int]().union(*[finding.tasks for finding in frame.findings])
-    return np.isin(frame.model.tasks.id, np.fromiter(tasks, np.int64, len(tasks)))
+    tasks = np.fromiter(frame.flagged, np.int64, len(frame.flagged))
+    return np.isin(frame.model.tasks.id, tasks)
