@@ -61,7 +61,7 @@ class Evidence:
         self._timed_looks = 0
         self._wall_ns = 0
         self._busy_ns = 0
-        self._held_ns = 0
+        self._held_ns = self._held_busy_ns = 0
         self._held_by_others_ns = 0
         self._kept_ns = 0
         self._computed_ns: float = 0
@@ -110,6 +110,7 @@ class Evidence:
             return
         if busy_ns is None or busy_ns >= HOLDING_SHARE * late_ns:
             self._held_ns += held_ns
+            self._held_busy_ns += held_ns if busy_ns is None else min(held_ns, busy_ns)
         else:
             self._held_by_others_ns += held_ns
 
@@ -127,12 +128,14 @@ class Evidence:
         if collecting_ns > MOST * took_ns:
             remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
             return Cause.GC if remarkable else Cause.UNKNOWN
-        computes = self._computed_ns > threshold_ns
         if self._held_ns > MOST * own_ns:
-            return Cause.GIL if computes else Cause.UNKNOWN
+            # Who was stopped meanwhile, alone or with its machine, computed while others could, too.
+            least_ns = max(MOST * min(own_ns, self._computed_ns), threshold_ns)
+            return Cause.GIL if self._held_busy_ns > least_ns else Cause.UNKNOWN
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
         seen_ns = self._wall_ns
+        computes = self._computed_ns > threshold_ns
         prompt = 2 * self._free_looks > self._timed_looks
         stays = len(self._places) <= 1 and self._calls
         if not computes and self._found_ready > self._found_waiting:

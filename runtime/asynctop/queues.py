@@ -3,6 +3,7 @@ tells it."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from _thread import get_ident
@@ -13,24 +14,38 @@ MOST_TURNS = 4
 again."""
 
 
-class _Turns(NamedTuple):
+class Turns(NamedTuple):
     """A thread's time in the processors' queues, and how often it was its turn."""
 
     waited_ns: int
-    turns: int
+    number: int
+    """0 where the system does not tell: who looks has had a turn."""
+
+    def asked_ns(self, late_ns: int) -> int:
+        """For how much of the time that a thread came late it can have asked for the interpreter's lock, if
+        these were its turns since it came before.
+
+        Who asks has a turn each switch interval, once it has a processor. With fewer, it was stopped: by a
+        signal, or with the whole machine, of which the queues tell nothing.
+        """
+        if not self.number:
+            return late_ns
+        most_ns = int(self.number * sys.getswitchinterval() * 1e9) + self.waited_ns
+        kept_ns = self.waited_ns if self.number <= MOST_TURNS else 0
+        return max(min(late_ns, most_ns) - kept_ns, 0)
 
 
 class Queues:
     """The threads' time in the processors' queues, from look to look of the stall watcher."""
 
     def __init__(self) -> None:
-        self._last: dict[int, _Turns] = {}
+        self._last: dict[int, Turns] = {}
         """By thread identifier, as of the last call."""
         self._last_ns = 0
 
-    def waited(self, threads: set[int], since_ns: int) -> dict[int, int]:
-        """How many ns each of these threads and the calling one waited since the last call, of those that
-        were asked for then, at `since_ns` or later; 0 where the system does not tell.
+    def turns(self, threads: set[int], since_ns: int) -> dict[int, Turns]:
+        """The turns of each of these threads and the calling one since the last call, of those that were
+        asked for then, at `since_ns` or later.
 
         A file is opened for each, so this gives up the interpreter's lock, and is for when there is something
         to judge: a program may look at the numbers its own files get.
@@ -39,22 +54,20 @@ class Queues:
         me = get_ident()
         self._last = {thread: _turns(thread) for thread in {*threads, me}} if threads else {}
         self._last_ns = time.monotonic_ns()
-        waited = {}
-        for thread, (now_ns, turns) in self._last.items():
-            if thread in last:
-                before_ns, turns_before = last[thread]
-                kept = thread != me or turns - turns_before <= MOST_TURNS
-                waited[thread] = now_ns - before_ns if kept else 0
-        return waited
+        return {
+            thread: Turns(now.waited_ns - last[thread].waited_ns, now.number - last[thread].number)
+            for thread, now in self._last.items()
+            if thread in last
+        }
 
 
-def _turns(thread: int) -> _Turns:
+def _turns(thread: int) -> Turns:
     try:
         with open(f"/proc/self/task/{_native(thread)}/schedstat", "rb", buffering=0) as file:
             _, waited_ns, count = file.read(100).split()
-            return _Turns(int(waited_ns), int(count))
+            return Turns(int(waited_ns), int(count))
     except (AttributeError, OSError, ValueError):
-        return _Turns(0, 0)
+        return Turns(0, 0)
 
 
 def waits(thread: int) -> bool | None:

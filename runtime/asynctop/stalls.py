@@ -134,9 +134,10 @@ class StallWatcher:
         # At once, while what was found running still does.
         stacks = {each.loop: poll_stack(self._core, each) for each in running if self._is_due(each, now)}
         long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
-        waited = self._queues.waited({*long, *(each.thread for each in ended)}, previous)
-        timed = get_ident() in waited
-        late = max(late - waited.get(get_ident(), 0), 0)
+        turns = self._queues.turns({*long, *(each.thread for each in ended)}, previous)
+        mine = turns.get(get_ident())
+        late = mine.asked_ns(late) if mine is not None else late
+        waited = {thread: each.waited_ns for thread, each in turns.items()}
         for each in ended:
             watched = self._watched.pop(each.loop, None)
             if watched is None or watched.running.since_ns != each.since_ns:
@@ -145,7 +146,7 @@ class StallWatcher:
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
-            if timed:
+            if mine is not None:
                 watched.evidence.came(within)
             ran = each.since_ns + each.took_ns - max(each.since_ns, previous)
             most = _at_most(used.get(each.thread), ran)
@@ -164,7 +165,7 @@ class StallWatcher:
             age = now - each.since_ns
             kept = min(waited.get(each.thread, 0), age)
             watched.evidence.look(min(late, age), busy, kept)
-            if timed:
+            if mine is not None:
                 watched.evidence.came(min(late, age))
             most = _at_most(used.get(each.thread), age)
             watched.evidence.had(most)

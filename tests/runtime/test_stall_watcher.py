@@ -16,7 +16,7 @@ from asynctop import stalls
 from asynctop.causes import Collections, Evidence
 from asynctop.core import Core
 from asynctop.core.contract import Look, Running
-from asynctop.queues import Queues, waits
+from asynctop.queues import Queues, Turns, waits
 from asynctop.stacks import Sight
 from asynctop.stalls import StallWatcher
 from asynctop_protocol import Cause, Connection, Hello, Part, Role, Stall, Stalls
@@ -37,6 +37,8 @@ class FakeCore:
         """How much processor time every thread used between two looks."""
         self.kept_ns = self.waited_ns = 0
         """For how long others had the processors between two looks: the watcher's, and each thread's."""
+        self.turns = 1000
+        """The watcher's, between two looks: it asked for the interpreter's lock all the time."""
         self._last_ns = 0
 
     def at(self, now_ms: int, late_ms: int = 0) -> Look:
@@ -68,7 +70,11 @@ def fake() -> FakeCore:
 @pytest.fixture
 def watcher(fake: Any, monkeypatch: pytest.MonkeyPatch) -> StallWatcher:
     monkeypatch.setattr(stalls, "poll_stack", lambda core, running: (fake.sight, fake.place))
-    monkeypatch.setattr(Queues, "waited", lambda *_: {77: fake.waited_ns, get_ident(): fake.kept_ns})
+    monkeypatch.setattr(
+        Queues,
+        "turns",
+        lambda *_: {77: Turns(fake.waited_ns, 9), get_ident(): Turns(fake.kept_ns, fake.turns)},
+    )
     return StallWatcher(fake, 50 * MS, lambda: None, unexpected)
 
 
@@ -205,7 +211,7 @@ def test_who_was_kept_off_the_processors_has_not_blocked(fake: FakeCore, watcher
 def test_a_watcher_kept_off_the_processors_does_not_suspect_the_lock(
     fake: FakeCore, watcher: StallWatcher
 ) -> None:
-    fake.now, fake.busy_ns, fake.kept_ns = [poll(0)], 100 * MS, 95 * MS
+    fake.now, fake.busy_ns, fake.kept_ns, fake.turns = [poll(0)], 100 * MS, 95 * MS, 2
     for now in (100, 200, 300):
         watcher.look(fake.at(now, late_ms=100))
     (stall,) = told(watcher)
@@ -233,11 +239,31 @@ def test_c_code_that_had_no_processor_has_not_held_the_lock_for_long(
     assert stall.cause == Cause.UNKNOWN
 
 
+def test_a_program_that_was_stopped_meanwhile_has_not_held_the_lock(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now, fake.busy_ns, fake.turns = [poll(0)], 30 * MS, 3
+    for now, late_ms in ((30, 5), (60, 5), (90, 5), (290, 200)):
+        watcher.look(fake.at(now, late_ms))
+    (stall,) = told(watcher)
+    assert (stall.duration_ns, stall.cause) == (290 * MS, Cause.CPU)
+
+
+def test_what_computed_beside_others_does_not_hold_the_lock_while_it_is_stopped(
+    fake: FakeCore, watcher: StallWatcher
+) -> None:
+    fake.now, fake.busy_ns = [poll(0)], 30 * MS
+    for now, late_ms in ((30, 5), (60, 5), (90, 5), (290, 200)):
+        watcher.look(fake.at(now, late_ms))
+    (stall,) = told(watcher)
+    assert (stall.duration_ns, stall.cause) == (290 * MS, Cause.UNKNOWN)
+
+
 def test_what_was_before_the_processors_queue_was_read_tells_nothing(
     fake: FakeCore, watcher: StallWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.now, fake.busy_ns = [poll(0)], 0
-    monkeypatch.setattr(Queues, "waited", lambda *_: {})
+    monkeypatch.setattr(Queues, "turns", lambda *_: {})
     for now in (25, 50, 75):
         watcher.look(fake.at(now))
     (stall,) = told(watcher)
@@ -253,19 +279,34 @@ def test_a_lock_that_another_thread_holds_is_not_this_polls_fault(
     assert stall.cause == Cause.UNKNOWN
 
 
-def test_a_thread_waits_only_between_two_looks_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_are_known_only_between_two_looks_that_ask_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     queues, me = Queues(), get_ident()
-    turns = {me: (100, 1), 1: (100, 1)}
+    turns = {me: Turns(100, 1), 1: Turns(100, 1)}
     monkeypatch.setattr("asynctop.queues._turns", lambda thread: turns[thread])
-    assert queues.waited({1}, 0) == {}
-    turns = {me: (170, 4), 1: (150, 90)}
-    assert queues.waited({1}, 0) == {me: 70, 1: 50}
-    turns = {me: (200, 40), 1: (250, 190)}
-    assert queues.waited({1}, 0) == {me: 0, 1: 100}
-    turns = {me: (300, 41), 1: (350, 290)}
-    assert queues.waited({1}, time.monotonic_ns()) == {}
-    assert queues.waited(set(), 0) == {}
-    assert queues.waited({1}, 0) == {}
+    assert queues.turns({1}, 0) == {}
+    turns = {me: Turns(170, 4), 1: Turns(150, 90)}
+    assert queues.turns({1}, 0) == {me: (70, 3), 1: (50, 89)}
+    assert queues.turns({1}, time.monotonic_ns()) == {}
+    assert queues.turns(set(), 0) == {}
+    assert queues.turns({1}, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "count", "late_ms", "asked_ms"),
+    [
+        (0, 0, 200, 200),  # the system does not tell
+        (4, 41, 200, 200),  # it asked every 5 ms
+        (60, 20, 200, 160),  # one that had to wait for its turns, too
+        (95, 2, 100, 5),  # others had the processors
+        (1, 3, 200, 15),  # it was stopped
+        (1, 10, 200, 51),
+        (9, 2, 3, 0),
+    ],
+)
+def test_who_asks_for_the_lock_has_a_turn_each_switch_interval(
+    waited_ms: int, count: int, late_ms: int, asked_ms: int
+) -> None:
+    assert Turns(waited_ms * MS, count).asked_ns(late_ms * MS) == asked_ms * MS
 
 
 def test_a_thread_that_computes_without_the_lock_does_not_wait() -> None:
