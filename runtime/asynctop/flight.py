@@ -41,7 +41,12 @@ class FlightRecorder:
         self._wanted = False
         self._next_ns = 0
         self._keeper: Cursor | None = None
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(
+                f"expected a directory to write flight recordings to, found a file: {directory}"
+            ) from None
         if not os.access(self._directory, os.W_OK | os.X_OK):
             raise PermissionError(
                 f"expected a directory to write flight recordings to, cannot write to {directory}"

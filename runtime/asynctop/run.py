@@ -153,14 +153,25 @@ def _program(words: list[str]) -> Callable[[], None]:
         with io.open_code(path) as file:
             source = file.read()
     except OSError as error:
-        raise CannotRunError(
-            f"expected a program to run, found no readable file {words[0]!r}: {error.strerror}"
-        ) from None
+        found = f"found no readable file {words[0]!r}: {error.strerror}"
+        raise CannotRunError(f"expected a program to run, {found}{_advice(words[0])}") from None
     code = _compiled(source, path)
     _first_on_path(os.path.dirname(os.path.realpath(path)))
     module = _fresh_main(__file__=path, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
     sys.modules["__main__"] = module
     return partial(exec, code, vars(module))
+
+
+def _advice(word: str) -> str:
+    """What to give instead of a shell's command."""
+    import shutil  # which loads much, and a program that runs is to have none of it
+
+    command = shutil.which(word)
+    if command is None:
+        return ""
+    if os.path.basename(word).startswith("python"):
+        return f"; leave {word!r} out, a program runs with the Python that asynctop is installed for"
+    return f"; a command is given by its module, as in -m {word}, or by its path: {command}"
 
 
 def _module(name: str, words: list[str]) -> Callable[[], None]:

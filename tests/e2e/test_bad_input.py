@@ -182,6 +182,8 @@ def test_a_directory_with_too_long_a_name(lab: Lab) -> None:
         (["-m"], "expected a program to run"),
         (["--"], "expected a program to run"),
         (["missing.py"], "no readable file 'missing.py'"),
+        (["python3", "program.py"], "leave 'python3' out"),
+        (["ls"], "as in -m ls, or by its path: /"),
         (["-m", "missing"], "No module named missing"),
         (["-m", "missing.part"], "'missing'"),
         (["-m", "package"], "cannot be directly executed"),

@@ -260,6 +260,7 @@ def test_a_program_that_forks(lab: Lab, core: dict[str, str]) -> None:
         ([], "expected a program to check"),
         (["--"], "expected a program to check"),
         (["missing.py"], "no readable file 'missing.py'"),
+        (["python3", "program.py"], "leave 'python3' out"),
         (["--max-poll", "50", "program.py"], "expected a time such as 50ms"),
         (["--max-poll", "1us", "program.py"], "1ms to 3600s"),
         (["--max-poll", "2h", "program.py"], "expected a time such as 50ms"),

@@ -162,7 +162,9 @@ def test_a_directory_that_cannot_be_written_to(tmp_path: Path, caplog: pytest.Lo
     there = tmp_path / "file"
     there.touch()
     assert not asynctop.install(flight_recorder=there)
-    assert "not instrumented" in caplog.text
+    assert f"not instrumented: expected a directory to write flight recordings to, found a file: {there}" in (
+        caplog.text
+    )
     with pytest.raises(ValueError, match="expected a flight_limit"):
         asynctop.install(flight_recorder=tmp_path, flight_limit=0)
 

@@ -73,9 +73,10 @@ def export_json(recording: Recording, out: TextIO, rules: tuple[Rule, ...]) -> s
 
 def export_csv(recording: Recording, out: TextIO, rules: tuple[Rule, ...], table: str) -> str:
     """Write one of the tables in `COLUMNS`. TargetError where the recording is damaged."""
+    rows = _last(recording, rules)[table]
     writer = csv.writer(out)
     writer.writerow(COLUMNS[table])
-    for row in _last(recording, rules)[table]:
+    for row in rows:
         writer.writerow([_cell(_at(row, name)) for name in COLUMNS[table]])
     return ""
 
