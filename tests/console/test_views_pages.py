@@ -199,7 +199,8 @@ def test_the_footer_and_the_palette_come_from_the_same_table() -> None:
                     assert f" {key.short} " in screen.line("footer")
             assert screen.line("footer").endswith("  q quit")
             commands = {command.title for command in screen.app.get_system_commands(screen.app.screen)}
-            assert commands == {key.help for key in keys_of("tasks") if screen.app.keymap.shown(key)}
+            assert commands == {key.named for key in keys_of("tasks") if screen.app.keymap.shown(key)}
+            assert {"theme: dark, light or plain", "filter the rows while you type"} <= commands
 
     asyncio.run(run())
 

@@ -153,14 +153,13 @@ def test_a_line_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def run() -> None:
         async with console(*three(), *blocking()) as screen:
-            for keys in (["e"], ["3", "e"], ["5", "e"]):
+            for keys, said in (
+                (["e"], "There is no file /srv/app/web.py here"),
+                (["3", "e"], "There is no file /srv/app/web.py here"),
+                (["5", "e"], "There is no line to open here"),
+            ):
                 await screen.press(*keys)
-            said = [each.message for each in screen.app._notifications]
-            assert said == [
-                "There is no file /srv/app/web.py here",
-                "There is no file /srv/app/web.py here",
-                "There is no line to open here",
-            ]
+                assert [each.message for each in screen.app._notifications] == [said], "the last one alone"
 
     asyncio.run(run())
 

@@ -334,7 +334,7 @@ class ConsoleApp(App[None]):
         if isinstance(screen, View):
             for key in keys_of(screen.KEYS_OF):
                 if shown := self.keymap.shown(key):
-                    yield SystemCommand(key.help, shown, partial(self.run_action, key.action, screen))
+                    yield SystemCommand(key.named, shown, partial(self.run_action, key.action, screen))
 
     # What keys do
 
@@ -354,6 +354,7 @@ class ConsoleApp(App[None]):
         elif self._hold.frame is None:
             self._hold.begin(self.frame())
             self._moved(True)  # the rows in the order of this moment: there will be no other
+            return
         else:
             await self._hold.end()
         self.paint()
@@ -402,6 +403,11 @@ class ConsoleApp(App[None]):
             self.notify(self._hold.why_not, markup=False)
         elif isinstance(self.screen, View):
             self.screen.repaint()
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in passing, in place of what was said before: it is about the key pressed last."""
+        self.clear_notifications()
+        super().notify(message, **options)
 
     def action_next_theme(self) -> None:
         """The next of our themes."""

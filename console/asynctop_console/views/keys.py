@@ -34,6 +34,12 @@ class Key:
     priority: bool = False
     """Taken before any widget sees it, and so before the keys that follow."""
 
+    @property
+    def named(self) -> str:
+        """What it does, to be found by its name as well."""
+        name = self.id.replace("-", " ")
+        return self.help if self.help.startswith(name) else f"{name}: {self.help}"
+
 
 KEYS: tuple[Key, ...] = (
     Key("help", "question_mark,f1", "help", "help", "this help"),

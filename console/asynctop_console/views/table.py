@@ -401,11 +401,14 @@ class Table(Plain, ScrollView, Generic[R], can_focus=True, inherit_bindings=Fals
         palette = self.palette()
         pieces = []
         for column, size in self._layout:
-            title, role = column.title, "muted"
+            title, role, gap = column.title, "muted", " "
             if column.id == self.sort:
-                mark = "▼" if self.descending else "▲"
-                title, role = (mark + title if column.align == "right" else title + mark), "title"
-            pieces.append((fit(title, size, column.align) + " ", palette[role, "header"]))
+                mark, role = "▼" if self.descending else "▲", "title"
+                if column.align == "right":
+                    title = mark + title
+                else:  # the mark may stand in the gap: one column is a single cell wide
+                    title, size, gap = title + mark, size + 1, ""
+            pieces.append((fit(title, size, column.align) + gap, palette[role, "header"]))
         return strip_of(pieces, width, palette["muted", "header"])
 
     # --- what happens to it
