@@ -9,9 +9,9 @@ import pytest
 from asynctop_console.views.lines import Lines, TextLine
 from asynctop_console.views.links import attributes_text, named
 from asynctop_console.views.page import Page
-from asynctop_protocol.messages import Chain, Chains, Holding, Message, Tick, Waiting, WakerSource
+from asynctop_protocol.messages import Chain, Chains, Holding, Message, Stalls, Tick, Waiting, WakerSource
 
-from .program import SECOND, chain, gather, hello, kinds, lock, polled, spawned, texts
+from .program import SECOND, chain, gather, hello, kinds, lock, polled, spawned, stall, texts
 from .program import named as names
 from .screens import NOW, Screen, console, three
 
@@ -162,6 +162,21 @@ def test_a_task_that_awaits_many_leads_to_those_that_hold_it_up() -> None:
             assert "t11" in page
             assert "t12" not in page
             assert "and 19 more" in page
+
+    asyncio.run(run())
+
+
+def test_of_a_warnings_tasks_those_that_are_no_longer_known_are_counted() -> None:
+    async def run() -> None:
+        stalls = Stalls([stall(number, task) for number, task in enumerate((3, 77, 78), 1)])
+        async with console(*three(), stalls, Tick(NOW)) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press("6", "enter")
+            _, tasks = screen.page.split("Tasks: 3")
+            assert [line.split()[:2] for line in tasks.split("\n\n")[0].split("\n")[1:]] == [
+                ["→", "worker"],
+                ["2", "no"],
+            ]
 
     asyncio.run(run())
 

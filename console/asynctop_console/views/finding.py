@@ -75,7 +75,10 @@ class FindingDetail(Page):
         lines += incident_lines(frame, of_finding(frame, finding), width)
         if finding.tasks:
             lines += heading(f"Tasks: {len(finding.tasks):,}")
-            lines += waiting_lines(frame, sorted(finding.tasks), width, most=_MOST_TASKS)
+            known = sorted(task for task in finding.tasks if frame.model.tasks.row(task) is not None)
+            lines += waiting_lines(frame, known, width, most=_MOST_TASKS)
+            if gone := len(finding.tasks) - len(known):
+                lines.append(labelled("", Piece(f"{gone:,} no longer known", "muted")))
         return lines
 
 
