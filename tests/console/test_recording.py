@@ -188,6 +188,27 @@ def test_a_held_replay_goes_on_step_by_step(path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_replay_of_what_was_cut_off_says_so_at_its_end(tmp_path: Path, path: Path) -> None:
+    cut = tmp_path / "cut.rec"
+    cut.write_bytes(path.read_bytes()[:-1])
+
+    async def run(path: Path, last_ns: int) -> str:
+        source = ReplaySource(Recording(path))
+        source.seek(99 * SECOND)
+        messages = source.messages()
+        while await anext(messages) != Tick(NOW + last_ns):
+            pass
+        further = asyncio.ensure_future(anext(messages))
+        await asyncio.sleep(0)  # it finds that there are none
+        source.toggle()
+        further.cancel()
+        await asyncio.wait([further])
+        return source.state.text
+
+    assert asyncio.run(run(path, 20 * SECOND)) == "■ 0:20 / 0:20"
+    assert asyncio.run(run(cut, 10 * SECOND)) == "■ 0:10 / 0:20 cut off here"
+
+
 def test_a_replay_is_as_fast_as_it_is_asked_to_be(tmp_path: Path) -> None:
     ticks: list[list[Message]] = [[Tick(NOW + n * 100 * MS)] for n in range(1, 4)]
     path = write(tmp_path / "e.rec", [three(), *ticks])

@@ -49,6 +49,8 @@ class ReplaySource:
         self._to_watch = self._watched
         self._told_ns = 0
         """The last tick that has come."""
+        self._over = False
+        """There is no further batch."""
         self._changed = asyncio.Event()
 
     @property
@@ -57,12 +59,13 @@ class ReplaySource:
         sign = "▶" if self._playing else "■" if self.at_end else "‖"
         speed = f" ×{SPEEDS[self._speed]:g}" if self._speed != _USUAL else ""
         at, length = self._at_ns - self._recording.from_ns, self._recording.until_ns - self._recording.from_ns
-        return SourceState(Phase.REPLAYING, f"{sign} {minutes(at)} / {minutes(length)}{speed}")
+        cut = " cut off here" if self._over and at < length else ""
+        return SourceState(Phase.REPLAYING, f"{sign} {minutes(at)} / {minutes(length)}{cut}{speed}")
 
     @property
     def at_end(self) -> bool:
         """Whether the last batch has come."""
-        return self._at_ns >= self._recording.until_ns
+        return self._over or self._at_ns >= self._recording.until_ns
 
     def send(self, message: Message) -> None:
         """Nobody is there to hear it. But of tasks that are watched, the history comes that the recording
@@ -98,7 +101,7 @@ class ReplaySource:
         """Those up to where it begins at once, the others in their time; see `Source`. It never ends: after
         the last one it stands still."""
         self._count_from(self._start_ns)
-        self._watched, self._told_ns = frozenset(), 0
+        self._watched, self._told_ns, self._over = frozenset(), 0, False
         for batch in batches(self._recording, self._start_ns, lambda: bool(self._watched)):
             tick = batch[-1]
             assert isinstance(tick, Tick)
@@ -109,7 +112,9 @@ class ReplaySource:
             for message in _of_tasks(batch, self._watched):
                 yield message
             self._told_ns = tick.at_ns
-        self._playing = False
+        self._playing, self._over = False, True
+        # Where the file is cut off, that is before its end.
+        self._at_ns = max(self._told_ns, self._recording.from_ns)
         while True:
             for message in self._look_back():
                 yield message
