@@ -59,12 +59,20 @@ def program(argv: list[str]) -> str:
     if len(words) > 1 and _name(words[0]).startswith(("python", "pypy")):
         del words[0]
     if words[:3] == ["-m", "asynctop", "run"]:
-        del words[:3]
+        words = _without_options(words[3:])
     elif len(words) > 1 and (_name(words[0]), words[1]) == ("asynctop", "run"):
-        del words[:2]
+        words = _without_options(words[2:])
     if words and words[0].startswith("/"):
         words[0] = "/".join(words[0].split("/")[-2:])
     return " ".join(words or argv)
+
+
+def _without_options(words: list[str]) -> list[str]:
+    """What is left of `run`'s words: all its long options have a value but one."""
+    while words and words[0].startswith("--"):
+        alone = words[0] in ("--", "--wait") or "=" in words[0]
+        words = words[1 if alone else 2 :]
+    return words
 
 
 def _name(path: str) -> str:

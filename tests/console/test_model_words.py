@@ -121,6 +121,11 @@ def test_a_place_is_short_and_cut_on_the_left() -> None:
             "shop/app.py --port 80",
         ),
         (["/srv/bin/python", "/srv/bin/asynctop", "run", "app.py"], "app.py"),
+        (
+            ["python", "asynctop", "run", "--wait", "--flight-limit", "9", "--", "-m", "app", "--x"],
+            "-m app --x",
+        ),
+        (["asynctop", "run", "--flight-recorder=/tmp", "app.py"], "app.py"),
         (["python", "-m", "uvicorn", "shop:app"], "-m uvicorn shop:app"),
         (["/opt/service"], "opt/service"),
         (["python"], "python"),
