@@ -11,7 +11,7 @@ from asynctop_console.views.links import attributes_text, named
 from asynctop_console.views.page import Page
 from asynctop_protocol.messages import Chain, Chains, Holding, Message, Stalls, Tick, Waiting, WakerSource
 
-from .program import SECOND, chain, gather, hello, kinds, lock, polled, spawned, stall, texts
+from .program import MS, SECOND, chain, ended, gather, hello, kinds, lock, polled, spawned, stall, texts
 from .program import named as names
 from .screens import NOW, Screen, console, three
 
@@ -166,17 +166,36 @@ def test_a_task_that_awaits_many_leads_to_those_that_hold_it_up() -> None:
     asyncio.run(run())
 
 
-def test_of_a_warnings_tasks_those_that_are_no_longer_known_are_counted() -> None:
+def test_of_a_warnings_tasks_those_that_live_come_first_and_few_that_have_ended() -> None:
     async def run() -> None:
-        stalls = Stalls([stall(number, task) for number, task in enumerate((3, 77, 78), 1)])
-        async with console(*three(), stalls, Tick(NOW)) as screen:
+        gone = ended(ids := range(4, 24), at=[NOW - id * SECOND for id in ids])
+        stalls = Stalls([stall(number, task) for number, task in enumerate(range(3, 30), 1)])
+        async with console(*three(), spawned(ids), gone, stalls, Tick(NOW)) as screen:
             await screen.say(after_ns=SECOND)
             await screen.press("6", "enter")
-            _, tasks = screen.page.split("Tasks: 3")
-            assert [line.split()[:2] for line in tasks.split("\n\n")[0].split("\n")[1:]] == [
-                ["→", "worker"],
-                ["2", "no"],
-            ]
+            _, tasks = screen.page.split("Tasks: 27")
+            lines = tasks.split("\n\n")[0].split("\n")[1:]
+            assert lines[0].startswith("→             worker")
+            assert [line.split("ended ")[1] for line in lines[1:3]] == ["5.00s ago", "6.00s ago"]
+            assert len(lines) == 12
+            assert lines[-1].strip() == "and 16 more that have ended"
+
+    asyncio.run(run())
+
+
+def test_warnings_about_one_loop_are_told_apart_and_go_on_when_another_task_is_the_worst() -> None:
+    async def run() -> None:
+        both = Stalls([stall(1, 0, line=44), stall(2, 0, line=55), stall(3, 3, line=66)])
+        async with console(*three(), both, Tick(NOW)) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press("6")
+            assert len([row for row in screen.rows if "blocking-callback" in row]) == 2
+            await screen.press("/", *"66", "enter", "enter")
+            assert "by task worker" in screen.page
+            longer = Stalls([stall(4, 2, line=66, duration=900 * MS)])
+            await screen.say(longer, Tick(NOW + SECOND), after_ns=2 * SECOND)
+            assert "for 900ms by task" in screen.page
+            assert "It is no longer so." not in screen.page
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asynctop_console.export.finished import FinishedStalls
 from asynctop_console.lints import Finding, Rule, check_all
+from asynctop_console.lints.numbering import Numbering
 from asynctop_console.model import Model
 from asynctop_console.model.stalls import place_of
 from asynctop_console.source.recording import Recording
@@ -68,7 +69,8 @@ class Whole:
         self.from_ns = recording.from_ns
         self.until_ns = max(recording.until_ns, self.from_ns + 1)
         self.places: dict[Hashable, Place] = {}
-        self.findings: dict[Hashable, Sighting] = {}
+        self.findings: dict[int, Sighting] = {}
+        self._numbering = Numbering()
         cells = (self.until_ns - self.from_ns) // _LEAST_CELL_NS
         self._cells = [Cell() for _ in range(min(max(cells, 1), _MOST_CELLS))]
         self._rules = rules
@@ -125,10 +127,9 @@ class Whole:
 
     def _check(self, model: Model) -> None:
         self._checked_ns = model.now_ns
-        for finding in check_all(model, self._rules):
-            key = finding.lint, finding.subject_type, finding.subject_id
-            sighting = self.findings.get(key)
+        for number, finding in self._numbering.numbered(check_all(model, self._rules)).items():
+            sighting = self.findings.get(number)
             if sighting is not None:
                 sighting.finding, sighting.until_ns = finding, model.now_ns
             elif len(self.findings) < _MOST_FINDINGS:
-                self.findings[key] = Sighting(finding, model.now_ns, model.now_ns)
+                self.findings[number] = Sighting(finding, model.now_ns, model.now_ns)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection
 
 from asynctop_console.lints import LINTS, Finding, Severity
+from asynctop_console.lints.numbering import Numbering
 from asynctop_console.model.places import full
-from asynctop_console.views.cells import fit
+from asynctop_console.views.cells import age_text, fit
 from asynctop_console.views.editor import Place
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.incidents import incident_lines, of_finding
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.line import Piece
 from asynctop_console.views.lines import TextLine
-from asynctop_console.views.links import task_pieces, waiting_lines
+from asynctop_console.views.links import MOST_SHOWN, task_pieces, waiting_lines
 from asynctop_console.views.page import LABEL, Page, ToKind, ToResource, heading, labelled, paragraph
+from asynctop_protocol.messages import State
 
 ROLES = {
     Severity.ERROR: ("✗ error", "bad"),
@@ -26,17 +28,14 @@ ROLES = {
 _MOST_TASKS = 200
 
 
-def identity(finding: Finding) -> Hashable:
-    """What a finding has in common with the same one a second later."""
-    return finding.lint, finding.subject_type, finding.subject_id
-
-
 class FindingDetail(Page):
     """A warning as it is by now; where it no longer holds, as it was."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__()
         self.finding = finding
+        self._numbering = Numbering()
+        (self._number,) = self._numbering.numbered([finding])
 
     def inspected(self) -> tuple[int, ...]:
         """Whatever the lint looked at."""
@@ -52,8 +51,7 @@ class FindingDetail(Page):
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """The sentence, and everything one can go to."""
-        about = identity(self.finding)
-        now = next((each for each in frame.findings if identity(each) == about), None)
+        now = self._numbering.numbered(frame.findings).get(self._number)
         finding = self.finding = now or self.finding
         width = self.app.size.width
         word, role = ROLES[finding.severity]
@@ -75,15 +73,29 @@ class FindingDetail(Page):
         lines += incident_lines(frame, of_finding(frame, finding), width)
         if finding.tasks:
             lines += heading(f"Tasks: {len(finding.tasks):,}")
-            known = sorted(task for task in finding.tasks if frame.model.tasks.row(task) is not None)
-            lines += waiting_lines(frame, known, width, most=_MOST_TASKS)
-            if gone := len(finding.tasks) - len(known):
-                lines.append(labelled("", Piece(f"{gone:,} no longer known", "muted")))
+            lines += _tasks(frame, finding.tasks, width)
         return lines
 
 
 def _summary(lint: str) -> str:
     return next((each.summary for each in LINTS if each.name == lint), "")
+
+
+def _tasks(frame: Frame, ids: Collection[int], width: int) -> list[TextLine]:
+    """Those that live, and those that ended last."""
+    tasks = frame.model.tasks
+    rows = {id: row for id in sorted(ids) if (row := tasks.row(id)) is not None}
+    live = [id for id, row in rows.items() if tasks.state[row] != State.DONE]
+    ended = sorted(rows.keys() - live, key=lambda id: -tasks.ended_ns[rows[id]])[:MOST_SHOWN]
+    lines = waiting_lines(frame, live, width, most=_MOST_TASKS)
+    for id in ended:
+        ago = age_text(frame.now_ns - int(tasks.ended_ns[rows[id]]))
+        lines.append(labelled("", *task_pieces(frame, id), Piece(f"  ended {ago} ago", "muted"), goal=id))
+    if more := len(ids) - len(live) - len(ended):
+        lines.append(
+            labelled("", Piece(f"and {more:,} more that {'has' if more == 1 else 'have'} ended", "muted"))
+        )
+    return lines
 
 
 def _subject(frame: Frame, finding: Finding) -> TextLine:

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from asynctop_console.lints import Finding, Severity
+from asynctop_console.lints.numbering import Numbering
 from asynctop_console.snapshot import Json, lint_json
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
 from asynctop_console.views.filter import Choice, Coded, Fields, Text, one_each
-from asynctop_console.views.finding import ROLES, identity
+from asynctop_console.views.finding import ROLES
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.inspection import ALL
 from asynctop_console.views.keys import bindings
-from asynctop_console.views.list import ListRows, ListScreen, Numbers, column
+from asynctop_console.views.list import ListRows, ListScreen, column
 from asynctop_console.views.order import Ids
 
 
@@ -26,14 +27,16 @@ class FindingRows(ListRows[tuple[int, Finding]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._numbers = Numbers()
+        self._numbering = Numbering()
+        self._of: list[Finding] | None = None
+        self._findings: list[tuple[int, Finding]] = []
 
     def findings(self, frame: Frame) -> list[tuple[int, Finding]]:
-        """All of them, by ascending id: the same lint about the same subject keeps its own."""
-        numbered: dict[int, Finding] = {}
-        for finding in frame.findings:
-            numbered.setdefault(self._numbers[identity(finding)], finding)
-        return sorted(numbered.items(), key=lambda item: item[0])
+        """All of them, by ascending id: one that goes on keeps its own."""
+        if self._of is not frame.findings:
+            self._of = frame.findings
+            self._findings = sorted(self._numbering.numbered(frame.findings).items())
+        return self._findings
 
     def ids(self, frame: Frame) -> Ids:
         """Their numbers."""
