@@ -118,7 +118,7 @@ def test_keys_can_be_swapped_and_are_shown_where_ours_were(tmp_path: Path) -> No
             assert "  W help" in footer
             assert "  ^F filter" in footer
             commands = {c.title: c.help for c in screen.app.get_system_commands(screen.app.screen)}
-            assert commands["hide finished tasks, or show them"] == "f F5"
+            assert commands["finished: hide finished tasks, or show them"] == "f F5"
             await screen.press("2", "ctrl+f", "x", "escape", "W")
             assert "^F             filter the rows" in screen.page
             await screen.press("W", "1", "W")
