@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from asynctop_console.lints import Finding, Rule, Severity, check_all
 from asynctop_console.lints.claims import claimed
+from asynctop_console.lints.numbering import Numbering
 from asynctop_console.model import Frame, Model, duration
 from asynctop_console.model.stalls import parts_of
 from asynctop_console.observe import Looks, fold
@@ -159,9 +160,10 @@ class _Run:
         self._child = child
         self._rules = rules
         self._model = Model()
-        self._latest: list[Found] = []
+        self._numbering = Numbering()
+        self._latest: dict[int, Found] = {}
         """What is wrong at the moment."""
-        self._found: list[Found] = []
+        self._found: dict[int, Found] = {}
         """What counts of it, and what did before."""
         self._looks: Looks | None = None
         self._last_look = False
@@ -204,7 +206,7 @@ class _Run:
             self._stopped,
             max(model.now_ns - model.observed_from_ns, 0) / 1e9,
             time.monotonic() - unseen_from,
-            sorted(self._found, key=lambda found: order.index(found.finding.severity)),
+            sorted(self._found.values(), key=lambda found: order.index(found.finding.severity)),
             list(model.faults),
         )
 
@@ -249,13 +251,13 @@ class _Run:
     def _check(self, *, final: bool = False) -> None:
         """Ask the lints. What has counted before stays, unless it is said anew."""
         model, now = self._model, time.monotonic()
-        latest = []
-        for finding in check_all(model, self._rules):
-            since = min((old.since for old in self._latest if finding.renews(old.finding)), default=now)
-            latest.append(Found(finding, *_stall_of(model, finding), since))
-        counts = [each for each in latest if final or now - each.since >= _LASTING_S]
-        before = [old for old in self._found if not any(new.finding.renews(old.finding) for new in counts)]
-        self._latest, self._found = latest, [*before, *counts]
+        latest = {}
+        for number, finding in self._numbering.numbered(check_all(model, self._rules)).items():
+            since = self._latest[number].since if number in self._latest else now
+            latest[number] = found = Found(finding, *_stall_of(model, finding), since)
+            if final or now - since >= _LASTING_S:
+                self._found[number] = found
+        self._latest = latest
 
     async def _end(self, seconds: float | None) -> None:
         """End the program when its time is over, or somebody asks for that."""

@@ -40,6 +40,13 @@ def test_a_finding_keeps_its_number_while_its_subject_its_place_or_its_words_cha
         }
 
 
+def test_tasks_that_come_and_go_at_one_line_take_turns() -> None:
+    numbering = Numbering()
+    for subject in range(0, 50, 5):
+        findings = [finding(subject + each) for each in range(5)]
+        assert numbering.numbered(findings).keys() == set(range(1, 6))
+
+
 def test_what_is_the_same_in_all_comes_before_what_is_alike() -> None:
     numbering = Numbering()
     numbering.numbered([finding(1), finding(2)])

@@ -39,17 +39,6 @@ class Finding:
     place: Frame | None = None
     """(function, file, line) of the user's code that is to be mended, where it is known."""
 
-    def renews(self, old: Finding) -> bool:
-        """Whether both say the same, this one with newer numbers."""
-        if self.lint != old.lint:
-            return False
-        if (self.subject_type, self.subject_id) == (old.subject_type, old.subject_id):
-            return True
-        if self.place is None or old.place is None:
-            return False
-        # In a computation it is another line each time that one looks.
-        return self.place == old.place or (bool(self.place[0]) and self.place[:2] == old.place[:2])
-
 
 @dataclass(frozen=True)
 class Lint(ABC):

@@ -3,6 +3,7 @@ line, and so may its place, such as the line at which a computation was seen."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
 from asynctop_console.lints.finding import Finding
@@ -45,15 +46,17 @@ class Numbering:
         for likeness in _LIKENESSES:
             if not new:
                 break
-            numbers = {key: number for number, old in before.items() if (key := likeness(old)) is not None}
+            numbers = defaultdict[Hashable, list[int]](list)
+            for number, old in before.items():
+                numbers[likeness(old)].append(number)
             left = []
             for finding in new:
-                number = numbers.pop(likeness(finding), None)
-                if number is None:
-                    left.append(finding)
-                else:
-                    found[number] = finding
+                key = likeness(finding)
+                if key is not None and numbers[key]:
+                    found[number := numbers[key].pop()] = finding
                     del before[number]
+                else:
+                    left.append(finding)
             new = left
         for finding in new:
             found[self._next] = finding

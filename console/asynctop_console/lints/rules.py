@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, get_type_hints
 
 from asynctop_console.lints.finding import Finding, Lint
+from asynctop_console.lints.numbering import Numbering
 from asynctop_console.model import Model
 
 
@@ -41,13 +42,13 @@ class Rule:
 class LastingRule(Rule):
     """A rule that tells also what it has found before, at one of several looks."""
 
-    seen: list[Finding] = field(default_factory=list)
+    seen: dict[int, Finding] = field(default_factory=dict)
+    numbering: Numbering = field(default_factory=Numbering)
 
     def check(self, model: Model) -> Iterator[Finding]:
         """What was found at this look, and at those before."""
-        found = list(super().check(model))
-        self.seen[:] = [*(old for old in self.seen if not any(new.renews(old) for new in found)), *found]
-        yield from self.seen
+        self.seen.update(self.numbering.numbered(super().check(model)))
+        yield from self.seen.values()
 
 
 def lasting(rules: Iterable[Rule]) -> tuple[Rule, ...]:
