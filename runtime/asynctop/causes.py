@@ -61,7 +61,8 @@ class Evidence:
         self._timed_looks = 0
         self._wall_ns = 0
         self._busy_ns = 0
-        self._held_ns = self._held_busy_ns = 0
+        self._held_ns = 0
+        self._surely_held_ns: float = 0
         self._held_by_others_ns = 0
         self._kept_ns = 0
         self._computed_ns: float = 0
@@ -81,14 +82,15 @@ class Evidence:
         """Since the look before, the poll had a processor for so long at most, where the platform tells."""
         self._computed_ns += most_ns if most_ns is not None else inf
 
-    def look(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
-        """The poll was found running by a look that came late, by `late_ns` since the poll began.
+    def look(self, late_ns: int, asked_ns: float, busy_ns: int | None, kept_ns: int) -> None:
+        """The poll was found running by a look that came late, by `late_ns` since the poll began, and that
+        asked for the interpreter's lock for `asked_ns` at most.
 
         Since the look before, its thread was busy in the poll for at least `busy_ns`, where the platform
         tells, and others kept it off the processors for `kept_ns`.
         """
         self._looks += 1
-        self.delay(late_ns, busy_ns, kept_ns)
+        self.delay(late_ns, asked_ns, busy_ns, kept_ns)
 
     def came(self, late_ns: int) -> None:
         """A look came so late, of which it is known that others did not have the processors."""
@@ -102,7 +104,7 @@ class Evidence:
             self._wall_ns += max(passed_ns - kept_ns, 0)
             self._busy_ns += busy_ns
 
-    def delay(self, late_ns: int, busy_ns: int | None, kept_ns: int) -> None:
+    def delay(self, late_ns: int, asked_ns: float, busy_ns: int | None, kept_ns: int) -> None:
         """For `late_ns` of the time that a look was late the poll went on; by the look it may have ended."""
         self._kept_ns += kept_ns
         held_ns = late_ns - kept_ns
@@ -110,7 +112,7 @@ class Evidence:
             return
         if busy_ns is None or busy_ns >= HOLDING_SHARE * late_ns:
             self._held_ns += held_ns
-            self._held_busy_ns += held_ns if busy_ns is None else min(held_ns, busy_ns)
+            self._surely_held_ns += min(held_ns, asked_ns, inf if busy_ns is None else busy_ns)
         else:
             self._held_by_others_ns += held_ns
 
@@ -129,9 +131,9 @@ class Evidence:
             remarkable = collecting_busy_ns > COLLECTION_FACTOR * threshold_ns
             return Cause.GC if remarkable else Cause.UNKNOWN
         if self._held_ns > MOST * own_ns:
-            # Who was stopped meanwhile, alone or with its machine, computed while others could, too.
+            # Or it was stopped for a while, alone or with its machine.
             least_ns = max(MOST * min(own_ns, self._computed_ns), threshold_ns)
-            return Cause.GIL if self._held_busy_ns > least_ns else Cause.UNKNOWN
+            return Cause.GIL if self._surely_held_ns > least_ns else Cause.UNKNOWN
         if not self._looks or self._held_by_others_ns > MOST * own_ns:
             return Cause.UNKNOWN
         seen_ns = self._wall_ns

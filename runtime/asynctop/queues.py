@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from _thread import get_ident
+from math import inf
 from typing import NamedTuple
 
 MOST_TURNS = 4
@@ -21,18 +22,17 @@ class Turns(NamedTuple):
     number: int
     """0 where the system does not tell: who looks has had a turn."""
 
-    def asked_ns(self, late_ns: int) -> int:
-        """For how much of the time that a thread came late it can have asked for the interpreter's lock, if
-        these were its turns since it came before.
+    @property
+    def kept_ns(self) -> int:
+        """For how long others kept the thread that looks off the processors."""
+        return self.waited_ns if self.number <= MOST_TURNS else 0
 
-        Who asks has a turn each switch interval, once it has a processor. With fewer, it was stopped: by a
-        signal, or with the whole machine, of which the queues tell nothing.
-        """
-        if not self.number:
-            return late_ns
-        most_ns = int(self.number * sys.getswitchinterval() * 1e9) + self.waited_ns
-        kept_ns = self.waited_ns if self.number <= MOST_TURNS else 0
-        return max(min(late_ns, most_ns) - kept_ns, 0)
+    @property
+    def asked_ns(self) -> float:
+        """For how long at most it asked for the interpreter's lock: who does so has a turn each switch
+        interval, once it has a processor. A thread that is stopped has none, by a signal or with the whole
+        machine, and of that the queues tell nothing."""
+        return self.number * sys.getswitchinterval() * 1e9 + self.waited_ns if self.number else inf
 
 
 class Queues:

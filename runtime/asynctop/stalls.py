@@ -136,7 +136,8 @@ class StallWatcher:
         long = [each.thread for each in running if now - each.since_ns >= self._period_ns]
         turns = self._queues.turns({*long, *(each.thread for each in ended)}, previous)
         mine = turns.get(get_ident())
-        late = mine.asked_ns(late) if mine is not None else late
+        late = max(late - mine.kept_ns, 0) if mine is not None else late
+        asked = mine.asked_ns if mine is not None else late
         waited = {thread: each.waited_ns for thread, each in turns.items()}
         for each in ended:
             watched = self._watched.pop(each.loop, None)
@@ -145,7 +146,7 @@ class StallWatcher:
             watched.running = each
             within = min(each.since_ns + each.took_ns, now) - max(each.since_ns, now - late)
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
-            watched.evidence.delay(within, busy, min(waited.get(each.thread, 0), each.took_ns))
+            watched.evidence.delay(within, asked, busy, min(waited.get(each.thread, 0), each.took_ns))
             if mine is not None:
                 watched.evidence.came(within)
             ran = each.since_ns + each.took_ns - max(each.since_ns, previous)
@@ -164,7 +165,7 @@ class StallWatcher:
             busy = _at_least(used.get(each.thread), each.since_ns - previous)
             age = now - each.since_ns
             kept = min(waited.get(each.thread, 0), age)
-            watched.evidence.look(min(late, age), busy, kept)
+            watched.evidence.look(min(late, age), asked, busy, kept)
             if mine is not None:
                 watched.evidence.came(min(late, age))
             most = _at_most(used.get(each.thread), age)
