@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from asynctop.news_log import NewsLog
 from asynctop.stacks import Frame
@@ -18,7 +18,7 @@ class IncidentLog(NewsLog[Incident]):
     def note(
         self,
         type_: str,
-        place: Frame | None,
+        place: Hashable,
         stack: Iterable[Frame],
         *,
         name: str,
@@ -26,7 +26,7 @@ class IncidentLog(NewsLog[Incident]):
         task: int = 0,
         loop: int = 0,
     ) -> None:
-        """It has happened, at `place`. On any thread."""
+        """It has happened, at `place`: what has that in common is counted. On any thread."""
         frames, now = list(stack), time.monotonic_ns()
         self.put(
             (type_, place),

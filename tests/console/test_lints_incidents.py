@@ -68,7 +68,9 @@ def test_a_coroutine_whose_call_is_not_known() -> None:
 
 def test_an_exception_that_nobody_asked_for_is_that_of_the_last_task_of_that_name() -> None:
     failed = incident("task-exception-never-retrieved", text="ValueError: no", count=2)
-    end = ended([1, 2, 3], outcome=[Outcome.RAISED, Outcome.RAISED, Outcome.RETURNED], at=[5, 4, 6])
+    end = ended(
+        [1, 2, 3], outcome=[Outcome.RAISED, Outcome.RAISED, Outcome.RETURNED], at=[5, 4, 6], exception=4
+    )
     (finding,) = findings(end, Incidents([failed]))
     assert about(finding) == ("task", 2, "worker")
     assert finding.message == (
@@ -76,6 +78,14 @@ def test_an_exception_that_nobody_asked_for_is_that_of_the_last_task_of_that_nam
         "raised in handle() at app/web.py:44, 2 times. Await it, or handle the exception."
     )
     assert (finding.tasks, finding.place) == (frozenset({2}), CALLER)
+
+
+@pytest.mark.parametrize(("at", "exception"), [(2 * SECOND, 4), (4, 5)], ids=["later", "otherwise"])
+def test_a_task_that_failed_later_or_otherwise_is_another_one(at: int, exception: int) -> None:
+    failed = incident("task-exception-never-retrieved", text="ValueError: no")
+    end = ended([2, 3], outcome=Outcome.RAISED, at=[4, at], exception=[4, exception])
+    (finding,) = findings(end, Incidents([failed]))
+    assert about(finding) == ("task", 2, "worker")
 
 
 def test_a_futures_exception_concerns_the_loop() -> None:

@@ -30,14 +30,21 @@ def test_a_finding_keeps_its_number_while_its_subject_its_place_or_its_words_cha
         finding(1, message="52 times"),
         finding(2),
         finding(3, ("load", "app.py", 8)),
-        finding(3, ("save", "db.py", 8)),
         finding(3, None),
+        finding(3, ("save", "db.py", 8)),
     ]
     for change in changes:
         assert numbering.numbered([finding(9, ("other", "app.py", 40)), change]) == {
             2: finding(9, ("other", "app.py", 40)),
             1: change,
         }
+
+
+def test_what_a_task_does_in_another_function_is_another_thing() -> None:
+    numbering = Numbering()
+    numbering.numbered([finding(1)])
+    assert list(numbering.numbered([finding(1, ("save", "app.py", 9))])) == [2]
+    assert list(numbering.numbered([finding(1)])) == [1]
 
 
 def test_tasks_that_come_and_go_at_one_line_take_turns() -> None:

@@ -170,6 +170,23 @@ def test_a_stall_that_goes_on_is_replaced_in_its_place() -> None:
     ]
 
 
+def test_what_stalls_all_the_time_does_not_drive_out_what_stalled_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "STALLS", 4)
+    model = Model()
+    model.fold(Stalls([stall(1, line=7), *(stall(number, ongoing=True) for number in range(2, 9))]))
+    model.fold(Stalls([stall(number) for number in range(8, 12)]))
+    assert [(one.id, one.ongoing) for one in model.stalls] == [
+        (1, False),
+        (9, False),
+        (10, False),
+        (11, False),
+    ]
+    model.fold(Stalls([stall(11, line=7), stall(12, line=9), stall(13, line=7)]))
+    assert [one.id for one in model.stalls] == [9, 10, 12, 13]
+
+
 def test_stalls_and_chains_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STALLS", 3)
     monkeypatch.setattr(limits, "CHAINS", 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,14 @@ def test_rates_are_over_the_last_second() -> None:
     assert model.meters.busy_ratio(1) == model.meters.busiest_ratio == pytest.approx(0.4)
     assert model.meters.observed_busy_ratio(1) == pytest.approx(0.4 / 3)
     assert model.meters.busy_ratio(2) is None
+
+
+def test_a_closed_loop_is_still_told_by_the_thread_it_ran_in() -> None:
+    model = Model()
+    ticked(model, 1, loops())
+    ticked(model, 2, replace(loops(state=LoopState.CLOSED), thread=[""]))
+    (loop,) = model.loops
+    assert (loop.thread, loop.state) == ("MainThread", LoopState.CLOSED)
 
 
 def test_one_tick_makes_no_rate() -> None:

@@ -127,6 +127,12 @@ def test_a_stall_that_nobody_saw_is_counted_with_those_of_its_kind_that_were_see
     assert "for 900ms by task worker in handler() at app/web.py:40, 3 times" in finding.message
 
 
+def test_a_stall_that_nobody_saw_is_most_likely_where_most_were_seen() -> None:
+    seen = [stalled(LOAD, id=2), *(stalled(HANDLER, id=number) for number in (3, 4))]
+    first, second = found(stalled(id=1, samples=0), *seen)
+    assert ("times" in first.message, "3 times" in second.message) == (False, True)
+
+
 SET_UP = stalled(HANDLER, cause=Cause.CPU, poll=1, started_ns=SECOND, duration_ns=SECOND // 2)
 
 

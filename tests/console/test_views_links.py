@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -196,6 +197,19 @@ def test_warnings_about_one_loop_are_told_apart_and_go_on_when_another_task_is_t
             await screen.say(longer, Tick(NOW + SECOND), after_ns=2 * SECOND)
             assert "for 900ms by task" in screen.page
             assert "It is no longer so." not in screen.page
+
+    asyncio.run(run())
+
+
+def test_a_line_that_two_kinds_share_is_found_by_both() -> None:
+    async def run() -> None:
+        shared = Stalls([stall(1, 1), replace(stall(2, 0), kind=0, name="on_timer"), stall(3, 1)])
+        async with console(*three(), shared, Tick(NOW), size=(160, 48)) as screen:
+            await screen.press("3")
+            (row,) = screen.rows
+            assert "app.handler +1" in row
+            await screen.press("/", *"kind:on_timer", "enter")
+            assert screen.rows == [row]
 
     asyncio.run(run())
 

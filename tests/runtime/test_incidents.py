@@ -101,6 +101,16 @@ def test_a_coroutine_is_found_where_it_is_called(run: Run, noted: Callable[[], l
     ]
 
 
+@pytest.mark.filterwarnings("ignore:coroutine '.*' was never awaited")
+def test_one_line_may_call_many(run: Run, noted: Callable[[], list[Incident]]) -> None:
+    async def main() -> None:
+        for function in (save, fail, save):
+            function()  # type: ignore[unused-coroutine]
+
+    run(main())
+    assert {incident.name: incident.count for incident in noted()} == {"save": 2, "fail": 1}
+
+
 def kept_and_returned() -> None:
     coroutine = save()
     assert coroutine is not None
@@ -249,6 +259,24 @@ def test_an_exception_that_nobody_sees(
     assert incident.text == "ValueError: no such user"
     assert incident.stack[-1] == ("fail", __file__, fail.__code__.co_firstlineno + 2)
     assert told == 2 * ["Task exception was never retrieved"]
+
+
+def test_many_may_fail_in_one_helper(run: Run, noted: Callable[[], list[Incident]], told: list[str]) -> None:
+    async def orders() -> None:
+        await fail()
+
+    async def mails() -> None:
+        await fail()
+
+    async def main() -> None:
+        for failing in (orders, mails):
+            task = asyncio.get_running_loop().create_task(failing(), name=failing.__name__)
+            await asyncio.wait([task])
+            del task
+            gc.collect()
+
+    run(main())
+    assert [(incident.name, incident.count) for incident in noted()] == [("orders", 1), ("mails", 1)]
 
 
 def test_a_futures_exception_is_one_too(

@@ -160,13 +160,19 @@ def _kind_called(model: Model, name: str) -> int:
 
 
 def _ended_task(model: Model, incident: Incident, outcome: Outcome) -> int:
-    """The task it happened to, 0 for none. Mostly its end was noticed before, and only its name is known."""
+    """The task it happened to, 0 for none. Mostly its end was noticed before, and only its name is known, and
+    what it raised: a task of its name that ended later, or in another way, has nothing to do with it."""
     if incident.task:
         return incident.task
     tasks = model.tasks
-    rows = np.flatnonzero(tasks.outcome == outcome)
+    rows = np.flatnonzero((tasks.outcome == outcome) & (tasks.ended_ns <= incident.at_ns))
     rows = rows[np.argsort(-tasks.ended_ns[rows], kind="stable")]
-    return next((int(tasks.id[row]) for row in rows.tolist() if tasks.name(row) == incident.name), 0)
+    return next((int(tasks.id[row]) for row in rows.tolist() if _is_of(model, row, incident)), 0)
+
+
+def _is_of(model: Model, row: int, incident: Incident) -> bool:
+    raised = model.text(int(model.tasks.exception[row]))
+    return model.tasks.name(row) == incident.name and raised == incident.text
 
 
 def _about(

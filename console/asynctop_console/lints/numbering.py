@@ -12,8 +12,12 @@ _MOST = 1_000
 """Kept, those that were given last: a finding that comes back has its number again."""
 
 
+def _subject(finding: Finding) -> Hashable:
+    return finding.lint, finding.subject_type, finding.subject_id, finding.subject_name
+
+
 def _subject_and_place(finding: Finding) -> Hashable:
-    return finding.lint, finding.subject_type, finding.subject_id, finding.place
+    return _subject(finding), finding.place
 
 
 def _place(finding: Finding) -> Hashable:
@@ -24,12 +28,13 @@ def _function(finding: Finding) -> Hashable:
     return (finding.lint, finding.place[:2]) if finding.place and finding.place[0] else None
 
 
-def _subject(finding: Finding) -> Hashable:
-    return finding.lint, finding.subject_type, finding.subject_id
-
-
 _LIKENESSES: tuple[Callable[[Finding], Hashable], ...] = (_subject_and_place, _place, _function, _subject)
 """What a finding has in common with the one that it renews, the surest sign first."""
+
+
+def _elsewhere(new: Finding, old: Finding) -> bool:
+    """Whether each has a place, in another function: what a task does there is another thing."""
+    return bool(new.place and old.place) and _function(new) != _function(old)
 
 
 class Numbering:
@@ -52,11 +57,11 @@ class Numbering:
             left = []
             for finding in new:
                 key = likeness(finding)
-                if key is not None and numbers[key]:
+                if key is None or not numbers[key] or _elsewhere(finding, before[numbers[key][-1]]):
+                    left.append(finding)
+                else:
                     found[number := numbers[key].pop()] = finding
                     del before[number]
-                else:
-                    left.append(finding)
             new = left
         for finding in new:
             found[self._next] = finding

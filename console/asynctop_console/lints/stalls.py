@@ -54,13 +54,14 @@ class StallLint(Lint):
     def check(self, model: Model) -> Iterator[Finding]:
         """One finding for each place."""
         groups: dict[Hashable, list[Stall]] = {}
-        keys: dict[int, Hashable] = {}
+        seen: dict[int, Counter[Hashable]] = {}
         for stall in sorted(self.claimed(model), key=lambda stall: not parts_of(stall)):
             key = self._key(stall)
-            if stall.kind:
-                # Where nobody could look, it was most likely where others of its kind were seen.
-                known = keys.setdefault(stall.kind, key)
-                key = key if parts_of(stall) else known
+            if parts_of(stall):
+                seen.setdefault(stall.kind, Counter())[key] += 1
+            elif stall.kind in seen and stall.kind:
+                # Where nobody could look, it was most likely where most of its kind were seen.
+                key = seen[stall.kind].most_common(1)[0][0]
             groups.setdefault(key, []).append(stall)
         for group in groups.values():
             yield self._finding(model, group)

@@ -31,7 +31,7 @@ LOOPS = 1 << 12
 """Event loops, the closed ones included."""
 
 STALLS = 1_000
-"""Stalls kept, oldest forgotten first: nobody scrolls further, and each has a stack."""
+"""Stalls kept, those of the most frequent place forgotten first: each has a stack."""
 
 PARTS = 16
 """Different stacks kept of one stall: a runtime sends half as many."""

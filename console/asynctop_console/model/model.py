@@ -16,7 +16,7 @@ from asynctop_console.model.kinds import KindTable
 from asynctop_console.model.landings import Landings
 from asynctop_console.model.loops import LongTurns, Loop, Meters, loops_of
 from asynctop_console.model.past import Past
-from asynctop_console.model.stalls import clean_stall
+from asynctop_console.model.stalls import KeptStalls, clean_stall
 from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts as TextTable
 from asynctop_console.model.text import clean_frames
@@ -118,14 +118,14 @@ class Model:
         """Hooks that failed and were switched off, a line each."""
         self.problem = ""
         """Why the runtime is about to close the connection."""
-        self._stalls: dict[int, Stall] = {}
+        self._stalls = KeptStalls()
         self._incidents: dict[int, Incident] = {}
         self._incoming: TaskTable | None = None
 
     @property
     def stalls(self) -> list[Stall]:
         """The stalls kept, oldest first."""
-        return list(self._stalls.values())
+        return self._stalls.all()
 
     @property
     def incidents(self) -> list[Incident]:
@@ -187,7 +187,12 @@ class Model:
             case Totals():
                 self.kinds.summed(message)
             case Loops():
-                self.loops = loops_of(message)
+                threads = {loop.id: loop.thread for loop in self.loops}
+                # One that is closed is no longer in a thread, and was in one.
+                self.loops = [
+                    loop if loop.thread else replace(loop, thread=threads.get(loop.id, ""))
+                    for loop in loops_of(message)
+                ]
             case Stalls():
                 self._stalled(message)
             case Incidents():
@@ -267,9 +272,7 @@ class Model:
 
     def _stalled(self, message: Stalls) -> None:
         for stall in message.stalls:
-            self._stalls[stall.id] = clean_stall(stall)
-            if len(self._stalls) > limits.STALLS:
-                del self._stalls[next(iter(self._stalls))]
+            self._stalls.put(clean_stall(stall))
 
     def _happened(self, message: Incidents) -> None:
         for incident in message.incidents:

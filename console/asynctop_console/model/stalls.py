@@ -49,6 +49,38 @@ def place_of(stall: Stall) -> Hashable:
     return (frame[1:] if frame else (stall.kind, stall.name), stall.cause)
 
 
+class KeptStalls:
+    """The stalls that are known. Of the place that has most, the oldest is forgotten first: what happens all
+    the time does not drive out what happened once."""
+
+    def __init__(self) -> None:
+        self._stalls: dict[int, Stall] = {}
+        self._places: dict[Hashable, dict[int, None]] = {}
+        """The ids of each place's, oldest first."""
+
+    def put(self, stall: Stall) -> None:
+        """A stall that is new, or goes on, or has ended."""
+        if stall.id in self._stalls:
+            self._leave(stall.id)
+        self._stalls[stall.id] = stall
+        self._places.setdefault(place_of(stall), {})[stall.id] = None
+        if len(self._stalls) > limits.STALLS:
+            most = max(self._places.values(), key=len)
+            oldest = next(iter(most))
+            self._leave(oldest)
+            del self._stalls[oldest]
+
+    def all(self) -> list[Stall]:
+        """Oldest first."""
+        return list(self._stalls.values())
+
+    def _leave(self, id: int) -> None:
+        place = place_of(self._stalls[id])
+        del self._places[place][id]
+        if not self._places[place]:
+            del self._places[place]
+
+
 def parts_of(stall: Stall) -> list[Part]:
     """The stacks seen, with all their frames: those of a runtime that tells one only, too."""
     return stall.parts or ([Part(stall.samples, stall.callee, 0, stall.stack)] if stall.stack else [])

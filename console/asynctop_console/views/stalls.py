@@ -37,7 +37,8 @@ class Group:
     """ "app.py:12", "" where nobody saw."""
     function: str
     cause: str
-    who: str
+    kinds: dict[str, None] = field(default_factory=dict)
+    """The tasks' kinds, or callbacks, in the order of their latest stalls."""
     stalls: list[Stall] = field(default_factory=list)
     total_ns: int = 0
     max_ns: int = 0
@@ -45,6 +46,17 @@ class Group:
     """How long ago the last one ended; 0 while one goes on."""
     ongoing_ns: int = 0
     """How long the one has lasted that goes on; 0 where none does."""
+
+    @property
+    def who(self) -> str:
+        """ "handler", "handler +2": the latest one, and how many others."""
+        *others, latest = self.kinds
+        return f"{latest} +{len(others)}" if others else latest
+
+    @property
+    def everybody(self) -> str:
+        """All of them."""
+        return "\n".join(self.kinds)
 
 
 def groups(frame: Frame, numbers: Numbers) -> list[Group]:
@@ -61,10 +73,11 @@ def groups(frame: Frame, numbers: Numbers) -> list[Group]:
                 where=short(*line[1:]) if line else "",
                 function=line[0] if line else "",
                 cause=CAUSES[stall.cause],
-                who="",
             )
         lasted = frame.lasted_ns(stall)
-        group.who = frame.model.kinds.label(stall.kind) if stall.kind else (stall.name or "callback")
+        kind = frame.model.kinds.label(stall.kind) if stall.kind else (stall.name or "callback")
+        group.kinds.pop(kind, None)
+        group.kinds[kind] = None
         group.stalls.append(stall)
         group.total_ns = min(group.total_ns + lasted, LARGEST)
         group.max_ns = max(group.max_ns, lasted)
@@ -200,7 +213,7 @@ class StallsScreen(ListScreen[Group]):
         fields: Fields = {
             "line": Text(lambda f: texts(f, "where")),
             "in": Text(lambda f: texts(f, "function")),
-            "kind": Text(lambda f: texts(f, "who")),
+            "kind": Text(lambda f: texts(f, "everybody")),
             "cause": Text(lambda f: texts(f, "cause")),
             "times": Number(lambda f: column(len(g.stalls) for g in of(f))),
             "max": Number(lambda f: column(g.max_ns for g in of(f)), time=True),

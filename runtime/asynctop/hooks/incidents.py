@@ -116,7 +116,8 @@ class IncidentHooks:
             # Its own first line is the innermost frame, as if the call had gone on.
             itself = coroutine.__qualname__[-MAX_TEXT:], code.co_filename[-MAX_TEXT:], code.co_firstlineno
             stack = _origin(coroutine) or ([] if self._collecting() else _call(sys._getframe(2), coroutine))
-            place = users_frame(stack) or itself
+            # One line may call many, as a dispatcher does.
+            place = users_frame(stack), itself
             self._log.note(NEVER_AWAITED, place, (*stack, itself), name=clipped(coroutine.__qualname__))
         except Exception as error:
             self._on_fault(error)
@@ -137,9 +138,10 @@ class IncidentHooks:
             return
         stack = _raised(error)
         name = clipped(future.get_name()) if hasattr(future, "get_name") else type(future).__qualname__
+        outermost = stack[0][:2] if stack else name  # many may fail in one helper
         self._log.note(
             NEVER_RETRIEVED,
-            users_frame(stack) or (name, "", 0),
+            (users_frame(stack), outermost),
             stack,
             name=name,
             text=exception_text(error),
