@@ -55,9 +55,9 @@ def _loops(model: Model) -> list[str]:
 
 
 def _kinds(model: Model) -> list[str]:
-    kinds = model.kinds
-    live = kinds.live
-    busiest = np.argsort(-kinds.busy_ns, kind="stable")[:_MOST_KINDS].tolist()
+    kinds, now = model.kinds, model.now_ns
+    live, busy, longest = kinds.live, kinds.busy_at(now, model.tasks), kinds.max_poll_at(now, model.tasks)
+    busiest = np.argsort(-busy, kind="stable")[:_MOST_KINDS].tolist()
     lines = [
         f"{'KIND':<36} {'LIVE':>9} {'SPAWNED':>11} {'BUSY':>8} {'P99 POLL':>8} {'MAX POLL':>8}  SPAWNED AT"
     ]
@@ -66,8 +66,8 @@ def _kinds(model: Model) -> list[str]:
             p99 = kinds.quantile_ns(kind, 0.99)
             lines.append(
                 f"{clean(kinds.label(kind), 36):<36} {live[kind]:>9,} {kinds.spawned[kind]:>11,} "
-                f"{duration(kinds.busy_ns[kind]):>8} {'-' if p99 is None else duration(p99):>8} "
-                f"{duration(kinds.max_poll_ns[kind]):>8}  {short(*kinds.spawn(kind))}".rstrip()
+                f"{duration(busy[kind]):>8} {'-' if p99 is None else duration(p99):>8} "
+                f"{duration(longest[kind]):>8}  {short(*kinds.spawn(kind))}".rstrip()
             )
     return lines if len(lines) > 1 else []
 

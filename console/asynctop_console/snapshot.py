@@ -6,6 +6,7 @@ is null.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ def snapshot(model: Model, rules: tuple[Rule, ...] = RULES) -> Json:
         "observed": {"from": model.observed_from_ns, "until": model.now_ns},
         "loops": [loop_json(model, loop) for loop in model.loops],
         "tasks": tasks_json(model, findings),
-        "kinds": [kind_json(model, kind) for kind in range(model.kinds.rows) if _is_used(model, kind)],
+        "kinds": kinds_json(model, [kind for kind in range(model.kinds.rows) if _is_used(model, kind)]),
         "stalls": [stall_json(model, stall) for stall in model.stalls],
         "incidents": [_incident(model, incident) for incident in model.incidents],
         "cancellations": [_cancellation(model, each) for each in model.landings.places],
@@ -162,29 +163,27 @@ def _waiting(waits: Waits, task: int) -> Json:
     }
 
 
-def kind_json(model: Model, kind: int) -> Json:
-    """A kind."""
-    kinds = model.kinds
-    sums = (
-        "spawned",
-        "returned",
-        "raised",
-        "cancelled",
-        "destroyed",
-        "polls",
-        "busy_ns",
-        "scheduled_ns",
-        "max_poll_ns",
-    )
-    return {
-        "kind": kinds.label(kind),
-        "defined_at": kinds.defined_at(kind),
-        "spawned_at": kinds.spawned_at(kind),
-        "live": int(kinds.live[kind]),
-        **{name: int(kinds.store[name][kind]) for name in sums},
-        "poll_p50_ns": kinds.quantile_ns(kind, 0.50),
-        "poll_p99_ns": kinds.quantile_ns(kind, 0.99),
-    }
+def kinds_json(model: Model, numbers: Iterable[int]) -> list[Json]:
+    """The kinds with these numbers."""
+    kinds, now = model.kinds, model.now_ns
+    live, busy = kinds.live, kinds.busy_at(now, model.tasks)
+    longest = kinds.max_poll_at(now, model.tasks)
+    counts = ("spawned", "returned", "raised", "cancelled", "destroyed", "polls")
+    return [
+        {
+            "kind": kinds.label(kind),
+            "defined_at": kinds.defined_at(kind),
+            "spawned_at": kinds.spawned_at(kind),
+            "live": int(live[kind]),
+            **{name: int(kinds.store[name][kind]) for name in counts},
+            "busy_ns": int(busy[kind]),
+            "scheduled_ns": int(kinds.scheduled_ns[kind]),
+            "max_poll_ns": int(longest[kind]),
+            "poll_p50_ns": kinds.quantile_ns(kind, 0.50),
+            "poll_p99_ns": kinds.quantile_ns(kind, 0.99),
+        }
+        for kind in numbers
+    ]
 
 
 def _is_used(model: Model, kind: int) -> bool:

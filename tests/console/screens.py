@@ -16,7 +16,7 @@ from asynctop_console.views.line import Line
 from asynctop_console.views.list import ListScreen
 from asynctop_console.views.page import Page
 from asynctop_console.views.table import Table
-from asynctop_protocol.messages import Hello, Message, Stalls, State, Tick
+from asynctop_protocol.messages import Hello, Kinds, Message, Stalls, State, Texts, Tick
 
 from .program import MS, SECOND, hello, kinds, loops, named, polled, spawned, stall, texts, totals
 
@@ -80,6 +80,19 @@ def blocking(now: int = NOW, task: int = 3, lasted: int = 500 * MS) -> list[Mess
     return [
         polled([task], state=State.POLLING, since=now - lasted),
         Stalls([replace(stall(task=task, duration=lasted, ongoing=True), started_ns=now - lasted)]),
+        Tick(now),
+    ]
+
+
+def two_kinds(now: int = NOW) -> list[Message]:
+    """Task 4 is of another kind, app.loader, whose first poll has been running for 13 seconds."""
+    return [
+        Texts(6, ["app.loader"]),
+        Kinds(2, [6], [2], [60], [3], [14]),
+        spawned([4], kind=2, parent=1, created=now - 13 * SECOND),
+        polled([4], state=State.POLLING, since=now - 13 * SECOND, polls=1),
+        replace(totals(spawned=3, max_poll=9 * MS, histogram=[0] * 40 + [5, 3]), busy_ns=[113 * MS]),
+        totals(2, spawned=1),
         Tick(now),
     ]
 

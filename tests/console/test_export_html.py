@@ -18,7 +18,7 @@ from asynctop_console.source.recording import Recording
 from asynctop_protocol.messages import Cause, Message, Part, Stalls, Tick
 
 from .program import HOSTILE, MS, SECOND, hello, loops, named, polled, spawned, stall
-from .screens import NOW, three
+from .screens import NOW, three, two_kinds
 from .test_recording import write
 
 
@@ -110,6 +110,14 @@ def test_a_recording_of_a_healthy_program(tmp_path: Path) -> None:
     assert "No lint has found anything." in page.blocks
     assert "Stalls" not in page.blocks
     assert {"main", "fetch", "worker"} <= set(page.blocks)
+
+
+def test_a_kind_that_blocks_is_the_busiest(tmp_path: Path) -> None:
+    page, _ = report(write(tmp_path / "a.rec", [three(), two_kinds(NOW + SECOND)]))
+    cells = page.blocks[page.blocks.index("Kinds of tasks, the busiest first") :]
+    first = cells.index("app.loader")
+    assert first < cells.index("app.handler")
+    assert cells[first : first + 10].count("13.0s") == 2
 
 
 def test_a_recording_of_nothing(tmp_path: Path) -> None:

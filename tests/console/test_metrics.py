@@ -31,7 +31,7 @@ from asynctop_console.usage import UsageError
 from asynctop_protocol.messages import Cause, Kinds, LoopState, Message, Stalls, Texts, Tick
 
 from .program import HOSTILE, MS, SECOND, FakeRuntime, hello, loops, spawned, stall, totals
-from .screens import NOW, three
+from .screens import NOW, three, two_kinds
 
 HANDLER = ("app.handler", "/srv/app/web.py:40", "/srv/app/main.py:12")
 
@@ -106,6 +106,14 @@ def test_the_busiest_kinds_only() -> None:
     for metric in METRICS:
         if metric.name.startswith("asynctop.kind."):
             assert [kind for kind, _, _ in figures[metric.name]] == ["k8", "k7"]
+
+
+def test_a_kind_that_blocks_is_the_busiest_while_its_poll_is_running() -> None:
+    figures = seen(*three(), *two_kinds(), most_kinds=1)
+    loader = ("app.loader", "/srv/app/web.py:60", "/srv/app/main.py:14")
+    assert figures["asynctop.kind.busy"] == figures["asynctop.kind.poll.max"] == {loader: 13.0}
+    later = seen(*three(), *two_kinds(), Tick(NOW + SECOND))
+    assert later["asynctop.kind.busy"] == {loader: 14.0, HANDLER: 0.113}
 
 
 @contextmanager

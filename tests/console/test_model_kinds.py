@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from asynctop_console.model import Model, limits
 from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Kinds, Texts
+from asynctop_protocol.messages import Kinds, Message, State, Texts
 
-from .program import kinds, texts, totals
+from .program import SECOND, kinds, polled, spawned, texts, totals
 
 
-def model_with(*messages: Kinds | Texts) -> Model:
+def model_with(*messages: Message) -> Model:
     model = Model()
     for message in messages:
         model.fold(message)
@@ -47,6 +49,29 @@ def test_live_tasks_are_those_spawned_less_those_ended() -> None:
     assert model.kinds.live.tolist() == [0, 6]
     model.fold(totals(kind=99, spawned=5))
     assert model.kinds.live.tolist() == [0, 6]
+
+
+def test_polls_that_are_running_count_for_the_kinds_of_their_tasks() -> None:
+    two = Kinds(1, [1, 1], [1, 1], [1, 1], [1, 1], [1, 1])
+    of_two = replace(totals(1, max_poll=4 * SECOND), busy_ns=[9 * SECOND])
+    states = [State.POLLING, State.POLLING, State.IDLE, State.POLLING, State.SCHEDULED]
+    model = model_with(
+        *(two, of_two, totals(2, max_poll=5)),
+        spawned([1, 2, 3, 4, 5], kind=[1, 1, 1, 2, 2]),
+        polled([1, 2, 3, 4, 5], state=states, since=[2 * SECOND, 7 * SECOND, 0, SECOND, 0]),
+    )
+    table, tasks = model.kinds, model.tasks
+    assert table.busy_at(10 * SECOND, tasks).tolist() == [0, 20 * SECOND, 9 * SECOND]
+    assert table.max_poll_at(10 * SECOND, tasks).tolist() == [0, 8 * SECOND, 9 * SECOND]
+    assert table.max_poll_at(3 * SECOND, tasks).tolist() == [0, 4 * SECOND, 2 * SECOND]
+    assert table.busy_at(0, tasks).tolist() == table.busy_ns.tolist() == [0, 9 * SECOND, 0]
+    assert table.max_poll_ns.tolist() == [0, 4 * SECOND, 5]
+
+
+def test_a_poll_of_a_kind_that_is_not_known_yet_counts_for_none() -> None:
+    model = model_with(kinds(), spawned([1], kind=9), polled([1], state=State.POLLING))
+    assert model.kinds.busy_at(SECOND, model.tasks).tolist() == [0, 0]
+    assert model.kinds.max_poll_at(SECOND, model.tasks).tolist() == [0, 0]
 
 
 def test_a_quantile_is_the_middle_of_its_bucket_and_never_above_the_longest_poll() -> None:

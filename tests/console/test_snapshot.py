@@ -25,6 +25,7 @@ from asynctop_protocol.messages import (
 )
 
 from .program import MS, SECOND, ended, hello, kinds, loops, named, polled, spawned, stall, texts, totals
+from .screens import three, two_kinds
 
 # As promised in the documentation of the snapshot.
 KEYS = {
@@ -192,6 +193,7 @@ def test_kinds_loops_stalls_and_lints() -> None:
     assert (kind["kind"], kind["spawned"], kind["live"]) == ("app.handler", 3, 3)
     assert kind["defined_at"] == "/srv/app/web.py:40"
     assert (kind["poll_p50_ns"], kind["poll_p99_ns"]) == (152, 152)
+    assert (kind["busy_ns"], kind["max_poll_ns"]) == (SECOND, SECOND), "that of the poll that is running"
     (loop,) = found["loops"]
     assert (loop["tasks"], loop["state"], loop["busy_ns"]) == (2, "running", SECOND + 700)
     assert (found["stalls"][0]["cause"], found["stalls"][0]["kind"]) == ("blocking", "app.handler")
@@ -226,3 +228,13 @@ def test_the_report_says_the_same_to_a_person() -> None:
     assert lines[-1].startswith(
         "error: The event loop was blocked in api.get() for 500ms by task worker in load() at app/web.py:44"
     )
+
+
+def test_a_kind_that_blocks_is_the_busiest_of_the_report() -> None:
+    model = Model()
+    for message in (*three(), *two_kinds()):
+        model.fold(message)
+    lines = report(model).splitlines()
+    first = lines.index(next(line for line in lines if line.startswith("KIND"))) + 1
+    assert lines[first].split() == ["app.loader", "1", "1", "13.0s", "-", "13.0s", "app/main.py:14"]
+    assert lines[first + 1].split()[:4] == ["app.handler", "3", "3", "113ms"]

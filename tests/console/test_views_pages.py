@@ -18,8 +18,8 @@ from asynctop_protocol.messages import (
     WakerSource,
 )
 
-from .program import MS, SECOND, ended, polled, stall
-from .screens import NOW, blocking, console, three
+from .program import MS, SECOND, ended, polled, stall, totals
+from .screens import NOW, blocking, console, three, two_kinds
 
 
 def test_tab_and_numbers_go_through_the_screens() -> None:
@@ -62,6 +62,26 @@ def test_a_kind_has_exact_sums_and_leads_to_its_tasks() -> None:
             assert screen.listing.KEYS_OF == "tasks"
             assert 'kind:"app.handler"' in screen.line("status")
             assert screen.ids == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+def test_a_kind_that_blocks_stands_first_with_the_poll_that_is_running() -> None:
+    async def run() -> None:
+        async with console(*three(), *two_kinds()) as screen:
+            await screen.press("2")
+            assert screen.ids == [2, 1]
+            assert screen.rows[0].split()[-4:] == ["0", "13.0s", "-", "13.0s"]
+            assert "113ms" in screen.rows[1]
+            await screen.press("M")
+            assert screen.ids == [2, 1]
+            await screen.press("slash", *"busy>1s", "space", *"max>1s", "enter")
+            assert screen.ids == [2]
+            await screen.press("enter")
+            assert "busy 13.0s" in screen.page
+            assert "longest 13.0s" in screen.page
+            await screen.say(*two_kinds(), totals(2, spawned=1, max_poll=MS, histogram=[0] * 40 + [1]))
+            assert "max 13.0s" in screen.page
 
     asyncio.run(run())
 

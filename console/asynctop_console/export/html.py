@@ -182,23 +182,23 @@ def _loops(body: Element, model: Model) -> None:
 
 
 def _kinds(body: Element, model: Model) -> None:
-    kinds = model.kinds
-    live = kinds.live
+    kinds, now = model.kinds, model.now_ns
+    live, busy, longest = kinds.live, kinds.busy_at(now, model.tasks), kinds.max_poll_at(now, model.tasks)
     add(body, "h2", "Kinds of tasks, the busiest first")
     header = ["kind", ">live", ">spawned", ">raised", ">polls", ">busy", ">p50 poll", ">p99 poll"]
     rows = [
         [
             clean(kinds.label(kind), _NAME),
             *(f"{int(column[kind]):,}" for column in (live, kinds.spawned, kinds.raised, kinds.polls)),
-            duration(kinds.busy_ns[kind]),
+            duration(busy[kind]),
             *(
                 "-" if ns is None else duration(ns)
                 for ns in (kinds.quantile_ns(kind, q) for q in (0.5, 0.99))
             ),
-            duration(kinds.max_poll_ns[kind]),
+            duration(longest[kind]),
             short(*kinds.spawn(kind)),
         ]
-        for kind in np.argsort(-kinds.busy_ns, kind="stable").tolist()
+        for kind in np.argsort(-busy, kind="stable").tolist()
         if kinds.spawned[kind]
     ]
     table(body, [*header, ">longest poll", "spawned at"], rows[:_MOST_KINDS])

@@ -16,7 +16,7 @@ import numpy as np
 
 from asynctop_console.export.finished import FinishedStalls
 from asynctop_console.lints import Rule, check_all
-from asynctop_console.model import Loop, Model
+from asynctop_console.model import Ints, Loop, Model
 from asynctop_protocol.messages import LoopState, State
 
 Labels: TypeAlias = tuple[str, ...]
@@ -35,6 +35,9 @@ class Seen:
         self.model = model
         self.kinds: list[int] = []
         """The busiest ones so far."""
+        self.busy_ns: Ints = model.kinds.busy_ns
+        self.max_poll_ns: Ints = model.kinds.max_poll_ns
+        """Of each kind, by its number; the polls that are running included."""
         self.stalls: Counter[Labels] = Counter()
         self.stalled_ns: Counter[Labels] = Counter()
         """By cause."""
@@ -46,8 +49,10 @@ class Seen:
 
     def see(self) -> Figures:
         """Take in what has changed in the model. Returns all figures, which stay as they are."""
-        kinds = self.model.kinds
-        busiest = np.argsort(-kinds.busy_ns, kind="stable")[: self._most_kinds].tolist()
+        kinds, tasks, now = self.model.kinds, self.model.tasks, self.model.now_ns
+        # Once for all kinds: it takes a look at every task.
+        self.busy_ns, self.max_poll_ns = kinds.busy_at(now, tasks), kinds.max_poll_at(now, tasks)
+        busiest = np.argsort(-self.busy_ns, kind="stable")[: self._most_kinds].tolist()
         self.kinds = [kind for kind in busiest if kinds.spawned[kind]]
         for stall in self._finished.take(self.model):
             labels = (stall.cause.name.lower(),)
@@ -99,12 +104,12 @@ def _lag_ns(model: Model, loop: Loop) -> int:
     return max((each.max_lag_ns for each in loops if each.id == loop.id), default=0)
 
 
-def _of_kinds(value: Callable[[Model, int], float]) -> Callable[[Seen], Series]:
+def _of_kinds(value: Callable[[Seen, int], float]) -> Callable[[Seen], Series]:
     def series(seen: Seen) -> Series:
         kinds = seen.model.kinds
         for kind in seen.kinds:
             labels = kinds.label(kind), kinds.defined_at(kind) or "", kinds.spawned_at(kind) or ""
-            yield labels, value(seen.model, kind)
+            yield labels, value(seen, kind)
 
     return series
 
@@ -164,14 +169,14 @@ METRICS = (
         "{task}",
         "Tasks of a kind that live; this and all others of kinds are of the busiest ones.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.live[kind]),
+        _of_kinds(lambda seen, kind: seen.model.kinds.live[kind]),
     ),
     Metric(
         "asynctop.kind.spawned",
         "{task}",
         "Tasks of a kind spawned so far.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.spawned[kind]),
+        _of_kinds(lambda seen, kind: seen.model.kinds.spawned[kind]),
         counter=True,
     ),
     Metric(
@@ -179,7 +184,7 @@ METRICS = (
         "{task}",
         "Tasks of a kind that ended with an exception.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.raised[kind]),
+        _of_kinds(lambda seen, kind: seen.model.kinds.raised[kind]),
         counter=True,
     ),
     Metric(
@@ -187,7 +192,7 @@ METRICS = (
         "{poll}",
         "Polls of a kind.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.polls[kind]),
+        _of_kinds(lambda seen, kind: seen.model.kinds.polls[kind]),
         counter=True,
     ),
     Metric(
@@ -195,7 +200,7 @@ METRICS = (
         "s",
         "Time in polls of a kind.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.busy_ns[kind] / _S),
+        _of_kinds(lambda seen, kind: seen.busy_ns[kind] / _S),
         counter=True,
     ),
     Metric(
@@ -203,7 +208,7 @@ METRICS = (
         "s",
         "Time that tasks of a kind were woken, but not yet polled.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.scheduled_ns[kind] / _S),
+        _of_kinds(lambda seen, kind: seen.model.kinds.scheduled_ns[kind] / _S),
         counter=True,
     ),
     Metric(
@@ -211,14 +216,14 @@ METRICS = (
         "s",
         "99 of 100 polls of a kind, of all so far, took no longer.",
         _KIND,
-        _of_kinds(lambda model, kind: (model.kinds.quantile_ns(kind, 0.99) or 0) / _S),
+        _of_kinds(lambda seen, kind: (seen.model.kinds.quantile_ns(kind, 0.99) or 0) / _S),
     ),
     Metric(
         "asynctop.kind.poll.max",
         "s",
         "Longest poll of a kind so far.",
         _KIND,
-        _of_kinds(lambda model, kind: model.kinds.max_poll_ns[kind] / _S),
+        _of_kinds(lambda seen, kind: seen.max_poll_ns[kind] / _S),
     ),
     Metric("asynctop.stalls", "{stall}", "Stalls.", _STALL, _counted(lambda seen: seen.stalls), counter=True),
     Metric(

@@ -1,6 +1,7 @@
 """The kinds of tasks: what they are, where they come from, and exact sums over every task ever spawned.
 
-A kind's row is its number. Row 0 stands for a kind that is not known.
+A kind's row is its number. Row 0 stands for a kind that is not known. Cells are of polls that have ended:
+what those that are running have taken is added by `busy_at` and `max_poll_at`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import numpy.typing as npt
 
 from asynctop_console.model import limits, places
 from asynctop_console.model.columns import Column, Columns, Ints, whole
+from asynctop_console.model.tasks import TaskTable
 from asynctop_console.model.text import Texts
 from asynctop_protocol import ProtocolError
-from asynctop_protocol.messages import Kinds, Totals
+from asynctop_protocol.messages import Kinds, State, Totals
 
 Ints32 = npt.NDArray[np.int32]
 
@@ -64,6 +66,22 @@ class KindTable(Columns):
         live: Ints = np.maximum(self.spawned - self.ended, 0)
         return live
 
+    # Times that run on: as of `now`, in nanoseconds, for each kind
+
+    def busy_at(self, now: int, tasks: TaskTable) -> Ints:
+        """Time in polls, those running included."""
+        busy: Ints = self.busy_ns.copy()
+        kinds, lasted = self._running(now, tasks)
+        np.add.at(busy, kinds, lasted)
+        return busy
+
+    def max_poll_at(self, now: int, tasks: TaskTable) -> Ints:
+        """The longest poll, those running included."""
+        longest: Ints = self.max_poll_ns.copy()
+        kinds, lasted = self._running(now, tasks)
+        np.maximum.at(longest, kinds, lasted)
+        return longest
+
     def label(self, kind: int) -> str:
         """Qualified name of the kind's coroutine function."""
         return (self._text(self.name, kind) or UNKNOWN) if kind else UNKNOWN
@@ -87,7 +105,8 @@ class KindTable(Columns):
     def quantile_ns(self, kind: int, q: float) -> int | None:
         """The poll time that a share `q` (0..1) of the kind's polls does not exceed; None for no polls.
 
-        It is the geometric middle of its bucket, so at most 19 % off, and never above the longest poll.
+        It is the geometric middle of its bucket, so at most 19 % off, and never above the longest poll. Polls
+        count once they have ended.
         """
         if not 0 <= kind < self.rows:
             return None
@@ -134,6 +153,12 @@ class KindTable(Columns):
             counts = whole(message.histograms[index])[:BUCKETS]
             self.histogram[kind, : len(counts)] = counts
             self.histogram[kind, len(counts) :] = 0
+
+    def _running(self, now: int, tasks: TaskTable) -> tuple[Ints32, Ints]:
+        """Of each poll that is running the kind, where it is known, and for how long."""
+        rows = np.flatnonzero(tasks.in_state(State.POLLING))
+        rows = rows[tasks.kind[rows] < self.rows]
+        return tasks.kind[rows], tasks.current_poll_ns(now, rows)
 
     def _text(self, column: Ints32, kind: int) -> str:
         return self._texts[int(column[kind])] if 0 <= kind < self.rows else ""

@@ -16,7 +16,7 @@ from asynctop_console.model.kinds import KindTable, quantiles_ns
 from asynctop_console.model.loops import Loop
 from asynctop_console.model.series import Floats, Series, largest, mean, median
 from asynctop_console.model.tasks import TaskTable
-from asynctop_protocol.messages import LoopState, State
+from asynctop_protocol.messages import LoopState
 
 _SECOND = 1_000_000_000
 GAP_NS = 5 * _SECOND
@@ -197,11 +197,7 @@ def _live(moment: _Moment) -> Floats:
 
 def _sums(now: int, kinds: KindTable, tasks: TaskTable) -> Ints:
     """A row for each kind; the polls that are running are counted up to `now`."""
-    busy_ns = kinds.busy_ns.copy()
-    running = np.flatnonzero(tasks.in_state(State.POLLING))
-    kind = tasks.kind[running]
-    there = kind < kinds.rows
-    np.add.at(busy_ns, kind[there], tasks.current_poll_ns(now, running)[there])
+    busy_ns = kinds.busy_at(now, tasks)
     return np.stack((kinds.spawned, kinds.ended, kinds.polls, busy_ns, kinds.scheduled_ns), axis=1)
 
 

@@ -57,6 +57,7 @@ class KindDetail(Plotted, Page):
     def lines(self, frame: Frame) -> list[TextLine]:
         """All about the kind."""
         kinds, kind = frame.model.kinds, self.about
+        tasks, now = frame.model.tasks, frame.model.now_ns
         if kind >= kinds.rows:
             return self.gone("This kind is not known yet.")
         width, height = self.app.size
@@ -80,9 +81,9 @@ class KindDetail(Plotted, Page):
             labelled(
                 "polls",
                 Piece(f"{int(kinds.polls[kind]):,}"),
-                Piece(f"   busy {duration(int(kinds.busy_ns[kind]))}", "muted"),
+                Piece(f"   busy {duration(int(kinds.busy_at(now, tasks)[kind]))}", "muted"),
                 Piece(f"   scheduled {duration(int(kinds.scheduled_ns[kind]))}", "muted"),
-                Piece(f"   longest {duration(int(kinds.max_poll_ns[kind]))}", "muted"),
+                Piece(f"   longest {duration(int(kinds.max_poll_at(now, tasks)[kind]))}", "muted"),
             ),
             *self.plots_heading(frame),
         ]
@@ -107,7 +108,8 @@ def histogram_lines(frame: Frame, kind: int, width: int) -> list[TextLine]:
     most, room = int(octaves.max()), max(min(width - 36, 50), 10)
     lines = heading(f"Poll times of all {kinds.label(kind)}")
     quantiles = [(f"p{q:g}", kinds.quantile_ns(kind, q / 100)) for q in (50, 90, 99)]
-    quantiles.append(("max", int(kinds.max_poll_ns[kind])))
+    longest = kinds.max_poll_at(frame.model.now_ns, frame.model.tasks)
+    quantiles.append(("max", int(longest[kind])))
     texts = [Piece(f"{name} {duration(ns)}   ", "text") for name, ns in quantiles if ns is not None]
     lines.append(labelled("quantiles", *texts))
     for octave in range(first, last + 1):

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from asynctop_console.model.kinds import quantiles_ns
 from asynctop_console.model.places import short
 from asynctop_console.model.times import duration
-from asynctop_console.snapshot import Json, kind_json
+from asynctop_console.snapshot import Json, kinds_json
 from asynctop_console.views.cells import count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
@@ -57,7 +57,7 @@ class KindRows(ListRows[KindRecord]):
     def look(self, frame: Frame, rows: NDArray[np.intp]) -> list[KindRecord]:
         """The records of these kinds."""
         kinds = frame.model.kinds
-        live = kinds.live
+        live, busy, longest = kinds.live, _busy(frame), _longest(frame)
         return [
             KindRecord(
                 kind=kind,
@@ -69,9 +69,9 @@ class KindRows(ListRows[KindRecord]):
                 raised=int(kinds.raised[kind]),
                 cancelled=int(kinds.cancelled[kind]),
                 polls=int(kinds.polls[kind]),
-                busy_ns=int(kinds.busy_ns[kind]),
+                busy_ns=int(busy[kind]),
                 scheduled_ns=int(kinds.scheduled_ns[kind]),
-                max_ns=int(kinds.max_poll_ns[kind]),
+                max_ns=int(longest[kind]),
                 p50_ns=kinds.quantile_ns(kind, 0.5),
                 p99_ns=kinds.quantile_ns(kind, 0.99),
             )
@@ -87,6 +87,14 @@ def _texts(frame: Frame, of: str) -> Coded:
     kinds = frame.model.kinds
     place = kinds.defined_at if of == "defined" else kinds.spawned_at
     return one_each([kinds.label(k) if of == "kind" else place(k) or "" for k in range(kinds.rows)])
+
+
+def _busy(frame: Frame) -> NDArray[np.int64]:
+    return frame.model.kinds.busy_at(frame.model.now_ns, frame.model.tasks)
+
+
+def _longest(frame: Frame) -> NDArray[np.int64]:
+    return frame.model.kinds.max_poll_at(frame.model.now_ns, frame.model.tasks)
 
 
 def _quantiles(frame: Frame, q: float) -> NDArray[np.int64]:
@@ -109,8 +117,8 @@ FIELDS: Fields = {
     "defined": Text(lambda f: _texts(f, "defined")),
     "live": Number(lambda f: f.model.kinds.live),
     "polls": Number(lambda f: f.model.kinds.polls),
-    "busy": Number(lambda f: f.model.kinds.busy_ns, time=True),
-    "max": Number(lambda f: f.model.kinds.max_poll_ns, time=True),
+    "busy": Number(_busy, time=True),
+    "max": Number(_longest, time=True),
     "p99": Number(lambda f: _quantiles(f, 0.99), time=True),
 }
 
@@ -186,7 +194,7 @@ COLUMNS: tuple[Column[KindRecord], ...] = (
         "busy",
         7,
         lambda r: _time(r.busy_ns, "strong"),
-        lambda f: f.model.kinds.busy_ns,
+        _busy,
         "right",
         descending=True,
     ),
@@ -225,7 +233,7 @@ COLUMNS: tuple[Column[KindRecord], ...] = (
         "max poll",
         9,
         lambda r: _time(r.max_ns, "bad" if r.max_ns >= 10**8 else "text"),
-        lambda f: f.model.kinds.max_poll_ns,
+        _longest,
         "right",
         descending=True,
     ),
@@ -264,4 +272,4 @@ class KindsScreen(ListScreen[KindRecord]):
 
     def json_of(self, frame: Frame, id: int) -> Json | None:
         """The kind."""
-        return kind_json(frame.model, id)
+        return kinds_json(frame.model, [id])[0]
