@@ -160,7 +160,7 @@ def loops(
     current: str = "",
     **others: int,
 ) -> Loops:
-    """One loop, number 1."""
+    """One loop, number 1 unless `id` is given."""
     columns: dict[str, Any] = {name: [value] for name, value in others.items()}
     loop = Loops(
         [1], ["MainThread"], ["asyncio"], [state], [polls], [0], [busy], [lag], [lag], [0], [current], [since]

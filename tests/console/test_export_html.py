@@ -105,6 +105,17 @@ def test_curves_are_of_the_time_they_stand_at(tmp_path: Path) -> None:
     assert lines[2] == "M375.0,76.0 L625.0,52.0 L875.0,4.0"
 
 
+def test_loops_that_come_and_go_are_in_the_curves(tmp_path: Path) -> None:
+    ticks: list[list[Message]] = [
+        [loops(polls=50, busy=125 * MS, id=1 + n), Tick(NOW + n * SECOND // 4)] for n in range(1, 5)
+    ]
+    page, text = report(write(tmp_path / "a.rec", [three(), *ticks]))
+    for said in ("at most 200", "at most 50% busy"):
+        assert said in page.blocks
+    for line in re.findall(r'class="line" d="([^"]+)"', text)[:2]:
+        assert len({point.split(",")[1] for point in line[1:].split(" L")}) == 1, "each tick has its loop"
+
+
 def test_a_recording_of_a_healthy_program(tmp_path: Path) -> None:
     page, _ = report(write(tmp_path / "a.rec", [three()]))
     assert "No lint has found anything." in page.blocks

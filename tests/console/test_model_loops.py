@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,12 @@ from .program import MS, SECOND, loops
 def ticked(model: Model, at: int, message: Loops) -> None:
     model.fold(message)
     model.fold(Tick(at))
+
+
+def together(*messages: Loops) -> Loops:
+    """The loops of all these messages."""
+    columns = ([getattr(message, each.name) for message in messages] for each in fields(Loops))
+    return Loops(*([cell for column in columns_ for cell in column] for columns_ in columns))
 
 
 def test_nothing_is_known_before_the_first_tick() -> None:
@@ -44,6 +50,30 @@ def test_a_closed_loop_is_still_told_by_the_thread_it_ran_in() -> None:
     ticked(model, 2, replace(loops(state=LoopState.CLOSED), thread=[""]))
     (loop,) = model.loops
     assert (loop.thread, loop.state) == ("MainThread", LoopState.CLOSED)
+
+
+def test_the_polls_of_loops_that_come_and_go_all_count() -> None:
+    """A loop for every call: each makes 7 polls, and is gone at the tick after the next."""
+    model = Model()
+    for tick in range(12):
+        calls = [loops(polls=7, state=LoopState.CLOSED, id=number) for number in (tick, tick + 1)]
+        ticked(model, tick * SECOND // 10, together(*calls))
+    assert model.meters.polls_per_second == 70
+    assert model.meters.polls == 77
+
+
+def test_what_a_loop_did_before_the_first_tick_is_no_rate() -> None:
+    model = Model()
+    ticked(model, 0, loops(polls=1_000_000))
+    ticked(model, SECOND, together(loops(polls=1_000_005), loops(polls=20, id=2)))
+    assert model.meters.polls_per_second == 25
+
+
+def test_a_loop_that_is_gone_takes_nothing_from_the_others() -> None:
+    model = Model()
+    ticked(model, 0, together(loops(polls=900, id=1), loops(polls=5, id=2)))
+    ticked(model, SECOND, loops(polls=45, id=2))
+    assert model.meters.polls_per_second == 40
 
 
 def test_one_tick_makes_no_rate() -> None:

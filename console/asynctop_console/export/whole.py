@@ -77,8 +77,9 @@ class Whole:
         self._stalls = FinishedStalls(recording.from_ns)
         self._checked_ns = 0
         self._before_ns = 0
-        self._before: dict[int, tuple[int, int]] = {}
-        """Of each loop, its polls and how long it had been busy."""
+        self._polls = 0
+        self._busy_ns: dict[int, int] = {}
+        """As of the batch before: the polls of all loops, and how long each had been busy."""
 
     def see(self, model: Model) -> None:
         """Take in what a batch has changed."""
@@ -101,20 +102,18 @@ class Whole:
 
     def _measure(self, model: Model) -> None:
         now, since = model.now_ns, self._before_ns
-        loops = {loop.id: (loop.polls, loop.busy_at(now)) for loop in model.loops}
+        polls, busy_ns = model.meters.polls, {loop.id: loop.busy_at(now) for loop in model.loops}
         if since and now > since:
-            grown = [
-                (polls - before[0], busy - before[1])
-                for loop, (polls, busy) in loops.items()
-                if (before := self._before.get(loop))
-            ]
+            # A loop that was not there yet had not been busy either.
+            grown = [busy - self._busy_ns.get(loop, 0) for loop, busy in busy_ns.items()]
             share = (now - self.from_ns) / (self.until_ns - self.from_ns)
             cell = self._cells[min(max(int(share * len(self._cells)), 0), len(self._cells) - 1)]
             cell.ns += now - since
-            cell.polls += max(sum(polls for polls, _ in grown), 0)
-            cell.busy_ns += min(max((busy for _, busy in grown), default=0), now - since)
+            # The meters begin anew with another program in the same recording.
+            cell.polls += max(polls - self._polls, 0)
+            cell.busy_ns += min(max([0, *grown]), now - since)
             cell.lag_ns = max([cell.lag_ns, *(loop.max_lag_ns for loop in model.loops)])
-        self._before_ns, self._before = now, loops
+        self._before_ns, self._polls, self._busy_ns = now, polls, busy_ns
 
     def _stalled(self, stall: Stall) -> None:
         place = self.places.get(key := place_of(stall))

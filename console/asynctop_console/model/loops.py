@@ -92,6 +92,7 @@ class Sample:
 
     at_ns: int
     polls: int
+    """`Meters.polls` then."""
     loops: list[Loop]
     busy_ns: dict[int, int]
     """By loop id."""
@@ -160,13 +161,22 @@ class Meters:
     def __init__(self) -> None:
         self.samples: deque[Sample] = deque(maxlen=_MOST_SAMPLES)
         """The last minute's, oldest first."""
+        self.polls = 0
+        """Polls since the first tick, all loops together, those that are gone included."""
+        self._polls: dict[int, int] = {}
+        """Of each loop, as of the last tick."""
         self._first: Sample | None = None
 
     def sample(self, now: int, loops: list[Loop]) -> None:
         """Take in one tick."""
+        polls = {loop.id: loop.polls for loop in loops}
+        if self._first is not None:
+            # Loop by loop, tick by tick: some programs make a loop for every call, and few of them are kept.
+            self.polls += sum(max(made - self._polls.get(loop, 0), 0) for loop, made in polls.items())
+        self._polls = polls
         sample = Sample(
             at_ns=now,
-            polls=sum(loop.polls for loop in loops),
+            polls=self.polls,
             loops=loops,
             busy_ns={loop.id: loop.busy_at(now) for loop in loops},
             max_lag_ns=max((loop.max_lag_ns for loop in loops), default=0),
@@ -183,7 +193,7 @@ class Meters:
         if before is None:
             return None
         last = self.samples[-1]
-        return max(last.polls - before.polls, 0) / (last.at_ns - before.at_ns) * _SECOND
+        return (last.polls - before.polls) / (last.at_ns - before.at_ns) * _SECOND
 
     def busy_ratio(self, loop: int) -> float | None:
         """Which share of the last second the loop spent in polls and callbacks, 0..1."""
