@@ -10,7 +10,18 @@ import pytest
 from asynctop_console.views.lines import Lines, TextLine
 from asynctop_console.views.links import attributes_text, named
 from asynctop_console.views.page import Page
-from asynctop_protocol.messages import Chain, Chains, Holding, Message, Stalls, Tick, Waiting, WakerSource
+from asynctop_protocol.messages import (
+    Chain,
+    Chains,
+    Holding,
+    Incident,
+    Incidents,
+    Message,
+    Stalls,
+    Tick,
+    Waiting,
+    WakerSource,
+)
 
 from .program import MS, SECOND, chain, ended, gather, hello, kinds, lock, polled, spawned, stall, texts
 from .program import named as names
@@ -250,7 +261,20 @@ def test_a_warning_about_a_kind_leads_to_the_tasks_of_the_kind() -> None:
             await screen.press("6", "enter")
             await go_to(screen, "→ kind        app.handler")
             assert screen.listing.KEYS_OF == "tasks"
-            assert 'kind:"app.handler"' in screen.line("status")
+            assert "filter kind:K1 " in screen.line("status")
+
+    asyncio.run(run())
+
+
+def test_a_warning_about_what_was_never_a_task_leads_to_no_tasks() -> None:
+    async def run() -> None:
+        caller = ("main", "/srv/app/main.py", 5)
+        forgotten = Incident(1, "coroutine-never-awaited", 0, 0, 1, "save", NOW, 1, "", [caller])
+        async with console(*three(), Incidents([forgotten]), Tick(NOW)) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press("6", "enter")
+            assert "  kind        save" in screen.page
+            assert "→ kind" not in screen.page
 
     asyncio.run(run())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from dataclasses import replace
 
 from asynctop_console.views.keys import EVERYWHERE, KEYS, bindings, keys_of
@@ -10,15 +11,17 @@ from asynctop_protocol.messages import (
     Chain,
     Chains,
     Inspect,
+    Kinds,
     Outcome,
     Part,
     Stalls,
+    Texts,
     Tick,
     Waiting,
     WakerSource,
 )
 
-from .program import MS, SECOND, ended, polled, stall, totals
+from .program import MS, SECOND, ended, polled, spawned, stall, totals
 from .screens import NOW, blocking, console, three, two_kinds
 
 
@@ -60,7 +63,7 @@ def test_a_kind_has_exact_sums_and_leads_to_its_tasks() -> None:
             assert "/srv/app/web.py:40" in screen.page
             await screen.press("enter")
             assert screen.listing.KEYS_OF == "tasks"
-            assert 'kind:"app.handler"' in screen.line("status")
+            assert "filter kind:K1 " in screen.line("status")
             assert screen.ids == [1, 2, 3]
 
     asyncio.run(run())
@@ -82,6 +85,32 @@ def test_a_kind_that_blocks_stands_first_with_the_poll_that_is_running() -> None
             assert "longest 13.0s" in screen.page
             await screen.say(*two_kinds(), totals(2, spawned=1, max_poll=MS, histogram=[0] * 40 + [1]))
             assert "max 13.0s" in screen.page
+
+    asyncio.run(run())
+
+
+def test_a_kind_leads_to_its_own_tasks_alone() -> None:
+    """`ticker` holds `tick`, and there is a `tick` in another file."""
+
+    async def run() -> None:
+        names = Texts(6, ["tick", "ticker"])
+        more = Kinds(2, [6, 7, 6], [2, 2, 3], [50, 60, 5], [3, 3, 3], [13, 14, 15])
+        sums = [replace(totals(spawned=1), kind=array("q", [kind])) for kind in (2, 3, 4)]
+        tasks = spawned([4, 5, 6], kind=[2, 3, 4])
+        async with console(*three(), names, more, tasks, *sums, Tick(NOW)) as screen:
+            await screen.press("2")
+            assert screen.table.order.position(4) is not None
+            screen.table.choose(4)
+            await screen.press("enter")
+            assert screen.page.startswith(" tick  kind K4\n")
+            await screen.press("enter")
+            assert screen.ids == [6]
+            screen.listing.set_filter("kind:tick")
+            await screen.press("g")
+            assert screen.ids == [4, 5, 6], "a word is looked for in the names"
+            await screen.press("2")
+            screen.listing.set_filter("kind:K2")
+            assert screen.ids == [2]
 
     asyncio.run(run())
 
@@ -205,6 +234,7 @@ def test_the_help_has_every_key_of_its_screen() -> None:
                 shown = screen.app.keymap.shown(key)
                 assert not shown or (shown in screen.page and key.help in screen.page), key.id
             assert "parent:T7" in screen.page
+            assert "kind:K7" in screen.page
             await screen.press("f1")
             assert screen.listing.KEYS_OF == "tasks"
 

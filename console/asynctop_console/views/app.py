@@ -320,10 +320,10 @@ class ConsoleApp(App[None]):
         """Open all incidents, one by one."""
         self.push_screen(import_module("asynctop_console.views.incidents").IncidentsPage())
 
-    def show_tasks_of(self, kind: str) -> None:
+    def show_tasks_of(self, kind: int) -> None:
         """Go to the tasks of a kind, by way of the filter."""
         self.action_screen(HOME)
-        self.call_after_refresh(self._view(HOME).set_filter, f'kind:"{kind}"')
+        self.call_after_refresh(self._view(HOME).set_filter, f"kind:K{kind}")
 
     def show_help(self, screen: str, fields: Fields) -> None:
         """Open the help on a screen's keys, and on filtering by its fields."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -73,6 +73,15 @@ class Text:
 
     of: Callable[[Frame], Texts]
     free: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Text):
+    """A field of texts whose things have numbers: one is meant by its number, with the letter before it."""
+
+    _: KW_ONLY
+    letter: str
+    numbers: Callable[[Frame], NDArray[np.integer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +193,8 @@ def _field(name: str, compare: str, value: str, fields: Fields) -> Term:
         raise FilterError(f"{name} has no order: {_example(name, field)}")
     if isinstance(field, Who):
         return _who(field, value)
+    if isinstance(field, Numbered) and (number := _number(field.letter, value)) is not None:
+        return _equal(field.numbers, number)
     return _anywhere([field.of], value) if isinstance(field, Text) else _choice(name, field, value.lower())
 
 
@@ -205,11 +216,20 @@ def _choice(name: str, field: Choice, value: str) -> Term:
 
 
 def _who(field: Who, value: str) -> Term:
-    number = re.fullmatch(rf"(?:{field.letter})?([0-9]{{1,18}})", value, re.IGNORECASE)
+    number = _number(f"(?:{field.letter})?", value)
     if number is None:
         return lambda frame: field.holding(frame, value)
-    id = int(number[1])
-    return lambda frame: field.of(frame) == id
+    return _equal(field.of, number)
+
+
+def _number(letter: str, value: str) -> int | None:
+    """The number that stands behind this letter, a part of a pattern; None for a word."""
+    match = re.fullmatch(rf"{letter}([0-9]{{1,18}})", value, re.IGNORECASE)
+    return None if match is None else int(match[1])
+
+
+def _equal(numbers: Callable[[Frame], NDArray[np.integer]], number: int) -> Term:
+    return lambda frame: numbers(frame) == number
 
 
 def _anywhere(columns: list[Callable[[Frame], Texts]], value: str) -> Term:
@@ -246,6 +266,7 @@ def language(fields: Fields) -> list[tuple[str, str]]:
     lines = [("fetch", "the word in any text of a row")]
     for names, example, meaning in (
         (_of(fields, Text), "{}:fetch", "the word in this text"),
+        (_of(fields, Numbered), "{}:K7", "by its number, as its page has it"),
         (_of(fields, Choice), "{}:{}", "one of {}"),
         (_of(fields, Who), "{}:T7", "by its number, or by a word in its name"),
         (_of(fields, Number, time=True), "{}>10ms", "> >= < <= =, in ns us ms s m h"),

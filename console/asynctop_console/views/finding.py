@@ -104,7 +104,8 @@ def _subject(frame: Frame, finding: Finding) -> TextLine:
         case "task":
             return labelled("task", *task_pieces(frame, id), goal=id)
         case "kind":
-            return labelled("kind", Piece(name, "kind"), goal=ToKind(name))
+            # 0 is none that is known: of a coroutine that was never awaited there may be no task at all.
+            return labelled("kind", Piece(name, "kind"), goal=ToKind(id) if id else None)
         case "resource":
             return labelled("resource", Piece(name), goal=ToResource(id))
         case other:

@@ -52,7 +52,7 @@ class KindDetail(Plotted, Page):
 
     def action_open(self) -> None:
         """Its tasks."""
-        self.follow(ToKind(self.console.model.kinds.label(self.about)))
+        self.follow(ToKind(self.about))
 
     def lines(self, frame: Frame) -> list[TextLine]:
         """All about the kind."""
@@ -65,12 +65,12 @@ class KindDetail(Plotted, Page):
         live, spawned = int(kinds.live[kind]), int(kinds.spawned[kind])
         ends = ((name, int(getattr(kinds, name)[kind])) for name in _ENDS)
         lines = [
-            TextLine((Piece(f" {label}", "strong"),)),
+            TextLine((Piece(f" {label}", "strong"), Piece(f"  kind K{kind}", "muted"))),
             labelled(
                 "tasks",
                 Piece(f"{live:,} live"),
                 Piece(f" of {spawned:,} spawned", "muted"),
-                goal=ToKind(label),
+                goal=ToKind(kind),
             ),
             labelled(
                 "ended",

@@ -15,7 +15,7 @@ from asynctop_console.snapshot import Json, kinds_json
 from asynctop_console.views.cells import count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
-from asynctop_console.views.filter import Coded, Fields, Number, Text, one_each
+from asynctop_console.views.filter import Coded, Fields, Number, Numbered, Text, one_each
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListRows, ListScreen
@@ -112,7 +112,9 @@ def _number(number: int, role: str = "text") -> Cell:
 
 
 FIELDS: Fields = {
-    "kind": Text(lambda f: _texts(f, "kind")),
+    "kind": Numbered(
+        lambda f: _texts(f, "kind"), letter="K", numbers=lambda f: np.arange(f.model.kinds.rows)
+    ),
     "spawned": Text(lambda f: _texts(f, "spawned")),
     "defined": Text(lambda f: _texts(f, "defined")),
     "live": Number(lambda f: f.model.kinds.live),

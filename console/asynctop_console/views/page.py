@@ -33,9 +33,9 @@ class ToResource:
 
 @dataclass(frozen=True, slots=True)
 class ToKind:
-    """A line that leads to the tasks of a kind."""
+    """A line that leads to the tasks of a kind: by its number, as others may be called the same."""
 
-    label: str
+    kind: int
 
 
 def heading(text: str) -> list[TextLine]:
@@ -105,8 +105,8 @@ class Page(View):
                 self.console.show_task(goal)
             case ToResource(id):
                 self.console.show_resource(id)
-            case ToKind(label):
-                self.console.show_tasks_of(label)
+            case ToKind(kind):
+                self.console.show_tasks_of(kind)
 
     def body(self) -> list[Widget]:
         """The lines."""

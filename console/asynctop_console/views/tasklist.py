@@ -13,7 +13,7 @@ from asynctop_console.snapshot import Json
 from asynctop_console.views.cells import age_text, count
 from asynctop_console.views.columns import Cell, Column
 from asynctop_console.views.editor import Place
-from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Text, Who
+from asynctop_console.views.filter import Choice, Coded, Fields, Flag, Mask, Number, Numbered, Text, Who
 from asynctop_console.views.frame import Frame
 from asynctop_console.views.keys import bindings
 from asynctop_console.views.list import ListScreen
@@ -68,7 +68,7 @@ def fields(rows: TaskRows) -> Fields:
     """What tasks can be filtered by."""
     return {
         "state": Choice(lambda f: Coded(state_codes(f), _WORDS), tuple(_WORDS)),
-        "kind": Text(lambda f: _kinds_by(f, "kind")),
+        "kind": Numbered(lambda f: _kinds_by(f, "kind"), letter="K", numbers=lambda f: f.model.tasks.kind),
         "name": Text(lambda f: f.model.tasks.haystack),
         "spawned": Text(lambda f: _kinds_by(f, "spawned")),
         "parent": Who(
