@@ -10,10 +10,16 @@ import pytest
 from asynctop_console.source.live import Phase, SourceState
 from asynctop_console.views import app as app_module
 from asynctop_console.views import hold as hold_module
-from asynctop_protocol.messages import Stalls, Subscribe, Tick
+from asynctop_console.views.list import ListScreen
+from asynctop_protocol.messages import Reset, Stalls, Subscribe, Tick
 
 from .program import MS, SECOND, hello, kinds, polled, stall
-from .screens import NOW, Frozen, blocking, console, settled, three
+from .screens import NOW, Frozen, Screen, blocking, console, settled, three
+
+
+def told(screen: Screen) -> list[str]:
+    """What is said in passing."""
+    return [notification.message for notification in screen.app._notifications]
 
 
 def test_connecting_says_how_to_make_a_program_visible() -> None:
@@ -106,6 +112,96 @@ def test_after_its_exit_everything_stays_and_a_restart_carries_on(monkeypatch: p
             assert "EXITED" not in screen.line("status")
             assert screen.app.model.hello is not None
             assert screen.app.model.hello.pid == 8
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("j", "enter"),
+        ("2", "enter"),
+        ("2", "enter", "question_mark"),
+        ("3", "enter"),
+        ("6", "enter"),
+        ("7", "enter"),
+        ("2", "s"),
+        ("c",),
+        ("question_mark",),
+        ("2", "colon"),
+    ],
+    ids=" ".join,
+)
+def test_after_a_restart_no_page_is_open_about_the_program_before(keys: tuple[str, ...]) -> None:
+    async def run() -> None:
+        async with console(*three(), *blocking()) as screen:
+            await screen.say(after_ns=SECOND)
+            await screen.press(*keys)
+            assert not isinstance(screen.app.screen, ListScreen)
+            await screen.say(*three(greeting=hello(pid=8)), after_ns=SECOND)
+            names = {"2": "kinds", "3": "stalls", "6": "warnings", "7": "loops"}
+            shown = screen.listing.KEYS_OF
+            assert shown == names.get(keys[0], "tasks")
+            assert told(screen) == ["pid 7 has been restarted: this is pid 8"]
+            await screen.press("1", "j", "enter")
+            assert "task 2" in screen.page, "all goes on"
+
+    asyncio.run(run())
+
+
+def test_after_a_restart_no_row_is_chosen_or_marked_or_followed() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("2", "m", "1", "j", "j", "m", "f")
+            tasks = screen.table
+            assert (tasks.cursor, tasks.marked, tasks.follow) == (3, {3}, True)
+            await screen.say(*three(greeting=hello(pid=8)), after_ns=SECOND)
+            assert (tasks.cursor, tasks.marked, tasks.follow) == (None, set(), False)
+            assert screen.ids == [1, 2, 3]
+            assert "marked" not in screen.line("status")
+            await screen.press("2")
+            assert screen.table.marked == set()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("state:idle", True), ("kind:K1", False), ("fetch parent:1", False)]
+)
+def test_after_a_restart_only_filters_by_words_hold(text: str, kept: bool) -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            screen.listing.set_filter(text)
+            await screen.say(*three(greeting=hello(pid=8)), after_ns=SECOND)
+            assert (f"filter {text}" in screen.line("status")) == kept
+            assert screen.ids == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+def test_a_connection_to_the_same_process_changes_nothing_of_what_is_open() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("j", "m", "enter")
+            await screen.say(Reset(), *three(), after_ns=SECOND)
+            assert " fetch  task 2" in screen.page
+            assert told(screen) == []
+            await screen.press("escape")
+            assert (screen.table.cursor, screen.table.marked) == (2, {2})
+
+    asyncio.run(run())
+
+
+def test_a_held_screen_shows_the_program_before_until_it_goes_on() -> None:
+    async def run() -> None:
+        async with console(*three()) as screen:
+            await screen.press("j", "enter", "space")
+            await screen.say(*three(greeting=hello(pid=8, started_at_ns=9)), after_ns=SECOND)
+            assert "fetch  task 2" in screen.page
+            assert told(screen) == []
+            await screen.press("space")
+            assert screen.listing.KEYS_OF == "tasks"
+            assert told(screen) == ["pid 7 has been restarted: this is pid 8"]
 
     asyncio.run(run())
 

@@ -213,8 +213,7 @@ class Model:
                 pass  # What only a console sends.
 
     def _greeted(self, hello: Hello) -> None:
-        known = self.hello
-        if known and (known.pid, known.started_at_ns) != (hello.pid, hello.started_at_ns):
+        if self.hello and not same_program(self.hello, hello):
             self._forget()
         self._incoming = None
         self.problem = ""
@@ -328,6 +327,11 @@ class Model:
         if message.done:
             self.answered = max(self.answered, message.request)
             self._complete = True
+
+
+def same_program(one: Hello, other: Hello) -> bool:
+    """Whether it is the same process that greets."""
+    return (one.pid, one.started_at_ns) == (other.pid, other.started_at_ns)
 
 
 def _numbers(numbers: dict[str, int]) -> dict[str, int]:

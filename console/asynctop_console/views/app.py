@@ -25,6 +25,7 @@ from textual.screen import Screen
 from asynctop_console.lints import RULES, Finding, Rule
 from asynctop_console.memory import Memory
 from asynctop_console.model import Model
+from asynctop_console.model.model import same_program
 from asynctop_console.source.live import Phase as SourcePhase
 from asynctop_console.source.live import Source, SourceState
 from asynctop_console.source.replay import ReplaySource
@@ -123,6 +124,8 @@ class ConsoleApp(App[None]):
         self._turns_of_key = 0
         """Of the event loop, in which nothing is folded."""
         self._failure = ""
+        self._shown: Hello | None = None
+        """Of the program that is on the screen."""
         self._inspection = Inspection(self._send, clock_ns)
         self._watched: list[int] = []
         self._period = _USUAL_PERIOD
@@ -184,6 +187,7 @@ class ConsoleApp(App[None]):
             self._inspection.heard(message)
         if self._hold.delays:
             await self._hold.delay(message, payload)
+            self._notice_program()
         else:
             async with self.looks.still:
                 if self._fold(message, payload):
@@ -195,13 +199,30 @@ class ConsoleApp(App[None]):
     def _fold(self, message: Message, payload: bytes) -> bool:
         """Take in a message. Whether it is time to keep the model, so that one can go back to it."""
         self.model.fold(message)
-        if isinstance(message, Tick):
+        if isinstance(message, Hello):
+            self._notice_program()
+        elif isinstance(message, Tick):
             now = self.clock_ns()
             self._tick_gap_ns, self._ticked_ns = now - self._ticked_ns, now
             if self.model.ticks == 1:  # what the user has been waiting for
                 self._next_paint_ns = 0
                 self._maybe_paint()
         return bool(payload) and self._hold.trail.add(message, payload, self.model)
+
+    def _notice_program(self) -> None:
+        """Where another program is shown than before, leave what is open about that: the same numbers mean
+        others now. A screen that is held may still show the one before."""
+        hello = (self.model if self._hold.frame is None else self._hold.frame.model).hello
+        before, self._shown = self._shown, hello
+        if before is None or hello is None or same_program(before, hello):
+            return
+        self._judge.forget()
+        for view in self._screens.values():
+            view.forget()
+        self._leave_pages()
+        if isinstance(self.screen, View):
+            self.screen.repaint()
+        self.notify(f"pid {before.pid} has been restarted: this is pid {hello.pid}", markup=False)
 
     # Painting
 
@@ -287,6 +308,11 @@ class ConsoleApp(App[None]):
                 self.install_screen(view, name)
             self.push_screen(name)
 
+    def _leave_pages(self) -> None:
+        """Back to the list below whatever is open."""
+        while len(self.screen_stack) > (1 if self._at == HOME else 2):
+            self.pop_screen()
+
     def action_beside(self, step: int) -> None:
         """Go to the screen beside."""
         names = list(SCREENS)
@@ -357,6 +383,7 @@ class ConsoleApp(App[None]):
             return
         else:
             await self._hold.end()
+            self._notice_program()
         self.paint()
 
     def action_rate(self, step: int) -> None:
@@ -399,6 +426,7 @@ class ConsoleApp(App[None]):
 
     def _moved(self, moved: bool) -> None:
         """Show another moment, or say why there is none."""
+        self._notice_program()
         if not moved:
             self.notify(self._hold.why_not, markup=False)
         elif isinstance(self.screen, View):

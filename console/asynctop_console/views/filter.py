@@ -97,7 +97,7 @@ class Who:
     """A field that names somebody: by a number, with a letter before it or without, else by a text."""
 
     letter: str
-    of: Callable[[Frame], NDArray[np.integer]]
+    numbers: Callable[[Frame], NDArray[np.integer]]
     holding: Callable[[Frame, str], Mask]
 
 
@@ -143,6 +143,8 @@ class Filter:
 
     text: str
     terms: tuple[Term, ...]
+    by_number: bool = False
+    """Whether it names somebody by a number."""
 
     def mask(self, frame: Frame) -> Mask | None:
         """Row by row whether it passes; None where there is nothing to filter by."""
@@ -158,13 +160,23 @@ NOTHING = Filter("", ())
 
 def parse(text: str, fields: Fields) -> Filter:
     """Understand a filter. FilterError says what is not understood and what would be."""
-    terms = [_term(match, fields) for match in _TERM.finditer(text) if match.group()]
-    return Filter(text, tuple(terms))
+    matches = [match for match in _TERM.finditer(text) if match.group()]
+    terms = [_term(match, fields) for match in matches]
+    return Filter(text, tuple(terms), any(_names_by_number(match, fields) for match in matches))
+
+
+def _names_by_number(match: re.Match[str], fields: Fields) -> bool:
+    field = fields.get(match["field"] or "")
+    return isinstance(field, Who | Numbered) and _number_in(field, _value(match)) is not None
+
+
+def _value(match: re.Match[str]) -> str:
+    value: str = match["bare"] if match["quoted"] is None else match["quoted"]
+    return value
 
 
 def _term(match: re.Match[str], fields: Fields) -> Term:
-    name, compare = match["field"], match["compare"]
-    value = match["bare"] if match["quoted"] is None else match["quoted"]
+    name, compare, value = match["field"], match["compare"], _value(match)
     flag = fields.get(value) if not name and match["quoted"] is None else None
     if name:
         term = _field(name, compare, value, fields)
@@ -191,10 +203,13 @@ def _field(name: str, compare: str, value: str, fields: Fields) -> Term:
         return lambda frame: hold(field.of(frame), limit)
     if compare not in (":", "="):
         raise FilterError(f"{name} has no order: {_example(name, field)}")
+    if isinstance(field, Who | Numbered):
+        number = _number_in(field, value)
+        if number is not None:
+            return _equal(field.numbers, number)
     if isinstance(field, Who):
-        return _who(field, value)
-    if isinstance(field, Numbered) and (number := _number(field.letter, value)) is not None:
-        return _equal(field.numbers, number)
+        holding = field.holding
+        return lambda frame: holding(frame, value)
     return _anywhere([field.of], value) if isinstance(field, Text) else _choice(name, field, value.lower())
 
 
@@ -215,15 +230,9 @@ def _choice(name: str, field: Choice, value: str) -> Term:
     return lambda frame: field.of(frame).beginning(value)
 
 
-def _who(field: Who, value: str) -> Term:
-    number = _number(f"(?:{field.letter})?", value)
-    if number is None:
-        return lambda frame: field.holding(frame, value)
-    return _equal(field.of, number)
-
-
-def _number(letter: str, value: str) -> int | None:
-    """The number that stands behind this letter, a part of a pattern; None for a word."""
+def _number_in(field: Who | Numbered, value: str) -> int | None:
+    """The number by which one is meant, None for a word."""
+    letter = f"(?:{field.letter})?" if isinstance(field, Who) else field.letter
     match = re.fullmatch(rf"{letter}([0-9]{{1,18}})", value, re.IGNORECASE)
     return None if match is None else int(match[1])
 

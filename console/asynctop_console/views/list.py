@@ -54,6 +54,9 @@ class ListRows(Rows[R]):
         ids, bands = self.ids(frame), self.bands(frame)
         return ids[:0] if bands is None else ids[bands < 0]
 
+    def forget(self) -> None:
+        """See `View.forget`."""
+
     def arrange(self, frame: Frame, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """As the column has it."""
         return keys
@@ -234,6 +237,15 @@ class ListScreen(View, Generic[R]):
         self.searched = wanted if wanted.terms else self.searched
         self.repaint()
         return error
+
+    def forget(self) -> None:
+        """See `View.forget`: filters by words stay, those by numbers go."""
+        self.table.forget()
+        self.rows.forget()
+        if self.rows.filter.by_number:
+            self.rows.filter = NOTHING
+        if self.searched.by_number:
+            self.searched = NOTHING
 
     def action_match(self, step: int) -> None:
         """The next or previous row that the last filter matches."""

@@ -240,6 +240,12 @@ class Table(Plain, ScrollView, Generic[R], can_focus=True, inherit_bindings=Fals
         self._paint()
         return chosen
 
+    def forget(self) -> None:
+        """Let go of all rows that the user has chosen, marked or follows."""
+        self.marked.clear()
+        self.follow = False
+        self.rest()
+
     @property
     def page(self) -> int:
         """How many rows are on the screen."""

@@ -177,6 +177,10 @@ class TaskRows(ListRows[TaskRecord]):
         self.folded.fold(id, folded)
         return True
 
+    def forget(self) -> None:
+        """See `View.forget`."""
+        self.folded.but = set()
+
     def parent_of(self, id: int) -> int | None:
         """The task above this one in the tree."""
         row = self._family.row(id)

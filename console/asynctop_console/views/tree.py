@@ -84,6 +84,11 @@ class TreeRows(ListRows[TreeRecord]):
         self.unfolded = Unfolded(everything=not self.unfolded.everything)
         self._forest = None
 
+    def forget(self) -> None:
+        """See `View.forget`."""
+        self.unfolded.but = {}
+        self._forest = None
+
     def place(self, frame: Frame, id: int) -> int | None:
         """The position of the row with this id."""
         forest = self.forest(frame)

@@ -145,6 +145,9 @@ class View(Screen[None]):
         """Filter the rows; returns what is wrong with the filter, "" where nothing is. Pages have none."""
         return ""
 
+    def forget(self) -> None:
+        """Let go of all that goes by a program's numbers: another one has come, where they mean others."""
+
     def place(self, frame: Frame) -> Place | None:
         """The line in question, None where there is none."""
         return None
