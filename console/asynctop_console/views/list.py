@@ -141,13 +141,13 @@ class ListScreen(View, Generic[R]):
         unseen = [f"by {self.table.sorted_unseen}"] if self.table.sorted_unseen else []
         marked = [f"{len(self.table.marked)} marked"] if self.table.marked else []
         following = ["following"] if self.table.follow else []
-        return badges + self.switches() + self.figures() + unseen + marked + following
+        return badges + self.switches() + self.figures(frame) + unseen + marked + following
 
     def switches(self) -> list[str]:
         """Other things that hide rows."""
         return []
 
-    def figures(self) -> list[str]:
+    def figures(self, frame: Frame) -> list[str]:
         """Which figures are shown, where they are not the usual ones."""
         return []
 

@@ -267,9 +267,11 @@ class Tasks(ListScreen[TaskRecord]):
         hidden = ["finished hidden"] if self.rows.hide_finished else []
         return hidden + (["warnings only"] if self.rows.only_flagged else [])
 
-    def figures(self) -> list[str]:
-        """How the rows stand, and figures that are not those since the start."""
-        return ["tree"] * self.rows.tree + ["last 5 s"] * self.rows.recent
+    def figures(self, frame: Frame) -> list[str]:
+        """How the rows stand, and of what time figures are that are not those since the start."""
+        model = frame.model
+        lately = f"last {(model.now_ns - model.tasks.recent_since_ns) / 1e9:.1f} s"
+        return ["tree"] * self.rows.tree + [lately] * self.rows.recent
 
     def action_finished(self) -> None:
         """Hide finished tasks, or show them."""
