@@ -127,7 +127,9 @@ def test_a_blocking_task_stands_first_in_red_words_while_its_time_counts() -> No
             assert "BLOCKING 500ms" in screen.rows[0]
             assert "loop blocked 500ms by worker (app/web.py:44 in load)" in screen.line("status")
             assert "BLOCKING 500ms" in screen.line("banner")
-            await screen.say(after_ns=740 * MS)
+            await screen.say(after_ns=240 * MS)
+            assert "BLOCKING 500ms" in screen.rows[0], "more is not known before the next tick"
+            await screen.say(after_ns=500 * MS)
             assert "BLOCKING 1.24s" in screen.rows[0]
             assert "loop blocked 1.24s" in screen.line("status")
 

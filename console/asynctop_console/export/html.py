@@ -207,7 +207,7 @@ def _kinds(body: Element, model: Model) -> None:
 
 def _tasks(body: Element, model: Model) -> None:
     tasks, now = model.tasks, model.now_ns
-    longest = np.maximum(tasks.max_poll_ns, tasks.current_poll_ns(now))
+    longest = tasks.max_poll_at(now)
     slowest = np.argsort(-longest, kind="stable")[:_MOST_TASKS]
     busy, scheduled = tasks.busy_at(now, slowest).tolist(), tasks.scheduled_at(now, slowest).tolist()
     header = ["task", "kind", "state", ">longest poll", ">polls", ">busy", ">scheduled", "spawned at"]

@@ -162,6 +162,11 @@ class TaskTable(Columns):
         """How long the poll that is running has lasted, 0 where none is."""
         return self._up_to(now, np.zeros_like(self.since_ns[rows]), State.POLLING, rows)
 
+    def max_poll_at(self, now: int, rows: Selection = ALL) -> Ints:
+        """The longest poll, the one that is running included."""
+        longest: Ints = np.maximum(self.max_poll_ns[rows], self.current_poll_ns(now, rows))
+        return longest
+
     def recent(self, column: str, rows: Selection = ALL) -> Ints:
         """By how much one of RECENT_COLUMNS grew since `recent_since_ns`, which is 2.5 to 5 seconds ago."""
         cells: Ints = self.store[column][: self.rows][rows]

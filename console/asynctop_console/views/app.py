@@ -233,8 +233,10 @@ class ConsoleApp(App[None]):
         if self._hold.frame is not None:
             return self._hold.renewed(self._hold.frame, model.now_ns + since, self.keymap.first(PAUSE))
         self._judge.keep_up(model)
-        silent = since if since > SILENT_AFTER_NS and since > 4 * _PERIODS_NS[self._period] else 0
-        return Frame(model, link, model.now_ns + since, self._judge.findings, silent_ns=silent)
+        period = _PERIODS_NS[self._period]
+        silent = since if since > SILENT_AFTER_NS and since > 4 * period else 0
+        now_ns, findings = model.now_ns + since, self._judge.findings
+        return Frame(model, link, now_ns, findings, overdue=since > 2 * period, silent_ns=silent)
 
     def _link(self) -> Link:
         source = self._source

@@ -67,6 +67,8 @@ class Frame:
     paused: bool = False
     held: int = 0
     """Updates waiting while paused."""
+    overdue: bool = False
+    """Whether the next tick should have come by now: what went on at the last one most likely goes on."""
     silent_ns: int = 0
     """For how long a connected target has said nothing, where that is too long; else 0."""
 
@@ -114,9 +116,16 @@ class Frame:
         """The findings that concern a task."""
         return [finding for finding in self.findings if task in finding.tasks]
 
+    @property
+    def known_ns(self) -> int:
+        """Up to when what goes on at the last tick is taken to go on."""
+        return self.now_ns if self.overdue else self.model.now_ns
+
     def lasted_ns(self, stall: Stall) -> int:
-        """How long a stall took, up to this moment where it goes on."""
-        return max(self.now_ns - stall.started_ns, stall.duration_ns) if stall.ongoing else stall.duration_ns
+        """How long a stall took, as far as is known where it goes on."""
+        return (
+            max(self.known_ns - stall.started_ns, stall.duration_ns) if stall.ongoing else stall.duration_ns
+        )
 
 
 def culprit(stall: Stall, width: int = 40) -> str:

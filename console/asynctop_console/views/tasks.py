@@ -242,7 +242,7 @@ class TaskRows(ListRows[TaskRecord]):
             state_codes(frame, rows).tolist(),
             tasks.kind[rows].tolist(),
             tasks.since_ns[rows].tolist(),
-            tasks.max_poll_ns[rows].tolist(),
+            tasks.max_poll_at(now, rows).tolist(),
             tasks.waker_source[rows].tolist(),
             tasks.waker_task[rows].tolist(),
             tasks.waker_name[rows].tolist(),
@@ -265,7 +265,7 @@ class TaskRows(ListRows[TaskRecord]):
         for row, id, code, kind, since, longest, source, waker, by, numbers in columns:
             polls, busy, scheduled, idle, age, wakes, self_wakes, parent, above, loop = numbers
             state = _WORDS[code]
-            blocked_ns = max(frame.now_ns - since, 0) if code == _BLOCKING else 0
+            blocked_ns = max(frame.known_ns - since, 0) if code == _BLOCKING else 0
             records.append(
                 TaskRecord(
                     id=id,
