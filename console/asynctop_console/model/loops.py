@@ -161,22 +161,18 @@ class Meters:
     def __init__(self) -> None:
         self.samples: deque[Sample] = deque(maxlen=_MOST_SAMPLES)
         """The last minute's, oldest first."""
-        self.polls = 0
-        """Polls since the first tick, all loops together, those that are gone included."""
-        self._polls: dict[int, int] = {}
-        """Of each loop, as of the last tick."""
         self._first: Sample | None = None
 
     def sample(self, now: int, loops: list[Loop]) -> None:
         """Take in one tick."""
-        polls = {loop.id: loop.polls for loop in loops}
-        if self._first is not None:
+        polls = 0
+        if self.samples:
             # Loop by loop, tick by tick: some programs make a loop for every call, and few of them are kept.
-            self.polls += sum(max(made - self._polls.get(loop, 0), 0) for loop, made in polls.items())
-        self._polls = polls
+            before = {loop.id: loop.polls for loop in self.samples[-1].loops}
+            polls = self.polls + sum(max(loop.polls - before.get(loop.id, 0), 0) for loop in loops)
         sample = Sample(
             at_ns=now,
-            polls=self.polls,
+            polls=polls,
             loops=loops,
             busy_ns={loop.id: loop.busy_at(now) for loop in loops},
             max_lag_ns=max((loop.max_lag_ns for loop in loops), default=0),
@@ -185,6 +181,11 @@ class Meters:
         self._first = self._first or sample
         while self.samples[0].at_ns < now - _WINDOW_NS:
             self.samples.popleft()
+
+    @property
+    def polls(self) -> int:
+        """Polls since the first tick, all loops together, those that are gone included."""
+        return self.samples[-1].polls if self.samples else 0
 
     @property
     def polls_per_second(self) -> float | None:

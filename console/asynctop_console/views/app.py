@@ -219,7 +219,7 @@ class ConsoleApp(App[None]):
         self._judge.forget()
         for view in self._screens.values():
             view.forget()
-        self._leave_pages()
+        self.action_screen(self._at)
         if isinstance(self.screen, View):
             self.screen.repaint()
         self.notify(f"pid {before.pid} has been restarted: this is pid {hello.pid}", markup=False)
@@ -309,11 +309,6 @@ class ConsoleApp(App[None]):
             if not self.is_screen_installed(name):
                 self.install_screen(view, name)
             self.push_screen(name)
-
-    def _leave_pages(self) -> None:
-        """Back to the list below whatever is open."""
-        while len(self.screen_stack) > (1 if self._at == HOME else 2):
-            self.pop_screen()
 
     def action_beside(self, step: int) -> None:
         """Go to the screen beside."""
